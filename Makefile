@@ -1,0 +1,66 @@
+# Everything here needs Python 3.10 to 3.13, make and git, and nothing else:
+# each target prepares .venv from the lock file by itself, once.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.prepared
+# Two workers suit a laptop and the smallest machines; override: make test JOBS=8
+JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(JOBS)
+
+# The first interpreter dbt can use; PYTHON=/path/to/python chooses another.
+PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python3.10; do \
+	"$$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null \
+	&& { command -v "$$candidate"; break; }; done)
+
+.PHONY: help demo test test-all soak bench lint format lock clean
+
+help: ## Show what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(VENV): $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.10 to 3.13 is needed and was not found; name one with PYTHON=..." >&2; exit 2; }
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: $(STAMP) ## Watch dbt keep stream tables up to date with a year of flights
+	$(BIN)/pgtrickle demo
+
+test: $(STAMP) ## Run the tests that take minutes, not hours
+	$(PYTEST)
+
+test-all: $(STAMP) ## Run the slow tests as well
+	$(PYTEST) -m 'not soak'
+
+soak: $(STAMP) ## Run the long randomised tests
+	$(PYTEST) -m soak
+
+bench: $(STAMP) ## Measure
+	$(BIN)/python -m benchmarks
+
+lint: $(STAMP) ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP) ## Put the code into the project's format
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+lock: $(STAMP) ## Resolve requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --upgrade \
+		--no-strip-extras --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links \
+		--extra dev --constraints constraints.txt --output-file requirements.lock pyproject.toml
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
