@@ -1,0 +1,153 @@
+"""The PostgreSQL servers and databases the tests run on.
+
+Every test that asks for `database` or `connection` gets a new, empty database on the embedded
+server, which all workers of a run share. A test marked `every_server` runs on that and again on
+each other version at hand. PGTRICKLE_TEST_DSN names another server to run everything on instead:
+a role that may create databases.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from pgtrickle.embedded import Server, server
+
+EMBEDDED = "18"
+# Other versions the tests marked `every_server` run on, where the machine has them.
+OTHERS = {
+    version: directory
+    for version in ("15",)
+    if (directory := Path(f"/usr/lib/postgresql/{version}/bin")).is_dir()
+}
+
+# For tests alone: nothing here needs to survive a crash of the machine.
+SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "max_prepared_transactions": "20",
+    "max_replication_slots": "20",
+    "shared_buffers": "128MB",
+}
+
+# Where the servers of this run live: made by the process that begins it, named to its workers.
+_DIRECTORY = "PGTRICKLE_TEST_DIRECTORY"
+
+FreshDatabase = Callable[..., AbstractContextManager[str]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if _DIRECTORY not in os.environ:
+        directory = tempfile.mkdtemp(prefix="pgtrickle-tests-")
+        # Root's servers run under another account, which passes through here.
+        Path(directory).chmod(0o711)
+        os.environ[_DIRECTORY] = directory
+        config.add_cleanup(_remove_servers)
+
+
+def _remove_servers() -> None:
+    directory = Path(os.environ.pop(_DIRECTORY))
+    for home in directory.glob("postgres-*"):
+        Server(home).stop()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if (
+        "server_version" in metafunc.fixturenames
+        and metafunc.definition.get_closest_marker("every_server")
+        and "PGTRICKLE_TEST_DSN" not in os.environ
+    ):
+        versions = [EMBEDDED, *OTHERS]
+        metafunc.parametrize("server_version", versions, ids=lambda version: f"pg{version}")
+
+
+@pytest.fixture
+def server_version() -> str:
+    """The major version of the server this test runs on."""
+    return EMBEDDED
+
+
+@pytest.fixture(scope="session")
+def server_of_version() -> Iterator[Callable[[str], str]]:
+    """A function from a major version to the DSN of a server of it, started when first asked."""
+    elsewhere = os.environ.get("PGTRICKLE_TEST_DSN")
+    known: dict[str, str] = {}
+    with contextlib.ExitStack() as servers:
+
+        def dsn(version: str) -> str:
+            if elsewhere is not None:
+                return elsewhere
+            if version not in known:
+                home = Path(os.environ[_DIRECTORY], f"postgres-{version}")
+                started = server(home, postgres=OTHERS.get(version), settings=SETTINGS)
+                known[version] = servers.enter_context(started).dsn
+            return known[version]
+
+        yield dsn
+
+
+@pytest.fixture
+def server_dsn(server_of_version: Callable[[str], str], server_version: str) -> str:
+    """The DSN of this test's server, as a role that may create databases and roles."""
+    return server_of_version(server_version)
+
+
+@pytest.fixture(scope="session")
+def fresh_database(server_of_version: Callable[[str], str]) -> FreshDatabase:
+    """A function that gives a new database for a `with` block, as a DSN.
+
+    For fixtures of a wider scope than `database`, and for copies of a prepared database:
+    `fresh_database(version="18", template="template1")`.
+    """
+
+    @contextlib.contextmanager
+    def fresh(version: str = EMBEDDED, template: str = "template1") -> Iterator[str]:
+        dsn = server_of_version(version)
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("create database {} template {}").format(
+                    sql.Identifier(name), sql.Identifier(template)
+                )
+            )
+        try:
+            yield make_conninfo(dsn, dbname=name)
+        finally:
+            with psycopg.connect(dsn, autocommit=True) as connection:
+                connection.execute(
+                    "select pg_drop_replication_slot(slot_name) from pg_replication_slots"
+                    " where database = %s and not active",
+                    [name],
+                )
+                connection.execute(
+                    sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
+                )
+
+    return fresh
+
+
+@pytest.fixture
+def database(fresh_database: FreshDatabase, server_version: str) -> Iterator[str]:
+    """The DSN of a new, empty database, dropped after the test."""
+    with fresh_database(server_version) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[psycopg.Connection]:
+    """A connection to this test's database, in autocommit."""
+    with psycopg.connect(database, autocommit=True) as opened:
+        yield opened
