@@ -235,7 +235,7 @@ class Server:
         settings = {
             **self._settings,
             "listen_addresses": "",
-            "unix_socket_directories": str(sockets),
+            "unix_socket_directories": _quoted(sockets),
             "unix_socket_permissions": "0700",
             "port": str(PORT),
         }
@@ -342,6 +342,9 @@ class Server:
                 f"The data of {self.directory} is gone: {link} points to {link.readlink()}.",
                 hint=f"Bring it back, or remove {link} to begin anew.",
             )
+        for unfinished in self.directory.glob("data.new-*"):
+            # Its initdb may live a little longer than the process that called it and died.
+            shutil.rmtree(unfinished, ignore_errors=True)
         if (self._data / "PG_VERSION").exists():
             return
         if link.exists():
@@ -349,8 +352,6 @@ class Server:
                 f"{link} exists and holds no PostgreSQL data.",
                 hint="Name a directory of its own for the embedded server.",
             )
-        for unfinished in self.directory.glob("data.new-*"):
-            shutil.rmtree(unfinished)
         here = account.reaches(self.directory)
         if here:
             new = Path(tempfile.mkdtemp(prefix="data.new-", dir=self.directory))
@@ -403,7 +404,9 @@ class Server:
     def _make_socket_directory(self, account: Account) -> Path:
         near = self.directory / "run"
         too_long = len(os.fsencode(near / f".s.PGSQL.{PORT}")) > _LONGEST_SOCKET_PATH
-        if not too_long and account.reaches(self.directory):
+        # libpq takes a comma for the end of one host and the beginning of the next.
+        nameable = not too_long and "," not in str(near)
+        if nameable and account.reaches(self.directory):
             near.mkdir(mode=0o700, exist_ok=True)
             near.chmod(0o700)
             account.own(near)
@@ -421,6 +424,11 @@ class Server:
                 short = Path(tempfile.mkdtemp(prefix=f"pgtrickle-{account.uid}-", dir="/tmp"))
                 account.own(short)
         return short
+
+
+def _quoted(path: Path) -> str:
+    """A path as an element of a server setting that is a list of paths."""
+    return '"' + str(path).replace('"', '""') + '"'
 
 
 @contextlib.contextmanager

@@ -1,0 +1,5 @@
+"""`python -m pgtrickle` is `pgtrickle`."""
+
+from pgtrickle.cli import main
+
+main()

@@ -1,0 +1,48 @@
+"""The command `pgtrickle`.
+
+Exit status: 0, all is well; 1, a check failed; 2, the call was wrong or could not be done.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import psycopg
+
+from pgtrickle.errors import PgTrickleError
+
+from . import output
+from .app import app
+
+FAILED = 2
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command of this process; what its user can mend is said without a traceback."""
+    sys.exit(run())
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command and give its exit status."""
+    try:
+        app(arguments)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except PgTrickleError as error:
+        output.complain(str(error), error.hint)
+        return FAILED
+    except psycopg.Error as error:
+        output.complain(_said_by_postgres(error), error.diag.message_hint)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, `head` for one, has seen enough
+        sys.stderr.close()
+        return 0
+    return 0
+
+
+def _said_by_postgres(error: psycopg.Error) -> str:
+    message = error.diag.message_primary or str(error).strip() or type(error).__name__
+    return f"{message}\n{error.diag.message_detail}" if error.diag.message_detail else message
