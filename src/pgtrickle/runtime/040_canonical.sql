@@ -1,0 +1,437 @@
+-- The canonical form of a query: what PostgreSQL itself understands it to be.
+--
+-- The query becomes a temporary view under the caller's search_path, and PostgreSQL's own
+-- rendering of that view, under pinned settings, is its text: stars expanded, names qualified,
+-- casts explicit. One rendering is not enough (aliases and casts settle on the second or third),
+-- so view -> text -> view is repeated until the text stays.
+--
+-- Stable text can still mean something else than the user wrote (`group by a, rollup (a)` over one
+-- column). So the parse tree of the user's view and of the canonical one are compared, with what
+-- is presentation alone masked; where they differ, the user's own text stays the definition.
+
+create or replace function pgtrickle._query_body(query text)
+    returns text
+    language sql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    -- Leading blanks, comments and parentheses away; enough to see the first word.
+    select regexp_replace(query, '^(?:\s|--[^\n]*(?:\n|$)|/\*(?:[^*]|\*(?!/))*\*/|\()*', '')
+$$;
+comment on function pgtrickle._query_body(text) is 'The query from its first word on, without leading blanks, comments and parentheses';
+
+
+create or replace function pgtrickle._check_is_query(query text)
+    returns void
+    language plpgsql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    first_word text := lower(substring(pgtrickle._query_body(query) from '^[A-Za-z]+'));
+begin
+    if query is null then
+        raise exception using
+            errcode = '22004',
+            message = 'the query of a stream table must not be null';
+    end if;
+    if btrim(pgtrickle._query_body(query), E'; \t\r\n') = '' then
+        raise exception using
+            errcode = '42601',
+            message = 'the query of a stream table is empty';
+    end if;
+    if first_word is null or first_word not in ('select', 'with', 'values', 'table') then
+        raise exception using
+            errcode = '42601',
+            message = format('the query of a stream table must be a SELECT, not %s',
+                coalesce(upper(first_word), format('"%s"', left(pgtrickle._query_body(query), 20))));
+    end if;
+end
+$$;
+comment on function pgtrickle._check_is_query(text) is 'Error 42601 where the text does not begin as a query';
+
+
+create or replace function pgtrickle._create_probe(query text, search_path text)
+    returns oid
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    -- A name nobody else has, so that probes of one session never meet.
+    probe constant text := 'pgt_probe_' || replace(gen_random_uuid()::text, '-', '');
+    one_statement refcursor;
+    message text;
+    state text;
+begin
+    perform pgtrickle._check_is_query(query);
+    perform set_config('search_path', $2, true);
+    begin
+        -- A cursor takes exactly one statement and runs nothing before the first fetch, so a
+        -- second statement in the text is refused before any of it is executed.
+        open one_statement for execute query;
+        close one_statement;
+        execute format('create temporary view pg_temp.%I as ', probe) || query;
+    exception
+        when invalid_cursor_definition then
+            raise exception using
+                errcode = '42601',
+                message = 'the query of a stream table must be one SELECT statement',
+                hint = 'Only a trailing semicolon is allowed';
+        when undefined_parameter then
+            raise exception using
+                errcode = '42P02',
+                message = 'the query of a stream table must not have parameters ($1, $2, ...)',
+                hint = 'Write the values into the query';
+        when duplicate_column then
+            get stacked diagnostics message = message_text;
+            raise exception using
+                errcode = '42701',
+                message = format('the query of a stream table has two columns of one name: %s', message),
+                hint = 'Give each column a name of its own with AS';
+        when feature_not_supported then
+            get stacked diagnostics message = message_text;
+            raise exception using
+                errcode = '0A000',
+                message = format('the query cannot define a stream table: %s', message);
+        when invalid_table_definition then
+            get stacked diagnostics message = message_text, state = returned_sqlstate;
+            raise exception using
+                errcode = state,
+                message = format('the query cannot define a stream table: %s', message),
+                hint = 'It must return at least one column, each of a type a table can hold';
+    end;
+    return (
+        select c.oid
+        from pg_class c
+        where c.relname = probe
+          and c.relnamespace = pg_my_temp_schema());
+end
+$$;
+comment on function pgtrickle._create_probe(text, text) is
+    'Makes a temporary view of a query under a search_path and returns its OID; errors where the text is not one query that can define a table';
+
+
+create or replace function pgtrickle._drop_probe(probe oid)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    execute (select format('drop view pg_temp.%I', c.relname) from pg_class c where c.oid = probe);
+end
+$$;
+comment on function pgtrickle._drop_probe(oid) is 'Drops a temporary view made by _create_probe';
+
+
+create or replace function pgtrickle._viewdef(view oid)
+    returns text
+    language sql
+    stable
+    set search_path = ''
+    set quote_all_identifiers = on
+    set standard_conforming_strings = on
+    set datestyle = 'ISO, YMD'
+    set intervalstyle = 'postgres'
+    set timezone = 'UTC'
+    set bytea_output = 'hex'
+    set extra_float_digits = 1
+    set xmloption = 'content'
+    set xmlbinary = 'base64'
+    set lc_monetary = 'C'
+as $$
+    select pg_catalog.rtrim(pg_catalog.btrim(pg_catalog.pg_get_viewdef(view), E' \n'), ';')
+$$;
+comment on function pgtrickle._viewdef(oid) is 'The query of a view as PostgreSQL prints it, under settings that make the text independent of the session';
+
+
+create or replace function pgtrickle._create_canonical_probe(query text, columns text[])
+    returns oid
+    language plpgsql
+    set search_path = ''
+    set quote_all_identifiers = on
+    set standard_conforming_strings = on
+    set datestyle = 'ISO, YMD'
+    set intervalstyle = 'postgres'
+    set timezone = 'UTC'
+    set bytea_output = 'hex'
+    set extra_float_digits = 1
+    set xmloption = 'content'
+    set xmlbinary = 'base64'
+    set lc_monetary = 'C'
+as $$
+declare
+    probe constant text := 'pgt_probe_' || pg_catalog.replace(pg_catalog.gen_random_uuid()::text, '-', '');
+begin
+    execute pg_catalog.format('create temporary view pg_temp.%I (%s) as %s', probe,
+        (select pg_catalog.string_agg(pg_catalog.quote_ident(name), ', ' order by position)
+         from pg_catalog.unnest(columns) with ordinality c (name, position)),
+        query);
+    return (
+        select c.oid
+        from pg_catalog.pg_class c
+        where c.relname = probe
+          and c.relnamespace = pg_catalog.pg_my_temp_schema());
+end
+$$;
+comment on function pgtrickle._create_canonical_probe(text, text[]) is 'Makes a temporary view of canonical text, under the settings in which that text is read';
+
+
+create or replace function pgtrickle._masked_tree(view oid)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    -- In PostgreSQL 15 the range table of a view begins with the view itself, as OLD and NEW.
+    select replace(
+        regexp_replace(
+            regexp_replace(
+                regexp_replace(r.ev_action::text,
+                    '\{ALIAS :aliasname (?:\\.|[^ \\])+ :colnames (?:<>|\((?:"(?:\\.|[^"\\])*"| )*\))\}', '', 'g'),
+                ':(?:location|stmt_location|stmt_len|list_start|list_end|funcformat|relabelformat|resultformat|coerceformat|coercionformat|convertformat|row_format|rowformat) -?\d+', '', 'g'),
+            ':(?:resname|isNatural|aliascolnames|colnames|alias|eref) (?:<>|\((?:"(?:\\.|[^"\\])*"| )*\)|(?:\\.|[^ \\:{(])+)?', '', 'g'),
+        ':relid ' || view || ' ', ':relid self ')
+    from pg_rewrite r
+    where r.ev_class = view
+$$;
+comment on function pgtrickle._masked_tree(oid) is
+    'Parse tree of a view without what is presentation alone: aliases, positions in the text, whether a cast was written or implied';
+
+
+create or replace function pgtrickle._tree_relations(view oid)
+    returns table (relid oid)
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    -- From the tree, not from pg_depend: dependencies on system catalogs are not recorded.
+    select distinct match[1]::oid
+    from pg_rewrite r
+    cross join regexp_matches(r.ev_action::text, ':rtekind 0 :relid (\d+)', 'g') match
+    where r.ev_class = view
+      and match[1]::oid <> view
+$$;
+comment on function pgtrickle._tree_relations(oid) is 'Relations that stand in the query of a view';
+
+
+create or replace function pgtrickle._probe_sources(probe oid)
+    returns table (relid oid, schema_name text, relation_name text, source_type text, direct boolean, columns text[])
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    with recursive reached (reader, relid, direct) as (
+        select probe, t.relid, true
+        from pgtrickle._tree_relations(probe) t
+        union
+        select r.relid, t.relid, false
+        from reached r
+        join pg_class c on c.oid = r.relid and c.relkind = 'v'
+        cross join lateral pgtrickle._tree_relations(r.relid) t
+    ),
+    used (relid, name, position) as (
+        select distinct d.refobjid, a.attname, a.attnum
+        from (select distinct reader from reached) r
+        join pg_rewrite w on w.ev_class = r.reader
+        join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = w.oid and d.refclassid = 'pg_class'::regclass
+        join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid and a.attnum > 0
+    )
+    select
+        r.relid,
+        n.nspname,
+        c.relname,
+        case
+            when exists (select from pgtrickle.pgt_stream_tables s where s.pgt_relid = c.oid) then 'STREAM_TABLE'
+            else case c.relkind
+                when 'r' then 'TABLE'
+                when 'p' then 'TABLE'
+                when 'v' then 'VIEW'
+                when 'm' then 'MATVIEW'
+                when 'f' then 'FOREIGN_TABLE'
+                else c.relkind::text
+            end
+        end,
+        bool_or(r.direct),
+        (select array_agg(u.name::text order by u.position) from used u where u.relid = r.relid)
+    from reached r
+    join pg_class c on c.oid = r.relid
+    join pg_namespace n on n.oid = c.relnamespace
+    group by r.relid, n.nspname, c.relname, c.oid, c.relkind
+    order by r.relid
+$$;
+comment on function pgtrickle._probe_sources(oid) is
+    'Relations a view reads, directly or through views at any depth, with the columns used';
+
+
+create or replace function pgtrickle._probe_columns(probe oid)
+    returns table ("position" integer, name text, type oid, typmod integer, "collation" oid, declaration text)
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select
+        row_number() over (order by a.attnum)::integer,
+        a.attname::text,
+        a.atttypid,
+        a.atttypmod,
+        a.attcollation,
+        format_type(a.atttypid, a.atttypmod)
+            || case when a.attcollation <> 0 and a.attcollation <> t.typcollation
+                then (select format(' collate %I.%I', n.nspname, l.collname)
+                      from pg_collation l join pg_namespace n on n.oid = l.collnamespace
+                      where l.oid = a.attcollation)
+                else '' end
+    from pg_attribute a
+    join pg_type t on t.oid = a.atttypid
+    where a.attrelid = probe
+      and a.attnum > 0
+      and not a.attisdropped
+$$;
+comment on function pgtrickle._probe_columns(oid) is
+    'Columns of a relation in order: name, type, typmod, collation, and the declaration of all that in SQL';
+
+
+create or replace function pgtrickle._check_probe(probe oid)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    bad record;
+begin
+    select count(*) as number
+    into bad
+    from pg_attribute a
+    where a.attrelid = probe and a.attnum > 0;
+    if bad.number = 0 then
+        raise exception using
+            errcode = '42P17',
+            message = 'the query of a stream table must return at least one column';
+    end if;
+    select c.position
+    into bad
+    from pgtrickle._probe_columns(probe) c
+    where c.name = '?column?';
+    if found then
+        raise exception using
+            errcode = '42P16',
+            message = format('column %s of the query has no name', bad.position),
+            hint = 'Give it one with AS';
+    end if;
+    select c.name
+    into bad
+    from pgtrickle._probe_columns(probe) c
+    where c.name in ('tableoid', 'xmin', 'cmin', 'xmax', 'cmax', 'ctid')
+       or starts_with(c.name, '__pgt_');
+    if found then
+        raise exception using
+            errcode = '42939',
+            message = format('column name "%s" is reserved', bad.name),
+            hint = 'Give the column another name with AS';
+    end if;
+    if (select r.ev_action::text ~ ':hasForUpdate true' from pg_rewrite r where r.ev_class = probe) then
+        raise exception using
+            errcode = '0A000',
+            message = 'the query of a stream table must not lock rows (FOR UPDATE, FOR SHARE)';
+    end if;
+    select s.*, n.oid as schema_oid, c.relpersistence
+    into bad
+    from pgtrickle._probe_sources(probe) s
+    join pg_class c on c.oid = s.relid
+    join pg_namespace n on n.oid = c.relnamespace
+    where s.source_type <> 'VIEW'
+      and (c.relpersistence = 't'
+           or n.nspname in ('pg_catalog', 'information_schema', 'pg_toast')
+           or s.source_type not in ('TABLE', 'STREAM_TABLE', 'MATVIEW', 'FOREIGN_TABLE'))
+    order by s.relid
+    limit 1;
+    if found then
+        raise exception using
+            errcode = '0A000',
+            message = case
+                when bad.relpersistence = 't' then format('the query reads the temporary table "%s", which ends with this session', bad.relation_name)
+                when bad.source_type = 'S' then format('the query reads the sequence %I.%I', bad.schema_name, bad.relation_name)
+                else format('the query reads the system catalog %I.%I, whose changes cannot be followed', bad.schema_name, bad.relation_name)
+            end,
+            hint = 'A stream table reads tables, foreign tables, materialized views, other stream tables, and views on these';
+    end if;
+end
+$$;
+comment on function pgtrickle._check_probe(oid) is 'Errors for what a view allows and a stream table does not';
+
+
+create or replace function pgtrickle._analyze_query(
+        query text, search_path text,
+        out canonical text, out faithful boolean, out columns jsonb, out sources jsonb)
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    probe oid := pgtrickle._create_probe(query, search_path);
+    names text[];
+    rendered oid;
+    next_text text;
+begin
+    perform pgtrickle._check_probe(probe);
+    select array_agg(c.name order by c.position), jsonb_agg(to_jsonb(c) order by c.position)
+    into names, columns
+    from pgtrickle._probe_columns(probe) c;
+    select coalesce(jsonb_agg(to_jsonb(s) order by s.relid), '[]')
+    into sources
+    from pgtrickle._probe_sources(probe) s;
+    canonical := pgtrickle._viewdef(probe);
+    for round in 1 .. 8 loop
+        rendered := pgtrickle._create_canonical_probe(canonical, names);
+        next_text := pgtrickle._viewdef(rendered);
+        faithful := pgtrickle._masked_tree(probe) = pgtrickle._masked_tree(rendered);
+        perform pgtrickle._drop_probe(rendered);
+        exit when next_text = canonical;
+        canonical := next_text;
+        faithful := null;
+    end loop;
+    faithful := coalesce(faithful, false);
+    perform pgtrickle._drop_probe(probe);
+end
+$$;
+comment on function pgtrickle._analyze_query(text, text) is
+    'What PostgreSQL understands a query to be under a search_path: canonical text, whether that text provably means the same, columns, sources';
+
+
+create or replace function pgtrickle._canonical_query(query text)
+    returns text
+    language plpgsql
+as $$
+begin
+    return (pgtrickle._analyze_query(query, pg_catalog.current_setting('search_path'))).canonical;
+end
+$$;
+comment on function pgtrickle._canonical_query(text) is 'The query as PostgreSQL itself understands it, under the caller''s search_path: stars expanded, names qualified';
+
+
+create or replace function pgtrickle._query_columns(query text)
+    returns table ("position" integer, name text, type oid, typmod integer, "collation" oid, declaration text)
+    language plpgsql
+as $$
+declare
+    probe oid := pgtrickle._create_probe(query, pg_catalog.current_setting('search_path'));
+begin
+    return query select * from pgtrickle._probe_columns(probe);
+    perform pgtrickle._drop_probe(probe);
+end
+$$;
+comment on function pgtrickle._query_columns(text) is 'Columns the query returns, under the caller''s search_path';
+
+
+create or replace function pgtrickle._query_sources(query text)
+    returns table (relid oid, schema_name text, relation_name text, source_type text, direct boolean, columns text[])
+    language plpgsql
+as $$
+declare
+    probe oid := pgtrickle._create_probe(query, pg_catalog.current_setting('search_path'));
+begin
+    return query select * from pgtrickle._probe_sources(probe);
+    perform pgtrickle._drop_probe(probe);
+end
+$$;
+comment on function pgtrickle._query_sources(text) is
+    'Relations the query reads, directly or through views at any depth (TABLE, STREAM_TABLE, VIEW, MATVIEW, FOREIGN_TABLE)';
