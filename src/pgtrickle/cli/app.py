@@ -9,7 +9,7 @@ import typer
 
 from pgtrickle import __version__
 
-from . import server
+from . import demo, server
 
 app = typer.Typer(
     name="pgtrickle",
@@ -20,6 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(server.app, name="server")
+app.command()(demo.demo)
 
 
 def _version(wanted: bool) -> None:
