@@ -5,6 +5,7 @@ Exit status: 0, all is well; 1, a check failed; 2, the call was wrong or could n
 
 from __future__ import annotations
 
+import os
 import sys
 
 import psycopg
@@ -26,7 +27,10 @@ def main() -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run one command and give its exit status."""
     try:
-        app(arguments)
+        try:
+            app(arguments)
+        finally:
+            sys.stdout.flush()
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except PgTrickleError as error:
@@ -38,7 +42,7 @@ def run(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader, `head` for one, has seen enough
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return 0
 
