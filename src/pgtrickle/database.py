@@ -1,0 +1,32 @@
+"""The little the engine needs of a database connection.
+
+The compiler and the installer speak to PostgreSQL through `Session`, so they run on a psycopg
+connection as well as on a connection that dbt holds, inside dbt's own transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import psycopg
+
+
+class Session(Protocol):
+    """Runs one SQL command. ``%s`` placeholders are used only when `parameters` is not empty."""
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run `sql` and return its rows ([] where it returns none)."""
+        ...
+
+
+class PsycopgSession:
+    """A `Session` over a psycopg 3 connection. Commits nothing by itself."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self.connection = connection
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql, parameters or None)  # type: ignore[arg-type]
+            return list(cursor.fetchall()) if cursor.description is not None else []

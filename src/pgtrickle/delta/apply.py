@@ -1,0 +1,184 @@
+"""The top of a plan: the root's delta is applied to the stream table.
+
+The delta is first *netted*: rows that print alike are added up by weight, so that a row updated
+twice, or taken away by one term and given back by another, leaves only its net effect. Rows are
+compared by their image (their text, or their wire form where text may lose digits), never by
+``=``: 1.0 and 1.00 are different rows.
+
+Two kinds of identity:
+
+* **key**: columns that are unique and not null in the query. A key with a row gone and a row come
+  is an update, which keeps the physical row and is HOT where no index is concerned.
+* **row**: no key. Rows are found through an expression index on the hash of the whole row and
+  rechecked by image; as many copies go as the delta says.
+
+Every statement counts what it touched; a row that should have been there and was not makes the
+outcome inconsistent, and the runtime recomputes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pgtrickle.delta.maintenance import Maintenance
+from pgtrickle.delta.relation import WEIGHT, Relation, select
+from pgtrickle.query.algebra import Aggregate, Filter, Node, Project
+from pgtrickle.query.names import quote_identifier
+
+
+@dataclass(frozen=True, slots=True)
+class OutputColumn:
+    """A column of the stream table.
+
+    `type` as format_type spells it. `send` is the function that gives its wire form, or '' where
+    its text is exact. `hashable`: its values can be hashed (else their text is).
+    """
+
+    name: str
+    type: str
+    send: str
+    hashable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The stream table as apply sees it; `key` holds positions of columns, or None for row identity.
+
+    `token` stands for the table's name in the generated SQL.
+    """
+
+    token: str
+    columns: tuple[OutputColumn, ...]
+    key: tuple[int, ...] | None
+
+    def names(self, alias: str = "") -> list[str]:
+        prefix = f"{alias}." if alias else ""
+        return [prefix + quote_identifier(column.name) for column in self.columns]
+
+    def values(self, alias: str) -> list[str]:
+        return [f"{alias}.v{i}" for i in range(1, len(self.columns) + 1)]
+
+
+def apply(root: Node, delta: Relation, target: Target, maintenance: Maintenance) -> str:
+    """The text of one variant: every CTE from the changes to ``outcome``."""
+    netted = _net(root, delta, target, maintenance)
+    if target.key is None:
+        expected = _by_row(target, netted, maintenance)
+    else:
+        expected = _by_key(target, netted, maintenance)
+    checks = [expected, *(f"NOT EXISTS ({check})" for check in maintenance.checks)]
+    outcome = select(
+        [
+            "(SELECT count(*) FROM come) + (SELECT count(*) FROM stayed) AS rows_inserted",
+            "(SELECT count(*) FROM gone) + (SELECT count(*) FROM stayed) AS rows_deleted",
+            " AND ".join(f"({check})" for check in checks) + " AS consistent",
+        ]
+    )
+    return ",\n".join([*maintenance.ctes, *maintenance.changes, f"outcome AS (\n{outcome}\n)"])
+
+
+def _net(root: Node, delta: Relation, target: Target, maintenance: Maintenance) -> str:
+    """CTE with columns v1…vn and w, at most one row for each image."""
+    values = [
+        f"({id})::{column.type} AS v{i}"
+        for i, (id, column) in enumerate(zip(delta.ids, target.columns, strict=True), start=1)
+    ]
+    if target.key is not None and _one_per_key(root):
+        sql = select([*values, f"{WEIGHT} AS w"], f"FROM {delta.source('d')}")
+        return maintenance.add_cte("net", sql)
+    raw = maintenance.add_cte(
+        "delta",
+        select(["row_number() OVER () AS rn", *values, WEIGHT], f"FROM {delta.source('d')}"),
+    )
+    image = ", ".join(
+        f"{column.send}(v{i})" if column.send else f"v{i}"
+        for i, column in enumerate(target.columns, start=1)
+    )
+    grouped = select(
+        ["min(rn) AS rn", f"sum({WEIGHT}) AS w"],
+        f"FROM {raw}",
+        f'GROUP BY ROW({image})::text COLLATE "C"',
+        f"HAVING sum({WEIGHT}) <> 0",
+    )
+    sql = select(
+        ["g.rn", *target.values("d"), "g.w"],
+        f"FROM (\n{grouped}\n) AS g",
+        f"JOIN {raw} AS d USING (rn)",
+    )
+    return maintenance.add_cte("net", sql)
+
+
+def _one_per_key(root: Node) -> bool:
+    """Whether the root's delta has at most one row gone and one come for each key."""
+    while isinstance(root, Project | Filter):
+        root = root.child
+    return isinstance(root, Aggregate)
+
+
+def _by_key(target: Target, netted: str, maintenance: Maintenance) -> str:
+    key = target.key or ()
+
+    def same(table: str, alias: str) -> str:
+        columns = target.names(table)
+        return " AND ".join(f"{columns[i]} = {alias}.v{i + 1}" for i in key) or "true"
+
+    def twin(weight: str) -> str:
+        keys = " AND ".join(f"o.v{i + 1} = n.v{i + 1}" for i in key) or "true"
+        return f"EXISTS (SELECT FROM {netted} AS o WHERE o.w {weight} 0 AND {keys})"
+
+    assignments = ", ".join(
+        f"{name} = n.{value}"
+        for name, value in zip(target.names(), [v[2:] for v in target.values("n")], strict=True)
+    )
+    maintenance.add_change(
+        "gone",
+        f"DELETE FROM {target.token} AS t USING {netted} AS n\n"
+        f"WHERE n.w < 0 AND {same('t', 'n')} AND NOT {twin('>')}\nRETURNING 1",
+    )
+    maintenance.add_change(
+        "stayed",
+        f"UPDATE {target.token} AS t SET {assignments} FROM {netted} AS n\n"
+        f"WHERE n.w > 0 AND {same('t', 'n')} AND {twin('<')}\nRETURNING 1",
+    )
+    maintenance.add_change(
+        "come",
+        f"INSERT INTO {target.token} ({', '.join(target.names())})\n"
+        f"SELECT {', '.join(target.values('n'))} FROM {netted} AS n\n"
+        f"WHERE n.w > 0 AND NOT {twin('<')}\nRETURNING 1",
+    )
+    return (
+        "(SELECT count(*) FROM gone) + (SELECT count(*) FROM stayed)"
+        f" = (SELECT count(*) FROM {netted} WHERE w < 0)"
+    )
+
+
+def _by_row(target: Target, netted: str, maintenance: Maintenance) -> str:
+    found = select(
+        ["t.ctid", "row_number() OVER (PARTITION BY n.rn) AS copy", "- n.w AS copies"],
+        f"FROM {netted} AS n JOIN {target.token} AS t",
+        f"ON {row_hash(target, target.names('t'))} = {row_hash(target, target.values('n'))}",
+        f"AND ROW({', '.join(target.names('t'))}) *= ROW({', '.join(target.values('n'))})",
+        "WHERE n.w < 0",
+    )
+    maintenance.add_change(
+        "gone",
+        f"DELETE FROM {target.token} AS t WHERE t.ctid = ANY (ARRAY(\n"
+        f"SELECT f.ctid FROM (\n{found}\n) AS f WHERE f.copy <= f.copies))\nRETURNING 1",
+    )
+    maintenance.add_change(
+        "come",
+        f"INSERT INTO {target.token} ({', '.join(target.names())})\n"
+        f"SELECT {', '.join(target.values('n'))} FROM {netted} AS n,\n"
+        "generate_series(1, n.w) WHERE n.w > 0\nRETURNING 1",
+    )
+    maintenance.add_cte("stayed", "SELECT WHERE false")
+    return f"(SELECT count(*) FROM gone) = (SELECT coalesce(- sum(w), 0) FROM {netted} WHERE w < 0)"
+
+
+def row_hash(target: Target, columns: list[str]) -> str:
+    """The hash that finds a row; the same text as the runtime's expression index."""
+    hashed = [
+        name if column.hashable else f"({name})::text"
+        for name, column in zip(columns, target.columns, strict=True)
+    ]
+    return f"hash_record_extended(ROW({', '.join(hashed)}), 0)"

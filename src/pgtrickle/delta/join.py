@@ -1,0 +1,53 @@
+"""Inner and cross join.
+
+    δ(L ⋈ R) = δL ⋈ new(R)  +  old(L) ⋈ δR
+
+Only sides that changed give terms: with one changed source the delta is one join of the changes
+with the current tables. The left side of the second term is old, so a tree of n changed inputs
+has n terms. Weights multiply.
+"""
+
+from __future__ import annotations
+
+from pgtrickle.delta.maintenance import Maintenance, Rules
+from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
+from pgtrickle.query.algebra import Join
+from pgtrickle.query.render import render_expression
+
+
+def _join(node: Join, left: Relation, right: Relation) -> Relation:
+    weighted = left.weighted or right.weighted
+    items = [f"l.{id}" for id in left.ids] + [f"r.{id}" for id in right.ids]
+    if weighted:
+        items.append(f"{left.weights('l')} * {right.weights('r')} AS {WEIGHT}")
+    if node.condition is None:
+        source = f"FROM {left.source('l')} CROSS JOIN {right.source('r')}"
+    else:
+        condition = render_expression(node.condition)
+        source = f"FROM {left.source('l')} JOIN {right.source('r')} ON {condition}"
+    return Relation(select(items, source), left.ids + right.ids, weighted)
+
+
+def _initial(node: Join, maintenance: Maintenance) -> Relation:
+    return _join(node, maintenance.initial(node.left), maintenance.initial(node.right))
+
+
+def _new(node: Join, maintenance: Maintenance) -> Relation:
+    return _join(node, maintenance.new(node.left), maintenance.new(node.right))
+
+
+def _old(node: Join, maintenance: Maintenance) -> Relation:
+    return _join(node, maintenance.old(node.left), maintenance.old(node.right))
+
+
+def _delta(node: Join, maintenance: Maintenance) -> Relation:
+    terms = []
+    left, right = maintenance.delta(node.left), maintenance.delta(node.right)
+    if left is not None:
+        terms.append(_join(node, left, maintenance.new(node.right)))
+    if right is not None:
+        terms.append(_join(node, maintenance.old(node.left), right))
+    return Relation(union_all(term.sql for term in terms), node.ids, weighted=True)
+
+
+JOIN = Rules(initial=_initial, new=_new, old=_old, delta=_delta)

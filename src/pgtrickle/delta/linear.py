@@ -1,0 +1,94 @@
+"""Filter, projection and UNION ALL: applied to any state, they give that state.
+
+    δ(σ(R)) = σ(δR)      δ(π(R)) = π(δR)      δ(R ∪ S) = δR ∪ δS
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pgtrickle.delta.maintenance import Maintenance, Rules
+from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
+from pgtrickle.query.algebra import Filter, Node, Project, UnionAll
+from pgtrickle.query.render import render_expression
+
+
+def _filter(node: Filter, child: Relation) -> Relation:
+    predicate = render_expression(node.predicate)
+    sql = select(["*"], f"FROM {child.source('f')}", f"WHERE {predicate}")
+    return Relation(sql, child.ids, child.weighted)
+
+
+def _project(node: Project, child: Relation) -> Relation:
+    items = [f"{render_expression(e)} AS {attribute.id}" for attribute, e in node.items]
+    weight = [WEIGHT] if child.weighted else []
+    return Relation(
+        select([*items, *weight], f"FROM {child.source('p')}"), node.ids, child.weighted
+    )
+
+
+def _union(node: UnionAll, branches: list[Relation], empty: list[bool]) -> Relation:
+    """All branches, so that the columns' types are always resolved alike; some may be empty."""
+    weighted = any(branch.weighted for branch in branches)
+    parts = []
+    for branch, is_empty in zip(branches, empty, strict=True):
+        items = [f"u.{a} AS {b}" for a, b in zip(branch.ids, node.ids, strict=True)]
+        weight = [f"{branch.weights('u')} AS {WEIGHT}"] if weighted else []
+        where = "WHERE false" if is_empty else ""
+        parts.append(select([*items, *weight], f"FROM {branch.source('u')}", where))
+    return Relation(union_all(parts), node.ids, weighted)
+
+
+def _filter_delta(node: Filter, maintenance: Maintenance) -> Relation:
+    return _filter(node, changed(node.child, maintenance))
+
+
+def _project_delta(node: Project, maintenance: Maintenance) -> Relation:
+    return _project(node, changed(node.child, maintenance))
+
+
+def _union_delta(node: UnionAll, maintenance: Maintenance) -> Relation:
+    deltas = [maintenance.delta(branch) for branch in node.branches]
+    branches = [
+        maintenance.new(branch) if delta is None else delta
+        for branch, delta in zip(node.branches, deltas, strict=True)
+    ]
+    return _union(node, branches, [delta is None for delta in deltas])
+
+
+def changed(node: Node, maintenance: Maintenance) -> Relation:
+    """The delta of a node known to be changed."""
+    delta = maintenance.delta(node)
+    if delta is None:
+        raise ValueError("the delta of an unchanged relation was asked for")
+    return delta
+
+
+def _of_child(
+    apply: Callable[[Filter, Relation], Relation] | Callable[[Project, Relation], Relation],
+    delta: Callable[[Filter, Maintenance], Relation] | Callable[[Project, Maintenance], Relation],
+) -> Rules:
+    return Rules(
+        initial=lambda node, m: apply(node, m.initial(node.child)),
+        new=lambda node, m: apply(node, m.new(node.child)),
+        old=lambda node, m: apply(node, m.old(node.child)),
+        delta=delta,
+    )
+
+
+def _of_branches(state: Callable[[Maintenance, Node], Relation]) -> Callable[..., Relation]:
+    def rule(node: UnionAll, maintenance: Maintenance) -> Relation:
+        branches = [state(maintenance, branch) for branch in node.branches]
+        return _union(node, branches, [False] * len(branches))
+
+    return rule
+
+
+FILTER = _of_child(_filter, _filter_delta)
+PROJECT = _of_child(_project, _project_delta)
+UNION_ALL = Rules(
+    initial=_of_branches(Maintenance.initial),
+    new=_of_branches(Maintenance.new),
+    old=_of_branches(Maintenance.old),
+    delta=_union_delta,
+)

@@ -1,0 +1,36 @@
+"""SQL relations under construction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+WEIGHT = "__w"
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A SELECT whose columns are `ids`, followed by the weight when `weighted`."""
+
+    sql: str
+    ids: tuple[str, ...]
+    weighted: bool
+
+    def weights(self, alias: str) -> str:
+        """The row's weight as SQL, for a relation in FROM under `alias`."""
+        return f"{alias}.{WEIGHT}" if self.weighted else "1"
+
+    def source(self, alias: str) -> str:
+        """This relation as a FROM item."""
+        return f"({self.sql}) AS {alias}"
+
+
+def select(items: Iterable[str], *clauses: str) -> str:
+    """``SELECT items clause clause …``; an empty select list is legal SQL."""
+    head = "SELECT " + ", ".join(items)
+    return "\n".join([head.rstrip(), *(clause for clause in clauses if clause)])
+
+
+def union_all(parts: Iterable[str]) -> str:
+    """Bag union of selects."""
+    return "\nUNION ALL\n".join(parts)

@@ -1,0 +1,65 @@
+"""State tables: the arrangements that stateful operators keep between refreshes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import uuid4
+
+from pgtrickle.query.algebra import Node
+from pgtrickle.query.names import quote_name
+
+SCHEMA = "pgtrickle_state"
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnType:
+    """What the rules must know of a column's type.
+
+    `name` as format_type spells it, typmod included. `bitwise`: equal values print equally, so
+    that equality decides whether a value changed. `hashable`: it has a hash function.
+    """
+
+    oid: int
+    name: str
+    bitwise: bool
+    hashable: bool
+
+
+class Describer(Protocol):
+    """Tells the column types of a SELECT, without running it."""
+
+    def __call__(self, sql: str) -> Sequence[ColumnType]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StateTable:
+    """A hidden table of a stream table.
+
+    `fill` is the SELECT that computes its rows from base tables; its columns are the table's.
+    `key` are the columns of its unique index (NULLS NOT DISTINCT); without any it has one row.
+    """
+
+    name: str
+    fill: str
+    key: tuple[str, ...]
+
+    @property
+    def qualified(self) -> str:
+        return quote_name((SCHEMA, self.name))
+
+
+@dataclass(slots=True)
+class States:
+    """The state tables of one plan, by the node that owns them, with the node's analysis."""
+
+    describe: Describer
+    prefix: str = field(default_factory=lambda: f"s_{uuid4().hex[:12]}")
+    tables: dict[int, StateTable] = field(default_factory=dict)
+    analyses: dict[int, Any] = field(default_factory=dict)
+
+    def add(self, node: Node, fill: str, key: tuple[str, ...]) -> StateTable:
+        table = StateTable(f"{self.prefix}_{len(self.tables) + 1}", fill, key)
+        self.tables[id(node)] = table
+        return table

@@ -1,0 +1,65 @@
+"""What the compiler hands to the runtime: how one stream table is maintained, as data.
+
+The form is described, from the runtime's side, in ``runtime/README.md``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A captured relation and the columns captured from it."""
+
+    relid: int
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """How a row of the stream table is found: `kind` is 'key' (with `columns`) or 'row'."""
+
+    kind: str
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A state table: its name, the SELECT that fills it, the columns of its unique index."""
+
+    name: str
+    fill: str
+    key: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A compiled query. `mode` is DIFFERENTIAL, or FULL with `construct` and `reason`.
+
+    `deltas` maps the number of a source that changed alone, or ``*``, to the CTEs of the refresh
+    statement. `target` is the token that stands for the stream table's name in them.
+    """
+
+    query: str
+    mode: str
+    compiler: str
+    reason: str | None = None
+    construct: str | None = None
+    target: str | None = None
+    sources: tuple[Source, ...] = ()
+    identity: Identity = Identity("row")
+    state: tuple[State, ...] = ()
+    deltas: dict[str, str] = field(default_factory=dict)
+    tree: tuple[str, ...] = ()
+    format: int = FORMAT
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def to_json(self) -> str:
+        return json.dumps(self.as_dict())

@@ -1,0 +1,181 @@
+"""Relational algebra over bags: what the delta rules are written for.
+
+A query block becomes a tree of these nodes. Every column of every node has an *attribute id*
+that is unique in the whole tree (``c7``), so expressions refer to columns by id alone and a
+node can be moved or repeated without renaming. Node constructors refuse what cannot be meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pgtrickle.query.expression import Call, Column, Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """An output column. `not_null` is proved, never guessed."""
+
+    id: str
+    not_null: bool = False
+
+    @property
+    def reference(self) -> Column:
+        return Column(None, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A relation: a bag of rows over `attributes`."""
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        raise TypeError(f"{type(self).__name__} has no attributes")
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        return ()
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(attribute.id for attribute in self.attributes)
+
+
+@dataclass(frozen=True, slots=True)
+class Scan(Node):
+    """A table whose changes are captured. `columns` pairs attributes with column names.
+
+    `keys` are the sets of column names that are unique and not null, best first.
+    """
+
+    relid: int
+    schema: str
+    name: str
+    columns: tuple[tuple[Attribute, str], ...]
+    keys: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return tuple(attribute for attribute, _ in self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Constant(Node):
+    """A relation that never changes: VALUES, a function of constants, a FROM-less SELECT.
+
+    `sql` is a select whose output columns are named by the attribute ids. `single` tells that
+    it has exactly one row.
+    """
+
+    sql: str
+    outputs: tuple[Attribute, ...]
+    single: bool = False
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Filter(Node):
+    child: Node
+    predicate: Expression
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.child.attributes
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        return (self.child,)
+
+
+@dataclass(frozen=True, slots=True)
+class Project(Node):
+    """Computes each attribute from an expression over the child's attributes."""
+
+    child: Node
+    items: tuple[tuple[Attribute, Expression], ...]
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return tuple(attribute for attribute, _ in self.items)
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        return (self.child,)
+
+
+@dataclass(frozen=True, slots=True)
+class Join(Node):
+    """Inner join; a cross join has no condition."""
+
+    left: Node
+    right: Node
+    condition: Expression | None = None
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.left.attributes + self.right.attributes
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        return (self.left, self.right)
+
+
+@dataclass(frozen=True, slots=True)
+class UnionAll(Node):
+    """Bag union. `outputs[i]` takes its values from attribute i of every branch."""
+
+    branches: tuple[Node, ...]
+    outputs: tuple[Attribute, ...]
+
+    def __post_init__(self) -> None:
+        for branch in self.branches:
+            if len(branch.attributes) != len(self.outputs):
+                raise ValueError("branches of a union differ in their number of columns")
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.outputs
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        return self.branches
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate(Node):
+    """Groups by `keys` and computes `aggregates`; without keys there is always one row.
+
+    Key expressions and aggregate arguments read the child's attributes. DISTINCT is an
+    Aggregate with keys and no aggregates.
+    """
+
+    child: Node
+    keys: tuple[tuple[Attribute, Expression], ...]
+    aggregates: tuple[tuple[Attribute, Call], ...]
+    construct: str = "GROUP BY"
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return tuple(a for a, _ in self.keys) + tuple(a for a, _ in self.aggregates)
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        return (self.child,)
+
+
+def walk_nodes(node: Node) -> Iterator[Node]:
+    """`node` and everything below it, parents first."""
+    yield node
+    for child in node.children:
+        yield from walk_nodes(child)
+
+
+def scans(node: Node) -> Iterator[Scan]:
+    """The scans under `node`, in order of appearance."""
+    for each in walk_nodes(node):
+        if isinstance(each, Scan):
+            yield each

@@ -1,0 +1,99 @@
+"""What identifies a row: the sets of attributes that are unique and not null in a relation."""
+
+from __future__ import annotations
+
+from pgtrickle.query.algebra import (
+    Aggregate,
+    Attribute,
+    Constant,
+    Filter,
+    Join,
+    Node,
+    Project,
+    Scan,
+)
+from pgtrickle.query.expression import And, Column, Expression, Operator
+
+Key = frozenset[str]
+MOST_KEYS = 8
+"""Alternatives followed per relation; joins multiply them."""
+
+
+def keys(node: Node, equal: frozenset[tuple[str, str]] = frozenset()) -> tuple[Key, ...]:
+    """Keys of `node` as sets of attribute ids, shortest first.
+
+    `equal` holds pairs of attributes that conditions above `node` equate: a join on the whole
+    key of one side leaves the other side's key unique. The empty key means: at most one row.
+    """
+    return _shortest(_keys(node, equal))
+
+
+def _shortest(found: list[Key]) -> tuple[Key, ...]:
+    return tuple(sorted(set(found), key=lambda key: (len(key), sorted(key)))[:MOST_KEYS])
+
+
+def _keys(node: Node, equal: frozenset[tuple[str, str]]) -> list[Key]:
+    match node:
+        case Scan():
+            ids = {name: attribute.id for attribute, name in node.columns}
+            return [
+                frozenset(ids[name] for name in names)
+                for names in node.keys
+                if all(name in ids for name in names)
+            ]
+        case Constant(single=True):
+            return [frozenset()]
+        case Filter():
+            return list(keys(node.child, equal | equalities(node.predicate)))
+        case Project():
+            return _projected(node)
+        case Join():
+            return _joined(node, equal | equalities(node.condition))
+        case Aggregate():
+            if all(attribute.not_null for attribute, _ in node.keys):
+                return [frozenset(attribute.id for attribute, _ in node.keys)]
+    return []
+
+
+def _projected(node: Project) -> list[Key]:
+    """Keys whose every attribute is handed on unchanged."""
+    renamed: dict[str, str] = {}
+    for attribute, expression in node.items:
+        if isinstance(expression, Column):
+            renamed.setdefault(expression.name, attribute.id)
+    return [
+        frozenset(renamed[id] for id in key)
+        for key in keys(node.child)
+        if all(id in renamed for id in key)
+    ]
+
+
+def _joined(node: Join, equal: frozenset[tuple[str, str]]) -> list[Key]:
+    left, right = keys(node.left, equal), keys(node.right, equal)
+    found = [a | b for a in left for b in right]
+    found += [a for a in left for b in right if _determined(b, node.left, equal)]
+    found += [b for a in left for b in right if _determined(a, node.right, equal)]
+    return found
+
+
+def _determined(key: Key, other: Node, equal: frozenset[tuple[str, str]]) -> bool:
+    """Whether every attribute of `key` is equated with an attribute of `other`."""
+    ids = frozenset(other.ids)
+    return all(any(a == id and b in ids for a, b in equal) for id in key)
+
+
+def equalities(condition: Expression | None) -> frozenset[tuple[str, str]]:
+    """Pairs of attributes that a condition equates, both ways round."""
+    match condition:
+        case And(operands=operands):
+            return frozenset(pair for operand in operands for pair in equalities(operand))
+        case Operator(name=("=",), left=Column(name=a), right=Column(name=b)):
+            return frozenset({(a, b), (b, a)})
+    return frozenset()
+
+
+
+
+def not_null_ids(attributes: tuple[Attribute, ...]) -> frozenset[str]:
+    """Ids of the attributes that are never NULL."""
+    return frozenset(attribute.id for attribute in attributes if attribute.not_null)

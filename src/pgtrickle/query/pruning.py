@@ -1,0 +1,90 @@
+"""Removes columns nobody reads, so that capture and deltas carry only what they must."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pgtrickle.query.algebra import (
+    Aggregate,
+    Attribute,
+    Constant,
+    Filter,
+    Join,
+    Node,
+    Project,
+    Scan,
+    UnionAll,
+)
+from pgtrickle.query.expression import Column
+from pgtrickle.query.lowering.rewriting import rewrite
+
+
+def columns_of(value: object) -> frozenset[str]:
+    """The attribute ids that an expression (or a tuple of expressions) reads."""
+    found: set[str] = set()
+
+    def look(expression: object) -> None:
+        if isinstance(expression, Column) and expression.relation is None:
+            found.add(expression.name)
+
+    rewrite(value, look)
+    return frozenset(found)
+
+
+def prune(node: Node, needed: frozenset[str] | None = None) -> Node:
+    """`node` without the columns that are not in `needed` (None: all of them).
+
+    A scan keeps its first key (or else its first column) when nothing of it is read, so that it
+    is never a relation without columns.
+    """
+    wanted = frozenset(node.ids) if needed is None else needed
+    match node:
+        case Scan():
+            return _scan(node, wanted)
+        case Constant():
+            return node
+        case Filter():
+            return replace(node, child=prune(node.child, wanted | columns_of(node.predicate)))
+        case Project():
+            items = tuple(item for item in node.items if item[0].id in wanted)
+            below = columns_of(tuple(expression for _, expression in items))
+            return replace(node, child=prune(node.child, below), items=items)
+        case Join():
+            wanted |= columns_of(node.condition)
+            return replace(node, left=prune(node.left, wanted), right=prune(node.right, wanted))
+        case UnionAll():
+            return _union(node, wanted)
+        case Aggregate():
+            aggregates = tuple(item for item in node.aggregates if item[0].id in wanted)
+            below = columns_of((tuple(e for _, e in node.keys), tuple(e for _, e in aggregates)))
+            return replace(node, child=prune(node.child, below), aggregates=aggregates)
+    raise TypeError(f"no pruning rule for {type(node).__name__}")
+
+
+def _scan(node: Scan, wanted: frozenset[str]) -> Scan:
+    kept = tuple(column for column in node.columns if column[0].id in wanted)
+    if not kept:
+        names = node.keys[0] if node.keys else tuple(name for _, name in node.columns[:1])
+        kept = tuple(column for column in node.columns if column[1] in names)
+    return replace(node, columns=kept)
+
+
+def _union(node: UnionAll, wanted: frozenset[str]) -> UnionAll:
+    """Branches are narrowed by position; a projection puts each into the remaining order."""
+    positions = [i for i, output in enumerate(node.outputs) if output.id in wanted]
+    branches = []
+    for branch in node.branches:
+        kept: list[Attribute] = [branch.attributes[i] for i in positions]
+        narrowed = prune(branch, frozenset(attribute.id for attribute in kept))
+        branches.append(
+            Project(
+                narrowed,
+                tuple(
+                    (replace(attribute, id=f"{attribute.id}u{n}"), attribute.reference)
+                    for n, attribute in enumerate(kept)
+                ),
+            )
+        )
+    return replace(
+        node, branches=tuple(branches), outputs=tuple(node.outputs[i] for i in positions)
+    )
