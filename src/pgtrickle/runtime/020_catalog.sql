@@ -113,7 +113,7 @@ create table pgtrickle.pgt_dependencies (
 create index on pgtrickle.pgt_dependencies (source_relid);
 comment on table pgtrickle.pgt_dependencies is 'What each stream table reads';
 comment on column pgtrickle.pgt_dependencies.source_number is 'Position in the plan''s sources; null when the plan captures nothing from it';
-comment on column pgtrickle.pgt_dependencies.source_storage is '{"<member oid>": relfilenode, ...} of the source and its partitions at the last refresh';
+comment on column pgtrickle.pgt_dependencies.source_storage is '{"<member oid>": relfilenode, ..., "epoch": capture epoch} of the source and its partitions when it was last read';
 
 create table pgtrickle.pgt_refresh_history (
     refresh_id              bigserial primary key,
@@ -180,10 +180,38 @@ create table pgtrickle.pgt_captures (
     source_relid oid primary key,
     columns      text[] not null,
     segments     integer not null default 2,
-    current_segment integer not null default 0,
+    epoch        integer not null default 1,
+    triggers     text,
+    cluster_id   text,
+    purged_by    xid8,
+    unused_since timestamptz,
     created_at   timestamptz not null default now()
 );
-comment on table pgtrickle.pgt_captures is 'Sources with capture triggers, the columns captured, the buffer segment written now';
+comment on table pgtrickle.pgt_captures is 'Sources with capture triggers and the columns captured';
+comment on column pgtrickle.pgt_captures.epoch is 'Grows when changes may have been missed: every consumer then starts anew';
+comment on column pgtrickle.pgt_captures.triggers is 'Fingerprint of the capture triggers as they were created; another one now means that somebody changed them';
+comment on column pgtrickle.pgt_captures.cluster_id is 'Server and database the capture was made in';
+comment on column pgtrickle.pgt_captures.purged_by is 'Transaction that last emptied a segment; writing it makes a newcomer with an older snapshot fail instead of missing rows';
+comment on column pgtrickle.pgt_captures.unused_since is 'When its last consumer went, where the triggers could not be dropped then';
+
+create sequence pgtrickle_changes.change_seq as bigint;
+comment on sequence pgtrickle_changes.change_seq is 'Orders the changes of one transaction; one value per statement and source';
+grant select on sequence pgtrickle_changes.change_seq to public;
+
+create type pgtrickle.refresh_outcome as (
+    pgt_id            bigint,
+    status            text,
+    action            text,
+    rows_inserted     bigint,
+    rows_deleted      bigint,
+    delta_row_count   bigint,
+    was_full_fallback boolean,
+    reason            text,
+    duration_ms       double precision,
+    error_code        text,
+    error_message     text
+);
+comment on type pgtrickle.refresh_outcome is 'What a refresh did: status COMPLETED, FAILED or SKIPPED; the rest as in pgt_refresh_history';
 
 create table pgtrickle.settings (
     name        text primary key,
