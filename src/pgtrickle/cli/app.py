@@ -9,7 +9,7 @@ import typer
 
 from pgtrickle import __version__
 
-from . import demo, server
+from . import alter, create, demo, drop, explain, install, refresh, server, status, verify
 
 app = typer.Typer(
     name="pgtrickle",
@@ -19,8 +19,17 @@ app = typer.Typer(
     rich_markup_mode="rich" if sys.stdout.isatty() else None,  # frames are for eyes
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(server.app, name="server")
 app.command()(demo.demo)
+app.add_typer(server.app, name="server")
+app.command()(install.install)
+app.command()(install.uninstall)
+app.command()(create.create)
+app.command()(alter.alter)
+app.command()(drop.drop)
+app.command()(refresh.refresh)
+app.command()(explain.explain)
+app.command()(verify.verify)
+app.command()(status.status)
 
 
 def _version(wanted: bool) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -25,18 +27,37 @@ class Table:
     rows: list[Sequence[Any]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, records: Iterable[dict[str, Any]], columns: Sequence[str]) -> Table:
-        return cls(columns, [[record.get(column) for column in columns] for record in records])
+    def of(cls, records: Sequence[Any]) -> Table:
+        """Dataclasses of one kind, a row each."""
+        columns = [column.name for column in dataclasses.fields(records[0])] if records else []
+        return cls(columns, [[getattr(record, name) for name in columns] for record in records])
 
 
 def show(table: Table, *, as_json: bool) -> None:
     """Print a table to standard output in the form its reader wants."""
     if as_json:
         show_json([dict(zip(table.columns, row, strict=True)) for row in table.rows])
+    elif not table.columns:
+        pass
     elif sys.stdout.isatty():
         _show_rich(table)
     else:
         _show_plain(table)
+
+
+def show_record(record: Any, *, as_json: bool) -> None:
+    """Print one dataclass: a field a line, or an object in JSON."""
+    fields = {one.name: getattr(record, one.name) for one in dataclasses.fields(record)}
+    if as_json:
+        show_json(fields)
+        return
+    width = max(len(name) for name in fields)
+    for name, value in fields.items():
+        # A text of several lines, a query for one, goes below its name as it is.
+        if isinstance(value, str) and "\n" in value:
+            print(f"{name}\n{textwrap.indent(value.strip(), '  ')}")
+        else:
+            print(f"{name.ljust(width)}  {_text(value)}".rstrip())
 
 
 def show_json(value: Any) -> None:
@@ -107,6 +128,8 @@ def _json(value: Any) -> Any:
             return value.total_seconds()
         case Path():
             return str(value)
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return dataclasses.asdict(value)
         case Decimal():
             return int(value) if value == value.to_integral_value() else float(value)
         case _:
