@@ -1,0 +1,37 @@
+{#
+  A model as a stream table. One transaction holds everything from the first in-transaction hook to
+  the last: on any failure the table, its data and its definition are what they were.
+#}
+{% materialization stream_table, adapter='postgres', supported_languages=['sql'] %}
+  {%- set target_relation = dbt_pgtrickle._typed(this) -%}
+  {%- set grant_config = config.get('grants') -%}
+  {%- set settings = dbt_pgtrickle._settings() -%}
+  {%- set definition = dbt_pgtrickle._definition(sql) -%}
+  {%- set engine = dbt_pgtrickle._require_engine() -%}
+
+  {% if config.get('contract').enforced %}
+    {% do get_assert_columns_equivalent(definition) %}
+  {% endif %}
+
+  {{ run_hooks(pre_hooks, inside_transaction=False) }}
+  {% do dbt_pgtrickle._begin(is_open=(pre_hooks | selectattr('transaction', 'equalto', false) | list | length == 0)) %}
+  {{ run_hooks(pre_hooks, inside_transaction=True) }}
+
+  {%- set existing = dbt_pgtrickle._describe(target_relation, auto_begin=true) -%}
+  {%- set outcome = dbt_pgtrickle._build(engine, target_relation, existing, definition, settings) -%}
+
+  {% do dbt_pgtrickle._apply_indexes(target_relation) %}
+  {{ run_hooks(post_hooks, inside_transaction=True) }}
+  {% do apply_grants(target_relation, grant_config, should_revoke=outcome.kept_grants) %}
+  {% do persist_docs(target_relation, model) %}
+
+  {% do dbt_pgtrickle._commit() %}
+  {% if outcome.failure %}
+    {% do exceptions.raise_compiler_error('The refresh of ' ~ target_relation ~ ' failed: ' ~ outcome.failure) %}
+  {% endif %}
+  {{ run_hooks(post_hooks, inside_transaction=False) }}
+
+  {% do store_raw_result('main', message=outcome.message, code='STREAM TABLE', rows_affected=outcome.rows) %}
+  {% do log('Stream table ' ~ target_relation ~ ': ' ~ outcome.message) %}
+  {{ return({'relations': [target_relation]}) }}
+{% endmaterialization %}

@@ -1,0 +1,41 @@
+{#
+  The call that makes the stream table what the model says: creates it, alters it in place, or
+  finds nothing to do. The engine decides which.
+#}
+{% macro _create_or_replace_sql(engine, relation, definition, settings) %}
+  {% set immediate = settings.refresh_mode == 'IMMEDIATE' %}
+  {{ return(dbt_pgtrickle._call(engine, 'create_or_replace_stream_table', {
+    'name': dbt_pgtrickle._name(relation, engine),
+    'query': definition,
+    'schedule': none if immediate else (settings.schedule or 'calculated'),
+    'refresh_mode': settings.refresh_mode,
+    'initialize': settings.initialize,
+  })) }}
+{% endmacro %}
+
+
+{#
+  Hands the engine the plan for a query that the next call is about to use, where somebody can make
+  one: the adapter compiles. Returns why the table will be recomputed at each refresh, or none.
+#}
+{% macro _offer_plan(engine, definition, settings) %}
+  {{ return(adapter.dispatch('offer_plan', 'dbt_pgtrickle')(engine, definition, settings)) }}
+{% endmacro %}
+
+
+{% macro postgres__offer_plan(engine, definition, settings) %}
+  {{ return(none) }}
+{% endmacro %}
+
+
+{% macro pgtrickle__offer_plan(engine, definition, settings) %}
+  {% if engine.name != 'portable' or settings.refresh_mode == 'FULL' %}{{ return(none) }}{% endif %}
+  {% set obstacle = adapter.offer_plan(definition) %}
+  {% if obstacle and settings.refresh_mode == 'DIFFERENTIAL' %}
+    {% do exceptions.raise_compiler_error(
+      "The stream table " ~ model.name ~ " cannot be refreshed differentially: " ~ obstacle
+      ~ "\nChange the query, or set refresh_mode to AUTO (differential where possible) or FULL."
+    ) %}
+  {% endif %}
+  {{ return(obstacle) }}
+{% endmacro %}

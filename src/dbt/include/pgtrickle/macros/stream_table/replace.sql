@@ -1,0 +1,26 @@
+{#
+  Puts a new stream table in the place of whatever is there, in the caller's transaction. On the
+  portable engine it is built beside the old relation, which serves until the names change; the
+  extension does not follow a rename, so there the old one goes first, still in one transaction.
+#}
+{% macro _replace(engine, relation, existing, definition, settings) %}
+  {% if engine.name == 'native' %}
+    {% do dbt_pgtrickle._remove(engine, relation, existing) %}
+    {% call statement('main') %}
+      {{ dbt_pgtrickle._create_or_replace_sql(engine, relation, definition, settings) }}
+    {% endcall %}
+  {% else %}
+    {% set staged = make_intermediate_relation(relation) %}
+    {% call statement('main') %}
+      {{ dbt_pgtrickle._create_or_replace_sql(engine, staged, definition, settings) }}
+    {% endcall %}
+    {% do dbt_pgtrickle._remove(engine, relation, existing) %}
+    {% call statement('pgtrickle_rename') %}
+      alter table {{ staged.include(database=false) }} rename to {{ dbt_pgtrickle._identifier(relation.identifier) }}
+    {% endcall %}
+    {# The engine learns a new name when it is next called by it. #}
+    {% call statement('pgtrickle_named') %}
+      {{ dbt_pgtrickle._call(engine, 'alter_stream_table', {'name': dbt_pgtrickle._name(relation, engine)}) }}
+    {% endcall %}
+  {% endif %}
+{% endmacro %}

@@ -1,0 +1,67 @@
+{# Every key a stream table takes: its default, the types it may have, the values it may have. #}
+{% macro _setting_rules() %}
+  {{ return({
+    'schedule': {'default': '1m', 'types': ['string', 'null']},
+    'refresh_mode': {
+      'default': 'DIFFERENTIAL', 'types': ['string'],
+      'values': ['FULL', 'DIFFERENTIAL', 'AUTO', 'IMMEDIATE'],
+    },
+    'initialize': {'default': true, 'types': ['boolean']},
+    'refresh_on_run': {'default': true, 'types': ['boolean']},
+  }) }}
+{% endmacro %}
+
+
+{#
+  The model's settings, complete and checked. Each key may stand at the top level of the config or
+  under `meta`; `meta` wins, for dbt 2 accepts it alone.
+#}
+{% macro _settings() %}
+  {% set settings = {} %}
+  {% set given = model.config %}
+  {% set meta = given.get('meta') or {} %}
+  {% for key, rule in dbt_pgtrickle._setting_rules().items() %}
+    {% if key in meta %}
+      {% set value = meta[key] %}
+    {% elif key in given %}
+      {% set value = given[key] %}
+    {% else %}
+      {% set value = rule.default %}
+    {% endif %}
+    {% do settings.update({key: dbt_pgtrickle._checked_setting(key, value, rule)}) %}
+  {% endfor %}
+  {{ return(settings) }}
+{% endmacro %}
+
+
+{% macro _checked_setting(key, value, rule) %}
+  {% if value is none %}
+    {% set type = 'null' %}
+  {% elif value is boolean %}
+    {% set type = 'boolean' %}
+  {% elif value is number %}
+    {% set type = 'number' %}
+  {% elif value is string %}
+    {% set type = 'string' %}
+  {% else %}
+    {% set type = 'other' %}
+  {% endif %}
+  {% if type not in rule.types %}
+    {% do dbt_pgtrickle._refuse_setting(key, value, 'a ' ~ rule.types | join(' or ')) %}
+  {% endif %}
+  {% if rule['values'] and value is not none %}
+    {% if value | upper not in rule['values'] %}
+      {% do dbt_pgtrickle._refuse_setting(key, value, 'one of ' ~ rule['values'] | join(', ')) %}
+    {% endif %}
+    {{ return(value | upper) }}
+  {% endif %}
+  {{ return(value) }}
+{% endmacro %}
+
+
+{% macro _refuse_setting(key, value, allowed) %}
+  {% do exceptions.raise_compiler_error(
+    "The stream table " ~ model.name ~ " sets " ~ key ~ " to " ~ (value | tojson)
+    ~ ", which must be " ~ allowed ~ "."
+  ) %}
+{% endmacro %}
