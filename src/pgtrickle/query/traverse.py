@@ -37,13 +37,13 @@ def _nodes_in(value: object) -> Iterator[Any]:
         yield value
 
 
-def children(node: object) -> Iterator[Any]:
+def children(node: Any) -> Iterator[Any]:
     """Yield the nodes directly under `node`, in the order they are written in the class."""
     for name in _field_names(type(node)):
         yield from _nodes_in(getattr(node, name))
 
 
-def walk(node: object, *, into_queries: bool = True) -> Iterator[Any]:
+def walk(node: Any, *, into_queries: bool = True) -> Iterator[Any]:
     """Yield `node` and all nodes under it, parents first.
 
     Without `into_queries`, a Query below `node` is yielded but not entered, so that
@@ -57,7 +57,7 @@ def walk(node: object, *, into_queries: bool = True) -> Iterator[Any]:
             pending.extend(reversed(list(children(current))))
 
 
-def expressions(node: object, *, into_queries: bool = True) -> Iterator[Expression]:
+def expressions(node: Any, *, into_queries: bool = True) -> Iterator[Expression]:
     """Yield the expressions at and under `node`, parents first (see `walk`)."""
     for each in walk(node, into_queries=into_queries):
         if isinstance(each, Expression):
@@ -76,29 +76,21 @@ def transform(tree: Tree, function: Callable[[Any], Any], *, into_queries: bool 
 
 def transform_children(tree: Tree, function: Callable[[Any], Any]) -> Tree:
     """Rebuild `tree` with `function` applied to its direct children only."""
-    changed: dict[str, Any] = {}
-    for name in _field_names(type(tree)):
-        value = getattr(tree, name)
-        new = _each_node(value, function)
-        if new is not value:
-            changed[name] = new
-    if not changed:
+    node: Any = tree
+    old = {name: getattr(node, name) for name in _field_names(type(node))}
+    new = {name: _each_node(value, function) for name, value in old.items()}
+    if all(new[name] is old[name] for name in old):
         return tree
-    values = {name: getattr(tree, name) for name in _field_names(type(tree))} | changed
-    return type(tree)(**values)
+    return cast("Tree", type(node)(**new))
 
 
-def _rewritten(node: Any, function: Callable[[Any], Any], into_queries: bool) -> Any:
-    def below(child: Any) -> Any:
-        if not into_queries and isinstance(child, Query):
-            return function(child)
-        return function(transform_children(child, below))
+def _rewritten(tree: Any, function: Callable[[Any], Any], into_queries: bool) -> Any:
+    def rewrite(node: Any) -> Any:
+        if node is tree or into_queries or not isinstance(node, Query):
+            node = transform_children(node, rewrite)
+        return function(node)
 
-    return (
-        below(node)
-        if into_queries or not isinstance(node, Query)
-        else function(transform_children(node, below))
-    )
+    return rewrite(tree)
 
 
 def _each_node(value: Any, function: Callable[[Any], Any]) -> Any:

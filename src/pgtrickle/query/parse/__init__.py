@@ -12,14 +12,15 @@ from __future__ import annotations
 from pgtrickle.query.parse import sqljson, xml  # noqa: F401  (they register their readers)
 from pgtrickle.query.parse.raw import (
     InvalidSyntax,
+    Node,
     QueryTooDeep,
     UnsupportedSyntax,
     raw_statements,
 )
-from pgtrickle.query.parse.statements import query
+from pgtrickle.query.parse.statements import query, statement_name
 from pgtrickle.query.statement import Query
 
-__all__ = ["InvalidSyntax", "QueryTooDeep", "UnsupportedSyntax", "parse"]
+__all__ = ["InvalidSyntax", "QueryTooDeep", "UnsupportedSyntax", "check_one_select", "parse"]
 
 
 def parse(sql: str) -> Query:
@@ -27,10 +28,27 @@ def parse(sql: str) -> Query:
 
     Raises InvalidSyntax, UnsupportedSyntax or QueryTooDeep.
     """
+    node = _one_select(sql)
+    try:
+        return query(node)
+    except RecursionError:
+        raise QueryTooDeep from None
+
+
+def check_one_select(sql: str) -> None:
+    """Refuse a text that is not exactly one SELECT, set operation or VALUES.
+
+    Raises InvalidSyntax, UnsupportedSyntax or QueryTooDeep. What stands inside is not looked at.
+    """
+    node = _one_select(sql)
+    if node.has("intoClause"):
+        raise UnsupportedSyntax("SELECT INTO")
+
+
+def _one_select(sql: str) -> Node:
     statements = raw_statements(sql)
     if len(statements) != 1:
         raise UnsupportedSyntax("anything but one statement")
-    try:
-        return query(statements[0])
-    except RecursionError:
-        raise QueryTooDeep from None
+    if statements[0].kind != "SelectStmt":
+        raise UnsupportedSyntax(statement_name(statements[0]))
+    return statements[0]

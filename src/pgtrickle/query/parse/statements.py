@@ -55,10 +55,15 @@ _STATEMENTS = {
 }
 
 
+def statement_name(node: Node) -> str:
+    """Name a kind of statement to the user."""
+    return _STATEMENTS.get(node.kind, node.kind)
+
+
 def query(node: Node) -> Query:
     """Read a statement, which must be a SELECT, a set operation or VALUES."""
     if node.kind != "SelectStmt":
-        raise UnsupportedSyntax(_STATEMENTS.get(node.kind, node.kind))
+        raise UnsupportedSyntax(statement_name(node))
     if node.has("intoClause"):
         raise UnsupportedSyntax("SELECT INTO")
     operation = node.text("op").removeprefix("SETOP_")

@@ -1,0 +1,47 @@
+"""The proof that our tree means what the user's query means.
+
+SQL printed from the tree is given back to PostgreSQL. It must print the same text of it as of
+the canonical query, and hold the same rule tree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pgtrickle.database import Session
+from pgtrickle.query.render import render
+from pgtrickle.query.rendition import InvalidQuery, rendition_of_canonical
+from pgtrickle.query.statement import Query
+
+
+@dataclass(frozen=True, slots=True)
+class ProofFailure:
+    """Why the tree may not be used; `generated` is the SQL printed from it ('' for none)."""
+
+    reason: str
+    generated: str
+
+
+def prove(session: Session, canonical_text: str, query: Query) -> ProofFailure | None:
+    """Prove that `query` means what `canonical_text` means; None when proved.
+
+    Leaves the session as it was. Raises InvalidQuery where `canonical_text` itself is refused.
+    """
+    expected = rendition_of_canonical(session, canonical_text)
+    try:
+        generated = render(query)
+    except (ValueError, TypeError) as error:
+        return ProofFailure(f"the tree has no SQL: {error}", "")
+    except RecursionError:
+        return ProofFailure("the tree is nested too deeply to be printed", "")
+    try:
+        found = rendition_of_canonical(session, generated)
+    except InvalidQuery as error:
+        return ProofFailure(f"PostgreSQL refuses the generated SQL: {error}", generated)
+    if not found.at_rest or found.text != expected.text:
+        return ProofFailure("PostgreSQL prints the generated SQL differently", generated)
+    if found.source_tree != expected.source_tree:
+        return ProofFailure("PostgreSQL understands the generated SQL differently", generated)
+    if found.columns != expected.columns:
+        return ProofFailure("the generated SQL has other columns", generated)
+    return None

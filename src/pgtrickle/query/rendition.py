@@ -1,0 +1,120 @@
+"""A query as PostgreSQL reads and prints it, through a temporary function (rendition.sql)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from pgtrickle.database import Session
+from pgtrickle.errors import PgTrickleError
+from pgtrickle.query.names import quote_identifier
+from pgtrickle.query.rule_tree import masked
+
+
+class InvalidQuery(PgTrickleError):  # noqa: N818
+    """PostgreSQL refuses the query. `sqlstate`, `hint` and `detail` are its own."""
+
+    def __init__(
+        self, message: str, *, sqlstate: str, detail: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, sqlstate=sqlstate, hint=hint)
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class OutputColumn:
+    """A column of a query's result. `collation` is an OID, 0 where the type has none."""
+
+    name: str
+    type_oid: int
+    type: str
+    type_modifier: int
+    collation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """What PostgreSQL makes of a query.
+
+    `texts` are the printed texts in order; at rest, the last two are equal. `source_tree` and
+    `final_tree` are the rule trees (pg_rewrite.ev_action) of the query as given and of the last
+    text, without what is presentation only. `relations` are the OIDs the query names itself.
+    """
+
+    texts: tuple[str, ...]
+    columns: tuple[OutputColumn, ...]
+    relations: tuple[int, ...]
+    source_tree: str
+    final_tree: str
+
+    @property
+    def text(self) -> str:
+        """The last text printed."""
+        return self.texts[-1]
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether printing it once more changes nothing."""
+        return len(self.texts) > 1 and self.texts[-1] == self.texts[-2]
+
+
+ROUNDS = 12
+"""How often a text is printed and read again before it counts as restless."""
+
+
+def rendition_of_query(session: Session, query: str, rounds: int = ROUNDS) -> Rendition:
+    """Render a query read under the session's settings. Raises InvalidQuery."""
+    return _render(session, query, "query", rounds)
+
+
+def rendition_of_canonical(session: Session, text: str, rounds: int = ROUNDS) -> Rendition:
+    """Render a query read under the pinned settings. Raises InvalidQuery."""
+    return _render(session, text, "canonical", rounds)
+
+
+def rendition_of_view(session: Session, view: int, rounds: int = ROUNDS) -> Rendition:
+    """Render the definition of the existing view with this OID. Raises InvalidQuery."""
+    return _render(session, str(view), "view", rounds)
+
+
+@cache
+def _definition() -> tuple[str, str]:
+    """Give the function's name, which changes with its text, and the SQL that creates it."""
+    text = files("pgtrickle.query").joinpath("rendition.sql").read_text(encoding="utf-8")
+    name = f"pgtrickle_rendition_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return name, text.replace("@name@", quote_identifier(name))
+
+
+def _render(session: Session, source: str, kind: str, rounds: int) -> Rendition:
+    name, definition = _definition()
+    known = "select to_regprocedure(%s) is not null"
+    if session.rows(known, (f"pg_temp.{name}(text,text,integer)",)) == [(False,)]:
+        session.rows(definition)
+    call = f"select pg_temp.{quote_identifier(name)}(%s, %s, %s)::text"
+    answer = json.loads(session.rows(call, (source, kind, rounds))[0][0])
+    if "error" in answer:
+        error = answer["error"]
+        raise InvalidQuery(
+            error["message"],
+            sqlstate=error["sqlstate"],
+            detail=error["detail"] or None,
+            hint=error["hint"] or None,
+        )
+    return _rendition(answer)
+
+
+def _rendition(answer: dict[str, Any]) -> Rendition:
+    source_tree, final_tree = (
+        masked(tree, view) for tree, view in zip(answer["trees"], answer["views"], strict=True)
+    )
+    return Rendition(
+        texts=tuple(answer["texts"]),
+        columns=tuple(OutputColumn(*column) for column in answer["columns"]),
+        relations=tuple(answer["relations"]),
+        source_tree=source_tree,
+        final_tree=final_tree,
+    )

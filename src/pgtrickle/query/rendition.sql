@@ -1,0 +1,116 @@
+-- A query as PostgreSQL itself reads and prints it.
+--
+-- Makes a temporary view of the query, prints it under pinned settings, makes a view of what was
+-- printed, and so on until the text comes to rest. Everything is undone before it returns (the
+-- block is left by an exception, so views and settings are rolled back with it), and an error in
+-- the query is returned, not raised: the caller's transaction is not harmed.
+--
+--   source   the text of one SELECT, or the OID of an existing view as text where kind is 'view'
+--   kind     'query': read under the caller's settings; 'canonical': read under the pinned ones
+--   rounds   how often to print at most; with 0 the query is only described
+--
+-- Returns json:
+--   error     {sqlstate, message, detail, hint}, alone, where the query is wrong
+--   texts     what was printed, round by round; the last two are equal where it came to rest
+--   columns   [name, type OID, type as text, type modifier, collation OID or 0] in order
+--   trees     [rule tree of the source's view, rule tree of the last text's view]
+--   views     OIDs of those two views, which the trees may mention
+--   relations OIDs of the relations the query names itself
+create or replace function pg_temp.@name@(source text, kind text, rounds integer)
+returns json
+language plpgsql
+as $rendition$
+declare
+  pinned constant jsonb := '{
+    "search_path": "pg_catalog, pg_temp",
+    "quote_all_identifiers": "off",
+    "standard_conforming_strings": "on",
+    "escape_string_warning": "off",
+    "bytea_output": "hex",
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "extra_float_digits": "1",
+    "xmlbinary": "base64",
+    "lc_monetary": "C"
+  }';
+  view_name constant text := 'pgtrickle_rendition_';
+  texts text[] := '{}';
+  first_view oid;
+  last_view oid;
+  answer json;
+  error_state text;
+  error_message text;
+  error_detail text;
+  error_hint text;
+begin
+  begin
+    if kind = 'query' then
+      execute format('create temporary view pg_temp.%I as %s', view_name || '0', source);
+      first_view := format('pg_temp.%I', view_name || '0')::regclass;
+    end if;
+    perform set_config(pin.key, pin.value, true) from jsonb_each_text(pinned) as pin;
+    if kind = 'view' then
+      first_view := source::oid;
+    elsif kind = 'canonical' then
+      execute format('create temporary view pg_temp.%I as %s', view_name || '0', source);
+      first_view := format('pg_temp.%I', view_name || '0')::regclass;
+    end if;
+    last_view := first_view;
+    for round in 1 .. rounds loop
+      texts := texts || btrim(pg_get_viewdef(last_view), ' ;');
+      exit when round > 1 and texts[round] = texts[round - 1];
+      execute format(
+        'create temporary view pg_temp.%I as %s', view_name || round, texts[round]
+      );
+      last_view := format('pg_temp.%I', view_name || round)::regclass;
+    end loop;
+    answer := json_build_object(
+      'texts', texts,
+      'views', array[first_view::bigint, last_view::bigint],
+      'columns', (
+        select coalesce(json_agg(json_build_array(
+          a.attname, a.atttypid::bigint, format_type(a.atttypid, a.atttypmod), a.atttypmod,
+          a.attcollation::bigint) order by a.attnum), '[]')
+        from pg_attribute a
+        where a.attrelid = first_view
+          and a.attnum > 0
+      ),
+      'trees', array(
+        select r.ev_action::text
+        from unnest(array[first_view, last_view]) with ordinality as v (id, place)
+        join pg_rewrite r on r.ev_class = v.id and r.rulename = '_RETURN'
+        order by v.place
+      ),
+      'relations', array(
+        select distinct d.refobjid::bigint
+        from pg_rewrite r
+        join pg_depend d
+          on d.classid = 'pg_rewrite'::regclass
+          and d.objid = r.oid
+          and d.refclassid = 'pg_class'::regclass
+        where r.ev_class = first_view
+          and r.rulename = '_RETURN'
+          and d.refobjid <> first_view
+        order by 1
+      )
+    );
+    raise exception using errcode = 'PGT00';
+  exception
+    when sqlstate 'PGT00' then
+      return answer;
+    when others then
+      get stacked diagnostics
+        error_state = returned_sqlstate,
+        error_message = message_text,
+        error_detail = pg_exception_detail,
+        error_hint = pg_exception_hint;
+      return json_build_object('error', json_build_object(
+        'sqlstate', error_state,
+        'message', error_message,
+        'detail', error_detail,
+        'hint', error_hint
+      ));
+  end;
+end;
+$rendition$
