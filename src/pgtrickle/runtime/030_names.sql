@@ -151,7 +151,7 @@ begin
             then pg_catalog.format('%I.%I is %s.', wanted.schema_name, wanted.object_name,
                 pgtrickle._kind_of(pgtrickle._relation_oid(wanted.schema_name, wanted.object_name)))
             else '' end,
-        hint = pg_catalog.coalesce('Did you mean ' || near || '?', 'Stream tables are listed in pgtrickle.stream_tables_info');
+        hint = coalesce('Did you mean ' || near || '?', 'Stream tables are listed in pgtrickle.stream_tables_info');
 end
 $$;
 comment on function pgtrickle._find(text) is 'Row of the stream table of this name; error 42P01 where there is none';

@@ -1,0 +1,386 @@
+-- Creating a stream table: its table, its catalog row, what it reads, its guard.
+
+create or replace function pgtrickle._guard()
+    returns trigger
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    id constant bigint := tg_argv[0]::bigint;
+    sources text;
+begin
+    if current_setting('pgtrickle.internal_refresh', true) = id::text then
+        return null;
+    end if;
+    select string_agg(format('%I.%I', d.source_schema, d.source_name), ', ' order by d.source_schema, d.source_name)
+    into sources
+    from pgtrickle.pgt_dependencies d
+    where d.pgt_id = id
+      and d.source_type <> 'VIEW';
+    raise exception using
+        errcode = '55000',
+        message = format('cannot change stream table %I.%I by %s: pgtrickle maintains it from its query', tg_table_schema, tg_table_name, tg_op),
+        hint = coalesce(format('Write to what it reads (%s), then: ', sources), 'To bring it up to date: ')
+            || format('select pgtrickle.refresh_stream_table(%L)', format('%I.%I', tg_table_schema, tg_table_name))
+            || '. pgtrickle.alter_stream_table changes its query, pgtrickle.drop_stream_table removes it.',
+        schema = tg_table_schema,
+        table = tg_table_name;
+end
+$$;
+comment on function pgtrickle._guard() is 'Trigger of every stream table: refuses all writes but those of its own refresh';
+
+
+create or replace function pgtrickle._create_guard(p_pgt_id bigint)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    execute (
+        select format(
+            'create or replace trigger pgtrickle_guard before insert or update or delete or truncate on %I.%I '
+            'for each statement execute function pgtrickle._guard(%L)',
+            s.pgt_schema, s.pgt_name, s.pgt_id)
+        from pgtrickle.pgt_stream_tables s
+        where s.pgt_id = p_pgt_id);
+end
+$$;
+comment on function pgtrickle._create_guard(bigint) is 'Makes a stream table read-only to everyone but its refresh';
+
+
+create or replace function pgtrickle._defining_settings()
+    returns jsonb
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select jsonb_object_agg(name, setting)
+    from (
+        select name, current_setting(name) as setting
+        from unnest(array[
+            'TimeZone', 'timezone_abbreviations', 'DateStyle', 'IntervalStyle',
+            'lc_monetary', 'lc_numeric', 'lc_time',
+            'extra_float_digits', 'bytea_output', 'xmlbinary', 'xmloption',
+            'array_nulls', 'standard_conforming_strings', 'backslash_quote', 'transform_null_equals',
+            'quote_all_identifiers', 'default_text_search_config'
+        ]) name
+    ) settings
+$$;
+comment on function pgtrickle._defining_settings() is
+    'Session settings that a query''s result can depend on, as {"TimeZone": "UTC", ...}; search_path is kept apart';
+
+
+create or replace function pgtrickle._options(
+        refresh_mode text, diamond_consistency text, diamond_schedule_policy text, cdc_mode text,
+        append_only boolean, pooler_compatibility_mode boolean, partition_by text,
+        max_differential_joins integer, max_delta_fraction double precision,
+        output_distribution_column text, temporal boolean, storage_backend text,
+        sink text, ducklake_sink_path text, ducklake_sink_table_id bigint)
+    returns jsonb
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if append_only then
+        perform pgtrickle._refuse_option('append_only', 'true');
+    end if;
+    if temporal then
+        perform pgtrickle._refuse_option('temporal', 'true');
+    end if;
+    if partition_by <> '' then
+        perform pgtrickle._refuse_option('partition_by', partition_by);
+    end if;
+    if output_distribution_column <> '' then
+        perform pgtrickle._refuse_option('output_distribution_column', output_distribution_column);
+    end if;
+    if pgtrickle._parse_choice('storage_backend', storage_backend, array['heap', 'citus', 'pg_mooncake', 'none']) not in ('heap', 'none') then
+        perform pgtrickle._refuse_option('storage_backend', storage_backend);
+    end if;
+    if lower(sink) not in ('', 'none') then
+        perform pgtrickle._refuse_option('sink', sink);
+    end if;
+    if ducklake_sink_path <> '' then
+        perform pgtrickle._refuse_option('ducklake_sink_path', ducklake_sink_path);
+    end if;
+    if ducklake_sink_table_id is not null then
+        perform pgtrickle._refuse_option('ducklake_sink_table_id', ducklake_sink_table_id::text);
+    end if;
+    if pgtrickle._parse_choice('cdc_mode', cdc_mode, array['auto', 'trigger', 'wal']) = 'wal' then
+        perform pgtrickle._refuse_option('cdc_mode', cdc_mode);
+    end if;
+    if max_differential_joins < 1 then
+        raise exception using
+            errcode = '22023',
+            message = format('max_differential_joins must be at least 1, not %s', max_differential_joins);
+    end if;
+    if max_delta_fraction <= 0 or max_delta_fraction > 1 then
+        raise exception using
+            errcode = '22023',
+            message = format('max_delta_fraction must be above 0 and at most 1, not %s', max_delta_fraction);
+    end if;
+    -- Keys are columns of the catalog; an option that was not given has none.
+    return jsonb_strip_nulls(jsonb_build_object(
+        'requested_refresh_mode', pgtrickle._parse_refresh_mode(refresh_mode),
+        'diamond_consistency', pgtrickle._parse_choice('diamond_consistency', diamond_consistency, array['none', 'atomic']),
+        'diamond_schedule_policy', pgtrickle._parse_choice('diamond_schedule_policy', diamond_schedule_policy, array['fastest', 'slowest']),
+        'requested_cdc_mode', lower(cdc_mode),
+        'pooler_compatibility_mode', pooler_compatibility_mode,
+        'max_differential_joins', max_differential_joins,
+        'max_delta_fraction', max_delta_fraction));
+end
+$$;
+comment on function pgtrickle._options(text, text, text, text, boolean, boolean, text, integer, double precision, text, boolean, text, text, text, bigint) is
+    'Checks the options create and alter share and returns those given, keyed by catalog column; error 0A000 for one this engine does not have yet';
+
+
+create or replace function pgtrickle._check_diamond(diamond_consistency text, diamond_schedule_policy text)
+    returns void
+    language plpgsql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if diamond_schedule_policy = 'slowest' and diamond_consistency <> 'atomic' then
+        raise exception using
+            errcode = '22023',
+            message = 'diamond_schedule_policy "slowest" needs diamond_consistency "atomic"';
+    end if;
+end
+$$;
+comment on function pgtrickle._check_diamond(text, text) is 'Error 22023 for options on diamonds that contradict each other';
+
+
+create or replace function pgtrickle._lock_name(p_schema text, p_name text)
+    returns void
+    language sql
+    set search_path = pg_catalog, pg_temp
+as $$
+    select pg_advisory_xact_lock(hashtextextended(format('pgtrickle.%I.%I', p_schema, p_name), 0))
+$$;
+comment on function pgtrickle._lock_name(text, text) is 'Makes those who create, alter or drop the stream table of one name wait for each other';
+
+
+create or replace function pgtrickle._check_no_cycle(relation oid, sources jsonb)
+    returns void
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    through text;
+begin
+    with recursive upstream (relid, source_schema, source_name, path) as (
+        select (s ->> 'relid')::oid, s ->> 'schema_name', s ->> 'relation_name', array[(s ->> 'relid')::oid]
+        from jsonb_array_elements(sources) s
+        union all
+        select d.source_relid, d.source_schema, d.source_name, u.path || d.source_relid
+        from upstream u
+        join pgtrickle.pgt_stream_tables t on t.pgt_relid = u.relid
+        join pgtrickle.pgt_dependencies d on d.pgt_id = t.pgt_id
+        where d.source_relid <> all (u.path)
+    )
+    select string_agg(pgtrickle._quoted(t.pgt_schema, t.pgt_name), ' -> ' order by cardinality(u.path))
+    into through
+    from (select path from upstream where relid = relation limit 1) found
+    cross join unnest(found.path) with ordinality step (relid, number)
+    join lateral (select found.path[1:step.number::integer] as path) u on true
+    join pgtrickle.pgt_stream_tables t on t.pgt_relid = step.relid;
+    if through is not null then
+        raise exception using
+            errcode = '42P19',
+            message = format('the query of stream table %s reads the table itself: %s', relation::regclass, through),
+            hint = 'Stream tables must not form a cycle';
+    end if;
+end
+$$;
+comment on function pgtrickle._check_no_cycle(oid, jsonb) is 'Error 42P19 where a stream table would read itself, directly or through others';
+
+
+create or replace function pgtrickle._store_dependencies(p_pgt_id bigint, sources jsonb)
+    returns void
+    language sql
+    set search_path = pg_catalog, pg_temp
+as $$
+    delete from pgtrickle.pgt_dependencies where pgt_id = p_pgt_id;
+    insert into pgtrickle.pgt_dependencies
+        (pgt_id, source_relid, source_type, columns_used, column_snapshot, source_schema, source_name)
+    select
+        p_pgt_id,
+        (s ->> 'relid')::oid,
+        s ->> 'source_type',
+        case when jsonb_typeof(s -> 'columns') = 'array' then array(select jsonb_array_elements_text(s -> 'columns')) end,
+        (select jsonb_agg(jsonb_build_object('name', c.name, 'type', c.declaration) order by c.position)
+         from pgtrickle._probe_columns((s ->> 'relid')::oid) c),
+        s ->> 'schema_name',
+        s ->> 'relation_name'
+    from jsonb_array_elements(sources) s;
+$$;
+comment on function pgtrickle._store_dependencies(bigint, jsonb) is 'Records what a stream table reads, as _analyze_query found it';
+
+
+create or replace function pgtrickle._populate(p_pgt_id bigint, mode text)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    execute format('select pgtrickle_state.%I(%L)', 'refresh_' || p_pgt_id, mode);
+end
+$$;
+comment on function pgtrickle._populate(bigint, text) is 'Runs a stream table''s executor: INITIAL fills it, REINITIALIZE recomputes it and applies the difference';
+
+
+create or replace function pgtrickle._create(
+        p_schema text, p_name text, query text, search_path text,
+        schedule text, options jsonb, initialize boolean, settings jsonb)
+    returns bigint
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    id bigint := nextval('pgtrickle.pgt_stream_tables_pgt_id_seq');
+    relation oid := pgtrickle._relation_oid(p_schema, p_name);
+    analysis record;
+    given pgtrickle.pgt_stream_tables;
+    plan jsonb;
+begin
+    if relation is not null then
+        raise exception using
+            errcode = '42P07',
+            message = format('cannot create stream table %I.%I: %s of that name exists', p_schema, p_name,
+                regexp_replace(pgtrickle._kind_of(relation), '^an? ', 'a ')),
+            hint = case when pgtrickle._kind_of(relation) = 'a stream table'
+                then 'pgtrickle.create_or_replace_stream_table changes it, pgtrickle.drop_stream_table removes it'
+                else 'Choose another name, or rename or drop what has this one' end;
+    end if;
+    analysis := pgtrickle._analyze_query(query, search_path);
+    execute format('create table %I.%I (%s)', p_schema, p_name, (
+        select string_agg(format('%I %s', c ->> 'name', c ->> 'declaration'), ', ' order by (c ->> 'position')::integer)
+        from jsonb_array_elements(analysis.columns) c));
+    -- A publication FOR ALL TABLES would otherwise make deletes fail.
+    execute format('alter table %I.%I replica identity full', p_schema, p_name);
+    relation := pgtrickle._relation_oid(p_schema, p_name);
+
+    given := jsonb_populate_record(null::pgtrickle.pgt_stream_tables, options);
+    perform pgtrickle._check_diamond(coalesce(given.diamond_consistency, 'atomic'), given.diamond_schedule_policy);
+    insert into pgtrickle.pgt_stream_tables (
+        pgt_id, pgt_relid, pgt_name, pgt_schema, defining_query, original_query, schedule,
+        refresh_mode, requested_refresh_mode, diamond_consistency, diamond_schedule_policy,
+        requested_cdc_mode, pooler_compatibility_mode, max_differential_joins, max_delta_fraction,
+        defining_search_path, defining_settings, pgt_owner)
+    values (
+        id, relation, p_name, p_schema,
+        case when analysis.faithful then analysis.canonical else query end,
+        query, pgtrickle._parse_schedule(schedule),
+        'FULL', coalesce(given.requested_refresh_mode, 'AUTO'),
+        coalesce(given.diamond_consistency, 'atomic'), coalesce(given.diamond_schedule_policy, 'fastest'),
+        given.requested_cdc_mode, coalesce(given.pooler_compatibility_mode, false),
+        given.max_differential_joins, given.max_delta_fraction,
+        search_path, settings, (select r.oid from pg_roles r where r.rolname = current_user));
+    perform pgtrickle._store_dependencies(id, analysis.sources);
+    insert into pgtrickle.pgt_frontiers (pgt_id) values (id);
+    insert into pgtrickle.pgt_plans (pgt_id) values (id);
+    perform pgtrickle._create_guard(id);
+    perform pgtrickle._set_plan(id, pgtrickle._take_offer(query, analysis.canonical, analysis.faithful));
+    perform pgtrickle._create_executor(id);
+    if initialize then
+        perform pgtrickle._populate(id, 'INITIAL');
+    end if;
+    return id;
+end
+$$;
+comment on function pgtrickle._create(text, text, text, text, text, jsonb, boolean, jsonb) is
+    'Creates a stream table in the schema and name given, its query read under the search_path given';
+
+
+create or replace function pgtrickle.create_stream_table(
+        name text,
+        query text,
+        schedule text default 'calculated',
+        refresh_mode text default 'AUTO',
+        initialize boolean default true,
+        diamond_consistency text default null,
+        diamond_schedule_policy text default null,
+        cdc_mode text default null,
+        append_only boolean default false,
+        pooler_compatibility_mode boolean default false,
+        partition_by text default null,
+        max_differential_joins integer default null,
+        max_delta_fraction double precision default null,
+        output_distribution_column text default null,
+        temporal boolean default false,
+        storage_backend text default null,
+        sink text default null,
+        ducklake_sink_path text default null,
+        ducklake_sink_table_id bigint default null)
+    returns void
+    language plpgsql
+as $$
+declare
+    target record := pgtrickle._parse_name(name);
+    options jsonb := pgtrickle._options(
+        refresh_mode, diamond_consistency, diamond_schedule_policy, cdc_mode, append_only,
+        pooler_compatibility_mode, partition_by, max_differential_joins, max_delta_fraction,
+        output_distribution_column, temporal, storage_backend,
+        sink, ducklake_sink_path, ducklake_sink_table_id);
+begin
+    perform pgtrickle._lock_name(target.schema_name, target.object_name);
+    perform pgtrickle._cleanup_dropped();
+    perform pgtrickle._create(
+        target.schema_name, target.object_name, query, pg_catalog.current_setting('search_path'),
+        schedule, options, coalesce(initialize, true), pgtrickle._defining_settings());
+end
+$$;
+comment on function pgtrickle.create_stream_table(text, text, text, text, boolean, text, text, text, boolean, boolean, text, integer, double precision, text, boolean, text, text, text, bigint) is
+    'Creates a stream table: a table that stays equal to its query. With initialize it is filled at once. Installs capture and fills in the caller''s transaction, so writers of the sources wait until its end';
+
+
+create or replace function pgtrickle.create_stream_table_if_not_exists(
+        name text,
+        query text,
+        schedule text default 'calculated',
+        refresh_mode text default 'AUTO',
+        initialize boolean default true,
+        diamond_consistency text default null,
+        diamond_schedule_policy text default null,
+        cdc_mode text default null,
+        append_only boolean default false,
+        pooler_compatibility_mode boolean default false,
+        partition_by text default null,
+        max_differential_joins integer default null,
+        max_delta_fraction double precision default null,
+        output_distribution_column text default null,
+        temporal boolean default false,
+        storage_backend text default null,
+        sink text default null,
+        ducklake_sink_path text default null,
+        ducklake_sink_table_id bigint default null)
+    returns void
+    language plpgsql
+as $$
+declare
+    target record := pgtrickle._parse_name(name);
+    options jsonb := pgtrickle._options(
+        refresh_mode, diamond_consistency, diamond_schedule_policy, cdc_mode, append_only,
+        pooler_compatibility_mode, partition_by, max_differential_joins, max_delta_fraction,
+        output_distribution_column, temporal, storage_backend,
+        sink, ducklake_sink_path, ducklake_sink_table_id);
+begin
+    perform pgtrickle._lock_name(target.schema_name, target.object_name);
+    perform pgtrickle._cleanup_dropped();
+    if exists (
+        select from pgtrickle.pgt_stream_tables s
+        where s.pgt_relid = pgtrickle._relation_oid(target.schema_name, target.object_name))
+    then
+        raise info 'stream table %.% already exists, skipping',
+            pg_catalog.quote_ident(target.schema_name), pg_catalog.quote_ident(target.object_name);
+        return;
+    end if;
+    perform pgtrickle._create(
+        target.schema_name, target.object_name, query, pg_catalog.current_setting('search_path'),
+        schedule, options, coalesce(initialize, true), pgtrickle._defining_settings());
+end
+$$;
+comment on function pgtrickle.create_stream_table_if_not_exists(text, text, text, text, boolean, text, text, text, boolean, boolean, text, integer, double precision, text, boolean, text, text, text, bigint) is
+    'As create_stream_table; does nothing where a stream table of that name exists, whatever its query';

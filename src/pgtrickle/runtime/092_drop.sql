@@ -1,0 +1,244 @@
+-- Dropping stream tables, and noticing what was dropped or renamed by plain DDL.
+
+create or replace function pgtrickle._drop_hidden(p_pgt_id bigint)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    command text;
+begin
+    -- Found by their comments, so that they are found after the catalog row is gone too.
+    for command in
+        select format('drop table pgtrickle_state.%I', c.relname)
+        from pg_class c
+        where c.relnamespace = 'pgtrickle_state'::regnamespace
+          and c.relkind = 'r'
+          and obj_description(c.oid, 'pg_class') = 'State of stream table ' || p_pgt_id
+          and pg_has_role(c.relowner, 'USAGE')
+        union all
+        select format('drop function %s', p.oid::regprocedure)
+        from pg_proc p
+        where p.pronamespace = 'pgtrickle_state'::regnamespace
+          and p.proname = 'refresh_' || p_pgt_id
+          and pg_has_role(p.proowner, 'USAGE')
+    loop
+        execute command;
+    end loop;
+end
+$$;
+comment on function pgtrickle._drop_hidden(bigint) is 'Drops state tables and executor of a stream table, as far as they are the caller''s to drop';
+
+
+create or replace function pgtrickle._follow_renames()
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    ids bigint[];
+begin
+    select array_agg(s.pgt_id)
+    into ids
+    from pgtrickle.pgt_stream_tables s
+    join pg_class c on c.oid = s.pgt_relid
+    join pg_namespace n on n.oid = c.relnamespace
+    where (s.pgt_schema, s.pgt_name) <> (n.nspname, c.relname)
+      and pg_has_role(s.pgt_owner, 'USAGE');
+    if ids is null then
+        return;
+    end if;
+    -- In two steps, for two tables may have swapped their names.
+    update pgtrickle.pgt_stream_tables s
+    set pgt_schema = '', pgt_name = s.pgt_id::text
+    where s.pgt_id = any (ids);
+    update pgtrickle.pgt_stream_tables s
+    set pgt_schema = n.nspname, pgt_name = c.relname, updated_at = now()
+    from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace
+    where s.pgt_id = any (ids)
+      and c.oid = s.pgt_relid;
+end
+$$;
+comment on function pgtrickle._follow_renames() is 'Brings the catalog''s names up to date after a plain ALTER TABLE ... RENAME or SET SCHEMA of stream tables';
+
+
+create or replace function pgtrickle._forget_dropped()
+    returns table (pgt_id bigint, sources oid[])
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return query
+        with gone as (
+            select s.pgt_id, array(select d.source_relid from pgtrickle.pgt_dependencies d where d.pgt_id = s.pgt_id) as sources
+            from pgtrickle.pgt_stream_tables s
+            where not exists (select from pg_class c where c.oid = s.pgt_relid)
+            for update of s skip locked
+        ),
+        forgotten as (
+            delete from pgtrickle.pgt_stream_tables s
+            using gone g
+            where s.pgt_id = g.pgt_id
+            returning s.pgt_id
+        )
+        select g.pgt_id, g.sources
+        from gone g
+        join forgotten f on f.pgt_id = g.pgt_id;
+end
+$$;
+comment on function pgtrickle._forget_dropped() is
+    'Deletes the catalog rows of stream tables whose table was dropped by plain DROP TABLE, whoever owned them; returns what they read';
+
+
+create or replace function pgtrickle._cleanup_dropped()
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    gone record;
+    source oid;
+begin
+    perform pgtrickle._follow_renames();
+    for gone in
+        select * from pgtrickle._forget_dropped()
+    loop
+        foreach source in array gone.sources loop
+            perform pgtrickle._drop_capture_if_unused(source);
+        end loop;
+    end loop;
+    -- What an earlier cleanup by somebody else had no right to drop.
+    perform pgtrickle._drop_hidden(orphan.pgt_id)
+    from (
+        select substring(obj_description(c.oid, 'pg_class') from '^State of stream table (\d+)$')::bigint as pgt_id
+        from pg_class c
+        where c.relnamespace = 'pgtrickle_state'::regnamespace
+          and c.relkind = 'r'
+          and pg_has_role(c.relowner, 'USAGE')
+        union
+        select substring(p.proname from '^refresh_(\d+)$')::bigint
+        from pg_proc p
+        where p.pronamespace = 'pgtrickle_state'::regnamespace
+          and pg_has_role(p.proowner, 'USAGE')
+    ) orphan
+    where orphan.pgt_id is not null
+      and not exists (select from pgtrickle.pgt_stream_tables s where s.pgt_id = orphan.pgt_id);
+end
+$$;
+comment on function pgtrickle._cleanup_dropped() is
+    'Cleans up after plain DROP TABLE and renames of stream tables: catalog rows, state, executors, capture nobody needs. Called at every lifecycle operation';
+
+
+create or replace function pgtrickle._check_owner(stream_table pgtrickle.pgt_stream_tables)
+    returns void
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if not pg_has_role(stream_table.pgt_owner, 'USAGE') then
+        raise exception using
+            errcode = '42501',
+            message = format('must be owner of stream table %I.%I', stream_table.pgt_schema, stream_table.pgt_name),
+            hint = format('Its owner is %I', pg_get_userbyid(stream_table.pgt_owner));
+    end if;
+end
+$$;
+comment on function pgtrickle._check_owner(pgtrickle.pgt_stream_tables) is 'Error 42501 where the caller does not have the rights of a stream table''s owner';
+
+
+create or replace function pgtrickle._downstream(relation oid)
+    returns table (pgt_id bigint, pgt_relid oid, pgt_schema text, pgt_name text, depth integer)
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    with recursive reader (pgt_id, pgt_relid, pgt_schema, pgt_name, depth) as (
+        select s.pgt_id, s.pgt_relid, s.pgt_schema, s.pgt_name, 1
+        from pgtrickle.pgt_dependencies d
+        join pgtrickle.pgt_stream_tables s on s.pgt_id = d.pgt_id
+        where d.source_relid = relation
+        union
+        select s.pgt_id, s.pgt_relid, s.pgt_schema, s.pgt_name, r.depth + 1
+        from reader r
+        join pgtrickle.pgt_dependencies d on d.source_relid = r.pgt_relid
+        join pgtrickle.pgt_stream_tables s on s.pgt_id = d.pgt_id
+        where r.depth < 1000
+    )
+    select r.pgt_id, r.pgt_relid, r.pgt_schema, r.pgt_name, max(r.depth)
+    from reader r
+    group by r.pgt_id, r.pgt_relid, r.pgt_schema, r.pgt_name
+    order by max(r.depth), r.pgt_schema, r.pgt_name
+$$;
+comment on function pgtrickle._downstream(oid) is 'Stream tables that read a relation, directly or through each other, nearest first';
+
+
+create or replace function pgtrickle._drop(stream_table pgtrickle.pgt_stream_tables, cascade boolean)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    sources oid[];
+    source oid;
+begin
+    perform pgtrickle._check_owner(stream_table);
+    select array_agg(d.source_relid)
+    into sources
+    from pgtrickle.pgt_dependencies d
+    where d.pgt_id = stream_table.pgt_id;
+    if exists (select from pg_class c where c.oid = stream_table.pgt_relid) then
+        execute format('drop table %I.%I %s', stream_table.pgt_schema, stream_table.pgt_name,
+            case when cascade then 'cascade' else 'restrict' end);
+    end if;
+    perform pgtrickle._drop_hidden(stream_table.pgt_id);
+    delete from pgtrickle.pgt_stream_tables where pgt_id = stream_table.pgt_id;
+    foreach source in array coalesce(sources, '{}') loop
+        perform pgtrickle._drop_capture_if_unused(source);
+    end loop;
+    perform pgtrickle._drop_capture_if_unused(stream_table.pgt_relid);
+end
+$$;
+comment on function pgtrickle._drop(pgtrickle.pgt_stream_tables, boolean) is
+    'Drops one stream table with all that belongs to it, and with cascade the views on it; does not look at stream tables that read it';
+
+
+create or replace function pgtrickle.drop_stream_table(name text, cascade boolean default false)
+    returns void
+    language plpgsql
+as $$
+declare
+    target pgtrickle.pgt_stream_tables;
+    reader record;
+    readers text;
+begin
+    perform pgtrickle._follow_renames();
+    target := pgtrickle._find(name);
+    perform pgtrickle._lock_name(target.pgt_schema, target.pgt_name);
+    perform pgtrickle._check_owner(target);
+    select pg_catalog.string_agg(pgtrickle._quoted(d.pgt_schema, d.pgt_name), ', ')
+    into readers
+    from pgtrickle._downstream(target.pgt_relid) d;
+    if readers is not null and not coalesce(cascade, false) then
+        raise exception using
+            errcode = '2BP01',
+            message = pg_catalog.format('cannot drop stream table %s because stream tables read it: %s',
+                pgtrickle._quoted(target.pgt_schema, target.pgt_name), readers),
+            hint = pg_catalog.format('select pgtrickle.drop_stream_table(%L, cascade => true) drops them too', name);
+    end if;
+    for reader in
+        select s.*
+        from pgtrickle._downstream(target.pgt_relid) d
+        join pgtrickle.pgt_stream_tables s on s.pgt_id = d.pgt_id
+        order by d.depth desc
+    loop
+        perform pgtrickle._drop(reader, true);
+    end loop;
+    perform pgtrickle._drop(target, coalesce(cascade, false));
+    perform pgtrickle._cleanup_dropped();
+end
+$$;
+comment on function pgtrickle.drop_stream_table(text, boolean) is
+    'Drops a stream table with its table, state and unused capture. With cascade also the stream tables and views that read it; otherwise error 2BP01 where there are any';
