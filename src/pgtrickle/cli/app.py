@@ -9,7 +9,7 @@ import typer
 
 from pgtrickle import __version__
 
-from . import alter, create, demo, drop, explain, install, refresh, server, status, verify
+from . import alter, create, demo, drop, explain, install, refresh, server, status, verify, worker
 
 app = typer.Typer(
     name="pgtrickle",
@@ -30,6 +30,7 @@ app.command()(refresh.refresh)
 app.command()(explain.explain)
 app.command()(verify.verify)
 app.command()(status.status)
+app.command()(worker.worker)
 
 
 def _version(wanted: bool) -> None:

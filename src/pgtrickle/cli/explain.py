@@ -23,4 +23,4 @@ def explain(
     """Show the refresh mode, the reason for it, and the maintenance plan."""
     with opened(dsn) as engine:
         explanation = engine.explain(name_or_query)
-    output.show_record(explanation, as_json=as_json)
+    output.show_fields(explanation, as_json=as_json)

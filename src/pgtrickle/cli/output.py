@@ -6,7 +6,7 @@ import dataclasses
 import json
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -24,7 +24,7 @@ class Table:
     """Rows under named columns; the names are the keys in JSON."""
 
     columns: Sequence[str]
-    rows: list[Sequence[Any]] = field(default_factory=list)
+    rows: Sequence[Sequence[Any]] = field(default_factory=list)
 
     @classmethod
     def of(cls, records: Sequence[Any]) -> Table:
@@ -45,9 +45,8 @@ def show(table: Table, *, as_json: bool) -> None:
         _show_plain(table)
 
 
-def show_record(record: Any, *, as_json: bool) -> None:
-    """Print one dataclass: a field a line, or an object in JSON."""
-    fields = {one.name: getattr(record, one.name) for one in dataclasses.fields(record)}
+def show_fields(fields: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print named values: one a line, or an object in JSON."""
     if as_json:
         show_json(fields)
         return

@@ -12,7 +12,7 @@ from .engine import AsJson, Dsn, opened
 
 def refresh(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="The stream table.", show_default=False)
+        str | None, typer.Argument(metavar="NAME", help="The stream table.", show_default=False)
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All stream tables, in order.")] = False,
     dsn: Dsn = "",

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import output
 from .engine import AsJson, Dsn, opened
 
+if TYPE_CHECKING:
+    from pgtrickle.engine import Verdict
+
 
 def verify(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="The stream table.", show_default=False)
+        str | None, typer.Argument(metavar="NAME", help="The stream table.", show_default=False)
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All stream tables.")] = False,
     dsn: Dsn = "",
@@ -24,6 +27,18 @@ def verify(
     with opened(dsn) as engine:
         names = [one.name for one in engine.status()] if name is None else [name]
         verdicts = [engine.verify(each) for each in names]
-    output.show(output.Table.of(verdicts), as_json=as_json)
+    if as_json:
+        output.show_json(verdicts)
+    else:
+        _report(verdicts)
     if not all(verdict.equal for verdict in verdicts):
         raise typer.Exit(1)
+
+
+def _report(verdicts: list[Verdict]) -> None:
+    equality = [[verdict.name, verdict.equal] for verdict in verdicts]
+    output.show(output.Table(["name", "equal"], equality), as_json=False)
+    for verdict in verdicts:
+        if verdict.differences:
+            output.say(f"\nRows of {verdict.name} that differ, the first of them:")
+            output.show(output.Table.of(verdict.differences), as_json=False)

@@ -1,0 +1,229 @@
+"""What the commands ask of an engine, and what they make of its answers."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pgtrickle
+from pgtrickle import cli
+
+Call = tuple[str, tuple[Any, ...], dict[str, Any]]
+Run = Callable[..., int]
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    name: str
+    action: str
+    rows_inserted: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    row: str
+    in_query: int
+    in_table: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    name: str
+    equal: bool
+    differences: tuple[Difference, ...] = ()
+
+
+class Recorder:
+    """An engine that notes what it is asked to do."""
+
+    def __init__(self) -> None:
+        self.dsn: str | None = None
+        self.calls: list[Call] = []
+        self.answers: dict[str, Callable[..., Any]] = {}
+
+    def __enter__(self) -> Recorder:  # noqa: PYI034
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.calls.append(("close", (), {}))
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            self.calls.append((name, arguments, options))
+            return self.answers[name](*arguments) if name in self.answers else None
+
+        return call
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    recorder = Recorder()
+
+    def connect(dsn: str) -> Recorder:
+        recorder.dsn = dsn
+        return recorder
+
+    monkeypatch.delenv("PGTRICKLE_DSN", raising=False)
+    monkeypatch.setattr(pgtrickle, "connect", connect, raising=False)
+    return recorder
+
+
+CREATED = {"schedule": "calculated", "refresh_mode": "AUTO", "initialize": True}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "call"),
+    [
+        (["install"], ("install", (), {})),
+        (["uninstall"], ("uninstall", (), {"force": False})),
+        (["uninstall", "--force"], ("uninstall", (), {"force": True})),
+        (
+            ["create", "s.t", "-q", "select 1"],
+            ("create_stream_table", ("s.t", "select 1"), CREATED),
+        ),
+        (
+            [
+                *("create", "t", "-q", "select 1", "--no-initialize"),
+                *("--schedule", "5m", "--refresh-mode", "FULL"),
+            ],
+            (
+                "create_stream_table",
+                ("t", "select 1"),
+                {"schedule": "5m", "refresh_mode": "FULL", "initialize": False},
+            ),
+        ),
+        (
+            ["alter", "t", "--schedule", "1h", "--status", "SUSPENDED"],
+            ("alter_stream_table", ("t",), {"schedule": "1h", "status": "SUSPENDED"}),
+        ),
+        (
+            ["alter", "t", "-q", "select 2"],
+            ("alter_stream_table", ("t",), {"query": "select 2"}),
+        ),
+        (["drop", "t"], ("drop_stream_table", ("t",), {"cascade": False})),
+        (["drop", "t", "--cascade"], ("drop_stream_table", ("t",), {"cascade": True})),
+    ],
+)
+def test_a_command_asks_the_engine_once_and_closes_it(
+    arguments: list[str], call: Call, engine: Recorder
+) -> None:
+    assert cli.run(arguments) == 0
+    assert engine.calls == [call, ("close", (), {})]
+
+
+def test_a_query_comes_from_a_file_or_standard_input(
+    engine: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "q.sql").write_text("select 'ä'", encoding="utf-8")
+    assert cli.run(["create", "t", "-f", str(tmp_path / "q.sql")]) == 0
+    monkeypatch.setattr("sys.stdin", io.StringIO("select 2"))
+    assert cli.run(["create", "u", "-f", "-"]) == 0
+    created = [arguments for name, arguments, _ in engine.calls if name == "create_stream_table"]
+    assert created == [("t", "select 'ä'"), ("u", "select 2")]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["create", "t"],
+        ["create", "t", "-q", "select 1", "-f", "q.sql"],
+        ["create", "t", "-f", "/nonexistent"],
+        ["alter", "t"],
+        ["refresh"],
+        ["refresh", "t", "--all"],
+        ["verify"],
+        ["verify", "t", "--all"],
+        ["worker"],
+    ],
+)
+def test_a_wrong_call_reaches_no_engine(arguments: list[str], engine: Recorder) -> None:
+    assert cli.run(arguments) == 2
+    assert engine.calls == []
+
+
+def test_the_database_is_named_by_option_then_variable_then_libpq(
+    engine: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.run(["install"])
+    assert engine.dsn == ""
+    monkeypatch.setenv("PGTRICKLE_DSN", "dbname=variable")
+    cli.run(["install"])
+    assert engine.dsn == "dbname=variable"
+    cli.run(["install", "--dsn", "dbname=option"])
+    assert engine.dsn == "dbname=option"
+
+
+@pytest.mark.parametrize("which", [["t"], ["--all"]])
+def test_refresh_shows_what_was_done(
+    which: list[str], engine: Recorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = Refreshed("t", "DIFFERENTIAL", 3)
+    engine.answers = {"refresh": lambda _: done, "refresh_all": lambda: [done]}
+    assert cli.run(["refresh", *which, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [
+        {"name": "t", "action": "DIFFERENTIAL", "rows_inserted": 3}
+    ]
+
+
+@pytest.mark.parametrize(("differing", "status"), [(set(), 0), ({"b"}, 1)])
+def test_verify_ends_with_1_when_a_table_differs(
+    differing: set[str], status: int, engine: Recorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.answers = {
+        "status": lambda: [Verdict("a", True), Verdict("b", True)],
+        "verify": lambda name: Verdict(name, name not in differing),
+    }
+    assert cli.run(["verify", "--all", "--json"]) == status
+    assert json.loads(capsys.readouterr().out) == [
+        {"name": "a", "equal": True, "differences": []},
+        {"name": "b", "equal": "b" not in differing, "differences": []},
+    ]
+
+
+def test_verify_shows_the_rows_that_differ(
+    engine: Recorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.answers = {"verify": lambda name: Verdict(name, False, (Difference("(1,a)", 2, 0),))}
+    assert cli.run(["verify", "t"]) == 1
+    assert capsys.readouterr().out == (
+        "name  equal\n"
+        "t     no\n"
+        "\n"
+        "Rows of t that differ, the first of them:\n"
+        "row    in_query  in_table\n"
+        "(1,a)         2         0\n"
+    )
+
+
+def test_the_worker_compiles_once(engine: Recorder, capsys: pytest.CaptureFixture[str]) -> None:
+    engine.answers = {"compile_pending": lambda: ["s.t"]}
+    assert cli.run(["worker", "--once", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [{"compiled": "s.t"}]
+
+
+def test_status_of_a_database_without_stream_tables(
+    engine: Recorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.answers = {"status": list}
+    assert cli.run(["status"]) == 0
+    assert capsys.readouterr().out == "There are no stream tables.\n"
+    assert cli.run(["status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_explain_keeps_the_lines_of_a_query(
+    engine: Recorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.answers = {"explain": lambda _: {"mode": "FULL", "query": "select 1\nfrom t"}}
+    assert cli.run(["explain", "t"]) == 0
+    assert capsys.readouterr().out == "mode   FULL\nquery\n  select 1\n  from t\n"
+
+
+def test_a_database_that_does_not_answer_is_one_message() -> None:
+    assert cli.run(["install", "--dsn", "host=/nonexistent"]) == 2
