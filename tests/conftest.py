@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from psycopg import sql
@@ -44,13 +45,15 @@ SETTINGS = {
 
 # Where the servers of this run live: made by the process that begins it, named to its workers.
 _DIRECTORY = "PGTRICKLE_TEST_DIRECTORY"
+_PREFIX = "pgtrickle-tests-of-"
 
 FreshDatabase = Callable[..., AbstractContextManager[str]]
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if _DIRECTORY not in os.environ:
-        directory = tempfile.mkdtemp(prefix="pgtrickle-tests-")
+        _remove_servers_of_the_dead()
+        directory = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
         # Root's servers run under another account, which passes through here.
         Path(directory).chmod(0o711)
         os.environ[_DIRECTORY] = directory
@@ -58,7 +61,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _remove_servers() -> None:
-    directory = Path(os.environ.pop(_DIRECTORY))
+    _remove(Path(os.environ.pop(_DIRECTORY)))
+
+
+def _remove_servers_of_the_dead() -> None:
+    """A run that was killed leaves its servers to the next one."""
+    for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        run = int(directory.name.removeprefix(_PREFIX).split("-")[0])
+        if directory.stat().st_uid == os.geteuid() and not psutil.pid_exists(run):
+            _remove(directory)
+
+
+def _remove(directory: Path) -> None:
     for home in directory.glob("postgres-*"):
         Server(home).stop()
     shutil.rmtree(directory, ignore_errors=True)
