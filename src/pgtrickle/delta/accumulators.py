@@ -114,9 +114,7 @@ def _whole(id: str, call: Call) -> Accumulator:
 def _number(name: str, clause: str) -> Part:
     """How many rows satisfy the FILTER clause."""
     change = f"coalesce(sum({WEIGHT}){clause}, 0)::bigint"
-    return Part(
-        name, f"count(*){clause}", ((name, change),), f"coalesce(s.{name}, 0) + g.{name}"
-    )
+    return Part(name, f"count(*){clause}", ((name, change),), f"coalesce(s.{name}, 0) + g.{name}")
 
 
 def _count(call: _Input) -> Accumulator:

@@ -1,6 +1,6 @@
 """Filter, projection and UNION ALL: applied to any state, they give that state.
 
-    δ(σ(R)) = σ(δR)      δ(π(R)) = π(δR)      δ(R ∪ S) = δR ∪ δS
+δ(σ(R)) = σ(δR)      δ(π(R)) = π(δR)      δ(R ∪ S) = δR ∪ δS
 """
 
 from __future__ import annotations

@@ -92,8 +92,6 @@ def equalities(condition: Expression | None) -> frozenset[tuple[str, str]]:
     return frozenset()
 
 
-
-
 def not_null_ids(attributes: tuple[Attribute, ...]) -> frozenset[str]:
     """Ids of the attributes that are never NULL."""
     return frozenset(attribute.id for attribute in attributes if attribute.not_null)

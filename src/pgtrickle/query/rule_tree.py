@@ -17,6 +17,9 @@ _PRESENTATION = re.compile(
     r"|(?:selectedCols|varnullingrelssyn) \(b[ \d]*\)"
     # whether a call was written as a cast, as an operator or as a function
     r"|(?:funcformat|relabelformat|coerceformat|coercionformat|convertformat|row_format) \d+"
+    # names of columns inside, which a set operation takes from its first branch alone (those of
+    # the result are compared apart)
+    rf"|resname {_TOKEN}"
     # names given to relations, NATURAL for USING
     r"|(?:alias|eref|join_using_alias) <>"
     r"|isNatural (?:true|false)"

@@ -10,8 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from pgtrickle.query import statement as s
-from pgtrickle.query.algebra import Aggregate, Attribute, Constant, Filter, Join, Node, Project, UnionAll
-from pgtrickle.query.expression import Column, Expression, Literal
+from pgtrickle.query.algebra import (
+    Aggregate,
+    Attribute,
+    Constant,
+    Filter,
+    Join,
+    Node,
+    Project,
+    UnionAll,
+)
+from pgtrickle.query.expression import Column, Expression, Field, Literal
 from pgtrickle.query.lowering.facts import Facts
 from pgtrickle.query.lowering.grouping import group
 from pgtrickle.query.lowering.obstacle import NotIncremental
@@ -91,12 +100,22 @@ def _select(query: s.Select, environment: Environment) -> Lowered:
     node = Project(
         node, tuple((_output(expression, node, environment), expression) for expression in targets)
     )
-    names = tuple(target.alias or f"column{i}" for i, target in enumerate(query.targets, start=1))
+    names = tuple(_name(target) for target in query.targets)
     if query.distinct is not None:
         if query.distinct:
             raise NotIncremental("DISTINCT ON", "it is recomputed")
         node = _distinct(node, environment)
     return Lowered(node, names)
+
+
+def _name(target: s.Target) -> str:
+    """A column that keeps its name is printed without AS."""
+    if target.alias is not None:
+        return target.alias
+    match target.expression:
+        case Column(name=name) | Field(name=name):
+            return name
+    return "?column?"
 
 
 def _from(query: s.Select, environment: Environment) -> tuple[Node, Scope]:

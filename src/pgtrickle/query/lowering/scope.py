@@ -29,7 +29,9 @@ class Scope:
     def _reference(self, expression: Expression) -> Expression | None:
         match expression:
             case Sublink(kind=kind):
-                raise NotIncremental(f"subquery ({kind})", "subqueries in expressions are recomputed")
+                raise NotIncremental(
+                    f"subquery ({kind})", "subqueries in expressions are recomputed"
+                )
             case WholeRow(relation=name):
                 raise NotIncremental(f"{name}.*", "a whole row used as a value is recomputed")
             case Field(operand=WholeRow(relation=name)):

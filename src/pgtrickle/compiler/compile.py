@@ -1,0 +1,142 @@
+"""Compilation: canonical text, tree, proof, algebra, delta rules, plan.
+
+Whatever stands in the way of incremental maintenance ends in a plan of mode FULL that says so;
+only what PostgreSQL itself refuses is an error here.
+"""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from pgtrickle import __version__
+from pgtrickle.compiler.facts import DatabaseFacts
+from pgtrickle.compiler.functions import check_functions
+from pgtrickle.compiler.outline import outline
+from pgtrickle.database import Session
+from pgtrickle.delta.aggregate import prepare
+from pgtrickle.delta.apply import Target, apply
+from pgtrickle.delta.maintenance import Maintenance
+from pgtrickle.delta.rules import RULES
+from pgtrickle.delta.state import States
+from pgtrickle.plan import Identity, Plan, Source, State
+from pgtrickle.query.algebra import Aggregate, Node, scans
+from pgtrickle.query.canonical import Canonical, canonicalise
+from pgtrickle.query.functions import function_uses
+from pgtrickle.query.keys import keys
+from pgtrickle.query.lowering import NotIncremental, lower
+from pgtrickle.query.parse import QueryTooDeep, UnsupportedSyntax, parse
+from pgtrickle.query.prove import prove
+from pgtrickle.query.pruning import prune
+from pgtrickle.query.render import render
+from pgtrickle.query.statement import Query
+from pgtrickle.query.views import inline_views
+
+
+def compile_query(session: Session, query: str) -> Plan:
+    """Compile a query, read under the session's settings.
+
+    Needs the rights to read its sources and to create temporary objects; leaves nothing behind.
+    Raises InvalidQuery and InvalidSyntax for what PostgreSQL itself refuses.
+    """
+    canonical = canonicalise(session, query)
+    try:
+        return _differential(session, canonical)
+    except NotIncremental as obstacle:
+        return _full(canonical, obstacle.construct, obstacle.reason)
+    except (UnsupportedSyntax, QueryTooDeep) as obstacle:
+        return _full(canonical, "syntax", str(obstacle))
+    except RecursionError:
+        return _full(canonical, "syntax", "the query is nested too deeply")
+
+
+def _full(canonical: Canonical, construct: str, reason: str) -> Plan:
+    return Plan(
+        query=canonical.text,
+        mode="FULL",
+        compiler=__version__,
+        construct=construct,
+        reason=f"{construct}: {reason}",
+    )
+
+
+def _differential(session: Session, canonical: Canonical) -> Plan:
+    tree = _trusted_tree(session, canonical)
+    facts = DatabaseFacts(session)
+    root = prune(lower(tree, facts).node)
+    sources = _sources(root)
+    if not sources:
+        raise NotIncremental("no source", "the query reads no table")
+    states = States(facts)
+    numbers = {source.relid: number for number, source in enumerate(sources)}
+
+    def maintenance(changed: frozenset[int]) -> Maintenance:
+        return Maintenance(RULES, numbers, changed, states)
+
+    _prepare(root, maintenance(frozenset()))
+    target = _target(root, canonical, facts)
+    variants = {str(number): frozenset({number}) for number in numbers.values()}
+    if len(sources) > 1:
+        variants["*"] = frozenset(numbers.values())
+    deltas = {}
+    for name, changed in variants.items():
+        variant = maintenance(changed)
+        delta = variant.delta(root)
+        if delta is None:
+            raise NotIncremental("sources", "no source contributes to the result")
+        deltas[name] = apply(root, delta, target, variant)
+    return Plan(
+        query=canonical.text,
+        mode="DIFFERENTIAL",
+        compiler=__version__,
+        target=target.token,
+        sources=sources,
+        identity=_identity(target),
+        state=tuple(State(t.name, t.fill, t.key) for t in states.tables.values()),
+        deltas=deltas,
+        tree=tuple(outline(root, states)),
+    )
+
+
+def _trusted_tree(session: Session, canonical: Canonical) -> Query:
+    """The tree of the query, views inlined: proved to mean what the user's query means."""
+    if canonical.obstacle is not None:
+        raise NotIncremental("canonical form", canonical.obstacle)
+    tree = parse(canonical.text)
+    failure = prove(session, canonical.text, tree)
+    if failure is not None:
+        raise NotIncremental("proof", failure.reason)
+    inlined = inline_views(session, tree)
+    for view in inlined.opaque_views:
+        raise NotIncremental(f"view {view.schema}.{view.name}", view.reason)
+    text = render(inlined.query) if inlined.views else canonical.text
+    check_functions(function_uses(session, text))
+    return inlined.query
+
+
+def _sources(root: Node) -> tuple[Source, ...]:
+    """Captured relations in order of OID, each with all columns any scan of it reads."""
+    columns: dict[int, dict[str, None]] = {}
+    for scan in scans(root):
+        columns.setdefault(scan.relid, {}).update({name: None for _, name in scan.columns})
+    return tuple(Source(relid, tuple(columns[relid])) for relid in sorted(columns))
+
+
+def _prepare(node: Node, maintenance: Maintenance) -> None:
+    """Analyse stateful operators, innermost first, and create their state tables."""
+    for child in node.children:
+        _prepare(child, maintenance)
+    if isinstance(node, Aggregate):
+        prepare(node, maintenance)
+
+
+def _target(root: Node, canonical: Canonical, facts: DatabaseFacts) -> Target:
+    """The stream table; its key is the query's shortest, where the output holds one."""
+    found = [key for key in keys(root) if key]
+    key = tuple(i for i, id in enumerate(root.ids) if id in found[0]) if found else None
+    return Target(f"t_{uuid4().hex}", facts.output(canonical.columns), key)
+
+
+def _identity(target: Target) -> Identity:
+    if target.key is None:
+        return Identity("row")
+    return Identity("key", tuple(target.columns[i].name for i in target.key))

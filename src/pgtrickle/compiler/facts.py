@@ -1,0 +1,137 @@
+"""The database as lowering and the delta rules ask about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pgtrickle.database import Session
+from pgtrickle.delta.apply import OutputColumn
+from pgtrickle.delta.state import ColumnType
+from pgtrickle.query import catalog
+from pgtrickle.query.canonical import describe
+from pgtrickle.query.expression import Name
+from pgtrickle.query.lowering import RelationFacts
+from pgtrickle.query.names import quote_name
+from pgtrickle.query.rendition import OutputColumn as ResultColumn
+
+
+class DatabaseFacts:
+    """Implements `lowering.Facts` and `delta.state.Describer` over the catalog."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._catalog = catalog.Catalog(session)
+        self._kinds: dict[Name, frozenset[str]] = {}
+
+    def relation(self, schema: str, name: str) -> RelationFacts:
+        found = self._catalog.relation(schema, name)
+        return RelationFacts(
+            found.oid,
+            tuple((column.name, column.not_null) for column in found.columns),
+            tuple(key.columns for key in found.keys),
+            self._obstacle(found),
+        )
+
+    def _obstacle(self, relation: catalog.RelationFacts) -> str | None:
+        """Why the changes of a relation cannot be captured."""
+        kinds = {
+            "m": "changes of a materialized view cannot be captured",
+            "f": "changes of a foreign table cannot be captured",
+            "v": "the view cannot be looked into",
+            "S": "changes of a sequence cannot be captured",
+        }
+        if relation.kind in kinds:
+            return kinds[relation.kind]
+        if relation.is_system:
+            return "changes of a system catalog cannot be captured"
+        if relation.persistence == "u":
+            return "an unlogged table loses its rows in a crash without a trace"
+        if relation.is_partition:
+            return "writes through the partitioned table above a partition cannot be told apart"
+        if not relation.is_partitioned and (relation.has_children or self._inherits(relation.oid)):
+            return "writes to a table that inherits, or is inherited from, may go unseen"
+        if relation.row_security:
+            return "row security decides at each refresh which of its rows count"
+        virtual = [column.name for column in relation.columns if column.generated == "v"]
+        if virtual:
+            return f"triggers do not see the virtual generated column {virtual[0]}"
+        return None
+
+    def _inherits(self, oid: int) -> bool:
+        return bool(
+            self._session.rows(
+                "select from pg_catalog.pg_inherits where inhrelid = %s::oid", (oid,)
+            )
+        )
+
+    def is_aggregate(self, name: Name) -> bool:
+        return "a" in self._kind(name)
+
+    def returns_set(self, name: Name) -> bool:
+        return "set" in self._kind(name)
+
+    def _kind(self, name: Name) -> frozenset[str]:
+        """prokind of every function of that name, and 'set' where one returns a set."""
+        if name not in self._kinds:
+            schema = name[-2] if len(name) > 1 else "pg_catalog"
+            rows = self._session.rows(
+                "select distinct p.prokind::text, p.proretset from pg_catalog.pg_proc p"
+                " join pg_catalog.pg_namespace n on n.oid = p.pronamespace"
+                " where n.nspname = %s and p.proname = %s",
+                (schema, name[-1]),
+            )
+            self._kinds[name] = frozenset(
+                [kind for kind, _ in rows] + ["set" for _, returns_set in rows if returns_set]
+            )
+        return self._kinds[name]
+
+    def __call__(self, sql: str) -> Sequence[ColumnType]:
+        return [
+            ColumnType(column.type_oid, column.type, self._is_image(column), self._hashable(column))
+            for column in describe(self._session, sql)
+        ]
+
+    def _is_image(self, column: ResultColumn) -> bool:
+        return self._catalog.type(column.type_oid).equal_is_same and self._deterministic(column)
+
+    def _hashable(self, column: ResultColumn) -> bool:
+        return self._catalog.type(column.type_oid).has_hash
+
+    def _deterministic(self, column: ResultColumn) -> bool:
+        if not column.collation:
+            return True
+        rows = self._session.rows(
+            "select collisdeterministic from pg_catalog.pg_collation where oid = %s::oid",
+            (column.collation,),
+        )
+        return bool(rows and rows[0][0])
+
+    def output(self, columns: Sequence[ResultColumn]) -> tuple[OutputColumn, ...]:
+        """The stream table's columns as apply needs them."""
+        sends = {
+            oid: quote_name((schema, name))
+            for oid, schema, name in self._session.rows(
+                "select t.oid::bigint, n.nspname, p.proname from pg_catalog.pg_type t"
+                " join pg_catalog.pg_proc p on p.oid = t.typsend"
+                " join pg_catalog.pg_namespace n on n.oid = p.pronamespace"
+                " where t.oid = any (%s::oid[])",
+                ([column.type_oid for column in columns],),
+            )
+        }
+        return tuple(
+            OutputColumn(
+                column.name,
+                column.type,
+                "" if column.type_oid in TEXT_IS_EXACT else sends.get(column.type_oid, ""),
+                self._hashable(column),
+            )
+            for column in columns
+        )
+
+
+TEXT_IS_EXACT = frozenset(
+    {16, 17, 20, 21, 23, 25, 26, 114, 142, 1042, 1043, 1082, 1083, 1114, 1184, 1186, 1266, 1700}
+    | {2950, 3802, 18, 19}
+)
+"""OIDs of built-in types whose text determines the value under any setting: booleans, integers,
+numeric, character types, dates and times, uuid, bytea, json, jsonb, xml."""

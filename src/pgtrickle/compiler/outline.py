@@ -1,0 +1,61 @@
+"""The operator tree as lines of text, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pgtrickle.delta.aggregate import Analysis
+from pgtrickle.delta.state import States
+from pgtrickle.query.algebra import (
+    Aggregate,
+    Constant,
+    Filter,
+    Join,
+    Node,
+    Project,
+    Scan,
+    UnionAll,
+)
+
+
+def outline(node: Node, states: States, depth: int = 0) -> Iterator[str]:
+    """One line for each operator, indented by depth; projections that only rename are left out."""
+    line = _line(node, states)
+    if line:
+        yield "  " * depth + line
+        depth += 1
+    for child in node.children:
+        yield from outline(child, states, depth)
+
+
+def _line(node: Node, states: States) -> str:
+    match node:
+        case Scan():
+            return f"scan {node.schema}.{node.name}: captured changes"
+        case Constant():
+            return "constant rows: never change"
+        case Filter():
+            return "filter: linear"
+        case Project():
+            return ""
+        case Join():
+            return "join: linear" if node.condition is not None else "cross join: linear"
+        case UnionAll():
+            return "union all: linear"
+        case Aggregate():
+            return _aggregate(node, states)
+    return type(node).__name__
+
+
+def _aggregate(node: Aggregate, states: States) -> str:
+    analysis: Analysis = states.analyses[id(node)]
+    calls = {attribute.id: call for attribute, call in node.aggregates}
+    afresh = sorted(
+        {calls[id].name[-1] for id, each in analysis.accumulators if each.afresh == "true"}
+    )
+    how = "carried forward from stored state"
+    if not analysis.keys_are_images:
+        how = "touched groups aggregated afresh (equal keys may print differently)"
+    elif afresh:
+        how = f"touched groups aggregated afresh ({', '.join(afresh)})"
+    return f"{node.construct.lower()} ({len(node.keys)} keys, {len(calls)} aggregates): {how}"
