@@ -68,13 +68,20 @@ def _remove_servers_of_the_dead() -> None:
     """A run that was killed leaves its servers to the next one."""
     for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         run = int(directory.name.removeprefix(_PREFIX).split("-")[0])
-        if directory.stat().st_uid == os.geteuid() and not psutil.pid_exists(run):
+        if directory.stat().st_uid == os.geteuid() and not _lives(run):
             _remove(directory)
 
 
+def _lives(run: int) -> bool:
+    try:
+        return psutil.Process(run).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def _remove(directory: Path) -> None:
-    for home in directory.glob("postgres-*"):
-        Server(home).stop()
+    for lock in directory.rglob("lock"):
+        Server(lock.parent).stop()
     shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -88,6 +95,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("server_version", versions, ids=lambda version: f"pg{version}")
 
 
+@pytest.fixture(scope="session")
+def servers_directory() -> Path:
+    """Where the servers of this run live: an unprivileged account can pass through it.
+
+    pytest's own directories are closed to others, so that root's server would keep its data
+    elsewhere.
+    """
+    return Path(os.environ[_DIRECTORY])
+
+
 @pytest.fixture
 def server_version() -> str:
     """The major version of the server this test runs on."""
@@ -95,7 +112,7 @@ def server_version() -> str:
 
 
 @pytest.fixture(scope="session")
-def server_of_version() -> Iterator[Callable[[str], str]]:
+def server_of_version(servers_directory: Path) -> Iterator[Callable[[str], str]]:
     """A function from a major version to the DSN of a server of it, started when first asked."""
     elsewhere = os.environ.get("PGTRICKLE_TEST_DSN")
     known: dict[str, str] = {}
@@ -105,7 +122,7 @@ def server_of_version() -> Iterator[Callable[[str], str]]:
             if elsewhere is not None:
                 return elsewhere
             if version not in known:
-                home = Path(os.environ[_DIRECTORY], f"postgres-{version}")
+                home = servers_directory / f"postgres-{version}"
                 started = server(home, postgres=OTHERS.get(version), settings=SETTINGS)
                 known[version] = servers.enter_context(started).dsn
             return known[version]

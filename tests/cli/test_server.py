@@ -31,9 +31,9 @@ def pgtrickle(*arguments: str | Path, **environment: str) -> subprocess.Complete
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Path]:
+def running(servers_directory: Path) -> Iterator[Path]:
     """The directory of a running server."""
-    directory = Path(tempfile.mkdtemp(prefix="pgtrickle-test-"))
+    directory = Path(tempfile.mkdtemp(prefix="test-", dir=servers_directory))
     directory.chmod(0o711)
     Server(directory, settings={"fsync": "off"}).start()
     yield directory
@@ -45,8 +45,8 @@ def test_the_version() -> None:
     assert pgtrickle("--version").stdout == f"pgtrickle {__version__}\n"
 
 
-def test_start_stop_and_what_status_says_of_it() -> None:
-    home = Path(tempfile.mkdtemp(prefix="pgtrickle-test-"))
+def test_start_stop_and_what_status_says_of_it(servers_directory: Path) -> None:
+    home = Path(tempfile.mkdtemp(prefix="test-", dir=servers_directory))
     home.chmod(0o711)
     try:
         assert pgtrickle("server", "status", home).returncode == 1

@@ -11,12 +11,9 @@ from pgtrickle.embedded import Server
 
 
 @pytest.fixture
-def home() -> Iterator[Path]:
-    """A directory for servers, which an unprivileged account can pass through.
-
-    pytest's own are closed to others, so that root's server would keep its data elsewhere.
-    """
-    directory = Path(tempfile.mkdtemp(prefix="pgtrickle-test-"))
+def home(servers_directory: Path) -> Iterator[Path]:
+    """A directory for the servers of one test."""
+    directory = Path(tempfile.mkdtemp(prefix="test-", dir=servers_directory))
     directory.chmod(0o711)
     yield directory
     for lock in directory.rglob("lock"):
