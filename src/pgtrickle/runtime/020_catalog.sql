@@ -5,9 +5,14 @@
 create table pgtrickle.pgt_schema_version (
     version     text primary key,
     applied_at  timestamptz not null default now(),
-    description text
+    description text,
+    -- ours
+    migration   integer not null,
+    fingerprint text not null
 );
 comment on table pgtrickle.pgt_schema_version is 'Versions of the runtime installed in this database, newest last';
+comment on column pgtrickle.pgt_schema_version.migration is 'Number of the last migration the catalog has';
+comment on column pgtrickle.pgt_schema_version.fingerprint is 'Tells two builds of one version apart';
 
 create table pgtrickle.pgt_stream_tables (
     pgt_id                      bigserial primary key,
