@@ -43,7 +43,7 @@ def demo(
         output.show_json(outcome.record())
     else:
         _report(outcome)
-        _suggest(directory, running=keep)
+        _suggest(directory, outcome.dsn, running=keep)
     if not outcome.equal:
         raise typer.Exit(1)
 
@@ -84,9 +84,9 @@ def _table(outcome: Outcome) -> output.Table:
     )
 
 
-def _suggest(directory: Path, *, running: bool) -> None:
+def _suggest(directory: Path, dsn: str, *, running: bool) -> None:
     output.say("\nWhat to try next:")
-    for what, commands in next_steps(directory.absolute(), locate(), running=running):
+    for what, commands in next_steps(directory.absolute(), locate(), dsn, running=running):
         output.say(f"\n  {what}:")
         for command in commands:
             output.say(f"    {command}")

@@ -12,7 +12,9 @@ from pathlib import Path
 from .project import DATABASE, DIRECTORY_VARIABLE
 
 
-def next_steps(directory: Path, models: Path, *, running: bool) -> Iterator[tuple[str, list[str]]]:
+def next_steps(
+    directory: Path, models: Path, dsn: str, *, running: bool
+) -> Iterator[tuple[str, list[str]]]:
     """Things to try, each with its commands; `running` says whether the server still does."""
     pgtrickle, dbt = _program("pgtrickle"), _program("dbt")
     home = _shown(directory)
@@ -34,7 +36,12 @@ def next_steps(directory: Path, models: Path, *, running: bool) -> Iterator[tupl
     )
     yield (
         "See what is there",
-        [f"{pgtrickle} status --embedded {home} --database {DATABASE}"],
+        [
+            f"export PGTRICKLE_DSN={shlex.quote(dsn)}",
+            f"{pgtrickle} status",
+            f"{pgtrickle} explain analytics.carrier_delays",
+            f"{pgtrickle} verify analytics.carrier_delays",
+        ],
     )
     yield (
         "Change a model, in place, and test all that reads it",

@@ -50,9 +50,10 @@ class TableOutcome:
 
 @dataclass
 class Outcome:
-    """The whole run."""
+    """The whole run. `dsn` names the database it was made in."""
 
     tables: list[TableOutcome]
+    dsn: str = ""
     inserted: int = 0
     corrected: int = 0
     withdrawn: int = 0
@@ -73,6 +74,7 @@ class Outcome:
                 "withdrawn": self.withdrawn,
             },
             "batches": self.batches,
+            "dsn": self.dsn,
             "build_seconds": round(self.build_seconds, 1),
             "play_seconds": round(self.play_seconds, 1),
             "equal": self.equal,

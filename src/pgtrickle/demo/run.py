@@ -57,7 +57,7 @@ def run(
                     outcome = play(
                         engine, connection, tables, played, lambda batch: advance(_words(batch))
                     )
-                outcome.build_seconds = built
+                outcome.dsn, outcome.build_seconds = dsn, built
                 display.stage("Comparing each stream table with its query")
                 verify(engine, outcome)
         if keep:
