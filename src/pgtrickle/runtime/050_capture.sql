@@ -1,0 +1,558 @@
+-- Capture: statement triggers write the changed rows of a source, signed, into its buffer.
+--
+-- A source with OID n has, in pgtrickle_changes and owned by the installer:
+--   changes_<n>_0, changes_<n>_1   segments of the buffer; readers always read both
+--   segment_<n>                    a sequence whose last value is the segment written now
+--   capture_<n>()                  the trigger function
+-- and four triggers on it and on every partition, created by whoever needs the capture.
+--
+-- A buffer column has the base type of the source's column, without typmod: a domain's checks
+-- would be user code running with the installer's rights, and a column made wider must not make
+-- the writers of the source fail.
+--
+-- Two locks: an advisory one serialises whoever changes a capture; the row in pgt_captures is
+-- locked by whoever becomes a consumer, from before its population until its commit, and written
+-- by the purge, so that the purge never takes away what a newcomer still needs.
+
+create or replace function pgtrickle._cluster_id()
+    returns text
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    database oid := (select d.oid from pg_database d where d.datname = current_database());
+begin
+    return format('%s/%s', (select c.system_identifier from pg_control_system() c), database);
+exception when insufficient_privilege then
+    return format('unknown/%s', database);
+end
+$$;
+comment on function pgtrickle._cluster_id() is
+    'Server and database; snapshots and transaction ids kept in the catalog mean nothing in another one';
+
+
+create or replace function pgtrickle._members(relation oid)
+    returns setof oid
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select relation
+    union
+    select t.relid::oid from pg_partition_tree(relation::regclass) t
+$$;
+comment on function pgtrickle._members(oid) is 'The relation and all its partitions, at every level';
+
+
+create or replace function pgtrickle._base_type(type oid)
+    returns oid
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    with recursive chain(oid, base, depth) as (
+        select t.oid, t.typbasetype, 0 from pg_type t where t.oid = type
+        union all
+        select t.oid, t.typbasetype, c.depth + 1 from chain c join pg_type t on t.oid = c.base
+    )
+    select c.oid from chain c order by c.depth desc limit 1
+$$;
+comment on function pgtrickle._base_type(oid) is 'The type itself, or what a domain is finally made of';
+
+
+create or replace function pgtrickle._captured_columns(source oid, columns text[])
+    returns table (name text, type oid, declaration text)
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select a.attname::text,
+        a.atttypid,
+        format('%I %s%s', a.attname, format_type(b.type, -1),
+            case when a.attcollation <> 0 and a.attcollation <> t.typcollation
+                then (select format(' collate %I.%I', n.nspname, c.collname)
+                      from pg_collation c
+                      join pg_namespace n on n.oid = c.collnamespace
+                      where c.oid = a.attcollation)
+                else '' end)
+    from pg_attribute a
+    cross join lateral (select pgtrickle._base_type(a.atttypid) as type) b
+    join pg_type t on t.oid = b.type
+    where a.attrelid = source
+      and a.attnum > 0
+      and not a.attisdropped
+      and a.attname = any (columns)
+    order by a.attnum
+$$;
+comment on function pgtrickle._captured_columns(oid, text[]) is
+    'Those of the columns that the source has, in its order, and how its buffer declares them';
+
+
+create or replace function pgtrickle._capture_triggers(source oid)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select case when count(*) = 4 * (select count(*) from pgtrickle._members(source))
+        then md5(string_agg(format('%s %s %s %s', t.tgrelid, t.tgname, t.tgenabled, t.xmin), ' ' order by t.tgrelid, t.tgname))
+        end
+    from pg_trigger t
+    where t.tgrelid in (select pgtrickle._members(source))
+      and t.tgname in ('pgtrickle_capture_insert', 'pgtrickle_capture_update', 'pgtrickle_capture_delete', 'pgtrickle_capture_truncate')
+      and t.tgfoid = to_regproc(format('pgtrickle_changes.capture_%s', source))
+      and t.tgenabled in ('O', 'A')
+$$;
+comment on function pgtrickle._capture_triggers(oid) is
+    'Fingerprint of a source''s capture triggers, null when one is missing or disabled. It holds the versions of their catalog rows, so that disabling and enabling one again shows';
+
+
+create or replace function pgtrickle._row_security_applies(relation oid, role name)
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select c.relrowsecurity
+        and not (r.rolsuper or r.rolbypassrls)
+        and (c.relforcerowsecurity or not pg_has_role(role, c.relowner, 'USAGE'))
+    from pg_class c, pg_roles r
+    where c.oid = relation
+      and r.rolname = role
+$$;
+comment on function pgtrickle._row_security_applies(oid, name) is 'Whether policies hide rows of the relation from the role';
+
+
+create or replace function pgtrickle._not_capturable(source oid)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select case
+            when c.relkind not in ('r', 'p') then format('%s is %s', c.oid::regclass, pgtrickle._kind_of(c.oid))
+            when c.relispartition then format('%s is a partition', c.oid::regclass)
+            when c.relpersistence = 't' then format('%s is a temporary table', c.oid::regclass)
+            when c.relkind = 'r' and exists (select from pg_inherits i where c.oid in (i.inhrelid, i.inhparent))
+                then format('%s takes part in table inheritance', c.oid::regclass)
+            when member.oid is not null then format('%s is %s', member.oid::regclass,
+                case when member.relkind = 'f' then 'a foreign table' else 'an unlogged table' end)
+            when c.relnamespace = 'pg_catalog'::regnamespace then format('%s is a system table', c.oid::regclass)
+        end
+    from pg_class c
+    left join lateral (
+        select m.oid, m.relkind
+        from pg_class m
+        where m.oid in (select pgtrickle._members(c.oid))
+          and (m.relkind = 'f' or m.relpersistence = 'u')
+        limit 1
+    ) member on true
+    where c.oid = source
+$$;
+comment on function pgtrickle._not_capturable(oid) is 'Why changes of the relation cannot be captured, null when they can';
+
+
+create or replace function pgtrickle._lock_capture(source oid)
+    returns void
+    language sql
+    set search_path = pg_catalog, pg_temp
+as $$
+    select pg_advisory_xact_lock(1885829236, (source::bigint - 2147483648)::integer)
+$$;
+comment on function pgtrickle._lock_capture(oid) is
+    'Serialises, until commit, whoever creates, widens or drops the capture of a source';
+
+
+create or replace function pgtrickle._capture_function(source oid, columns text[])
+    returns text
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    names text;
+    types text;
+    number integer;
+    is_subset boolean;
+    target constant text := format('pgtrickle_changes.changes_%s', source);
+    inserts text := '';
+    segment integer;
+    body text;
+begin
+    select string_agg(format('%I', c.name), ', '),
+        string_agg(format('when %L then a.atttypid = %s', c.name, c.type), ' '),
+        count(*)
+    into names, types, number
+    from pgtrickle._captured_columns(source, columns) c;
+    select count(*) > number
+    into is_subset
+    from pg_attribute a
+    where a.attrelid = source
+      and a.attnum > 0
+      and not a.attisdropped;
+    for segment in 0 .. 1 loop
+        inserts := inserts || format($text$
+    %1$s pg_sequence_last_value('pgtrickle_changes.segment_%2$s'::regclass) %3$s then
+        if tg_op = 'INSERT' then
+            insert into %4$s_%5$s (__pgt_xid, __pgt_seq, __pgt_weight%6$s)
+            select pg_current_xact_id(), change, 1%6$s from new_table;
+        elsif tg_op = 'DELETE' then
+            insert into %4$s_%5$s (__pgt_xid, __pgt_seq, __pgt_weight%6$s)
+            select pg_current_xact_id(), change, -1%6$s from old_table;
+        else
+            insert into %4$s_%5$s (__pgt_xid, __pgt_seq, __pgt_weight%6$s)
+            select pg_current_xact_id(), change, -1%6$s from old_table
+            union all
+            select pg_current_xact_id(), change, 1%6$s from new_table;
+        end if;$text$,
+            case segment when 0 then 'if' else 'elsif' end,
+            source,
+            case segment when 0 then '= 0' else '<> 0' end,
+            target, segment, coalesce(', ' || names, ''));
+    end loop;
+    body := format($text$
+declare
+    change bigint;
+begin
+    -- A partition that was detached keeps its triggers; so does a table restored elsewhere.
+    if tg_relid <> %1$s and not exists (select from pg_partition_ancestors(tg_relid) a where a.relid = %1$s) then
+        return null;
+    end if;
+    change := nextval('pgtrickle_changes.change_seq'::regclass);
+    -- Columns that were dropped, renamed or changed must not fail the writer: consumers start anew.
+    if tg_op = 'TRUNCATE' or %2$s <> (
+        select count(*)
+        from pg_attribute a
+        where a.attrelid = tg_relid
+          and a.attnum > 0
+          and not a.attisdropped
+          and case a.attname %3$s else false end)
+    then
+        insert into %4$s_0 (__pgt_xid, __pgt_seq, __pgt_weight) values (pg_current_xact_id(), change, 0);
+        return null;
+    end if;%5$s%6$s
+    end if;
+    return null;
+end
+$text$,
+        source, number, coalesce(types, 'when '''' then false'), target,
+        case when is_subset then format($text$
+    if tg_op = 'UPDATE' then
+        if (select count(*) from (select from new_table limit 10001) touched) <= 10000
+            and (select row(array_agg(row(%1$s)))::record from old_table) *= (select row(array_agg(row(%1$s)))::record from new_table)
+        then
+            return null;
+        end if;
+    end if;$text$, names)
+        else '' end,
+        inserts);
+    return format(
+        'create or replace function pgtrickle_changes.capture_%s() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as %L',
+        source, body);
+end
+$$;
+comment on function pgtrickle._capture_function(oid, text[]) is
+    'Text that creates a source''s trigger function. It joins nothing, runs no user code, and drops an update of up to 10,000 rows that changed no captured column';
+
+
+create or replace function pgtrickle._capture_covers(source oid, columns text[], role name)
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select exists (
+        select from pgtrickle.pgt_captures c
+        where c.source_relid = source
+          and c.columns @> _capture_covers.columns
+          and c.cluster_id = pgtrickle._cluster_id()
+          and c.triggers = pgtrickle._capture_triggers(source)
+          and not exists (
+              select from pgtrickle._captured_columns(source, c.columns) s
+              left join pg_attribute b
+                  on b.attrelid = to_regclass(format('pgtrickle_changes.changes_%s_0', source))
+                  and b.attname = s.name
+                  and b.atttypid = pgtrickle._base_type(s.type)
+                  and not b.attisdropped
+              where b.attname is null)
+          and not exists (
+              select from unnest(_capture_covers.columns || '{__pgt_xid,__pgt_seq,__pgt_weight}') name
+              cross join generate_series(0, 1) segment
+              left join pg_attribute b
+                  on b.attrelid = to_regclass(format('pgtrickle_changes.changes_%s_%s', source, segment))
+                  and b.attname = name
+                  and not b.attisdropped
+              where b.attname is null
+                 or not has_column_privilege(role, b.attrelid, b.attnum, 'SELECT')))
+$$;
+comment on function pgtrickle._capture_covers(oid, text[], name) is
+    'Whether a source''s capture stands, untouched, with these columns and types, and the role may read them';
+
+
+create or replace function pgtrickle._prepare_capture(source oid, role name)
+    returns void
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    known pgtrickle.pgt_captures;
+begin
+    perform pgtrickle._lock_capture(source);
+    select c.* into known from pgtrickle.pgt_captures c where c.source_relid = source;
+    if known.cluster_id <> pgtrickle._cluster_id() then
+        -- Restored from a dump: the OID may have been another table's there.
+        perform pgtrickle._drop_capture_objects(source);
+    end if;
+    if to_regproc(format('pgtrickle_changes.capture_%s', source)) is null then
+        execute format('create sequence if not exists pgtrickle_changes.segment_%s as integer minvalue 0 maxvalue 1', source);
+        perform setval(format('pgtrickle_changes.segment_%s', source), 0);
+        for segment in 0 .. 1 loop
+            execute format(
+                'create table if not exists pgtrickle_changes.changes_%s_%s (__pgt_xid xid8, __pgt_seq bigint, __pgt_weight integer)'
+                ' with (autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_scale_factor = 0.5, autovacuum_analyze_threshold = 1000000000)',
+                source, segment);
+            execute format('alter table pgtrickle_changes.changes_%s_%s replica identity full', source, segment);
+        end loop;
+        execute pgtrickle._capture_function(source, '{}');
+        execute format('revoke all on function pgtrickle_changes.capture_%s() from public', source);
+        execute format('comment on function pgtrickle_changes.capture_%s() is %L', source, 'Captures changes of a source of stream tables; see pgtrickle.pgt_captures');
+    end if;
+    execute format('grant execute on function pgtrickle_changes.capture_%s() to %I', source, role);
+end
+$$;
+comment on function pgtrickle._prepare_capture(oid, name) is
+    'Creates a source''s buffer and a trigger function that captures no column yet, and lets the role make triggers of it. Does nothing to the source';
+
+
+create or replace function pgtrickle._finish_capture(source oid, columns text[], role name)
+    returns void
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+    known pgtrickle.pgt_captures;
+    captured text[];
+    wanted record;
+    buffer text;
+    rebuilt boolean := false;
+    missing text;
+begin
+    if not exists (
+        select from pg_locks l
+        where l.pid = pg_backend_pid()
+          and l.locktype = 'relation'
+          and l.database = (select d.oid from pg_database d where d.datname = current_database())
+          and l.relation = source
+          and l.granted
+          and l.mode in ('ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
+    then
+        raise exception using
+            errcode = '55000',
+            message = 'a capture is changed only while its source is locked against writers',
+            hint = 'Call pgtrickle._ensure_capture';
+    end if;
+    select string_agg(name, ', ')
+    into missing
+    from unnest(columns) name
+    where not has_column_privilege(role, source, name, 'SELECT');
+    if missing is not null then
+        raise exception using
+            errcode = '42501',
+            message = format('permission denied for columns %s of %s', missing, source::regclass);
+    end if;
+    select c.* into known from pgtrickle.pgt_captures c where c.source_relid = source;
+    captured := array(
+        select c.name
+        from pgtrickle._captured_columns(source, coalesce(known.columns, '{}') || columns) c);
+    for segment in 0 .. 1 loop
+        buffer := format('pgtrickle_changes.changes_%s_%s', source, segment);
+        for wanted in
+            select c.name, c.declaration, b.attname is not null as exists,
+                b.atttypid is distinct from pgtrickle._base_type(c.type) as differs
+            from pgtrickle._captured_columns(source, captured) c
+            left join pg_attribute b
+                on b.attrelid = buffer::regclass
+                and b.attname = c.name
+                and not b.attisdropped
+        loop
+            if wanted.exists and wanted.differs then
+                execute format('alter table %s drop column %I', buffer, wanted.name);
+                rebuilt := true;
+            end if;
+            if wanted.differs then
+                execute format('alter table %s add column %s', buffer, wanted.declaration);
+            end if;
+        end loop;
+        execute format('grant select (%s) on %s to %I',
+            (select string_agg(format('%I', name), ', ') from unnest('{__pgt_xid,__pgt_seq,__pgt_weight}' || columns) name),
+            buffer, role);
+    end loop;
+    execute pgtrickle._capture_function(source, captured);
+    insert into pgtrickle.pgt_captures as c (source_relid, columns, triggers, cluster_id)
+    values (source, captured, pgtrickle._capture_triggers(source), pgtrickle._cluster_id())
+    on conflict (source_relid) do update
+    set columns = excluded.columns,
+        triggers = excluded.triggers,
+        cluster_id = excluded.cluster_id,
+        unused_since = null,
+        epoch = c.epoch + rebuilt::integer;
+end
+$$;
+comment on function pgtrickle._finish_capture(oid, text[], name) is
+    'Widens a source''s buffer and trigger function by columns the role may read, and lets it read them. The source must be locked against writers: one in flight would write nulls';
+
+
+create or replace function pgtrickle._note_touched_capture(source oid)
+    returns void
+    language sql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+    update pgtrickle.pgt_captures c
+    set epoch = c.epoch + 1
+    where c.source_relid = source
+      and c.triggers is distinct from pgtrickle._capture_triggers(source)
+$$;
+comment on function pgtrickle._note_touched_capture(oid) is
+    'Has every consumer start anew when a capture''s triggers are not as they were made';
+
+
+create or replace function pgtrickle._hold_capture(source oid)
+    returns boolean
+    language sql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+    select exists (select from (select from pgtrickle.pgt_captures c where c.source_relid = source for share) held)
+$$;
+comment on function pgtrickle._hold_capture(oid) is
+    'Keeps the source''s captured rows from being purged until commit. Under REPEATABLE READ it fails (40001) when rows were purged since the snapshot';
+
+
+create or replace function pgtrickle._ensure_capture(source oid, columns text[])
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+    reason text := pgtrickle._not_capturable(source);
+    unknown text;
+    member oid;
+    event text;
+begin
+    if reason is not null or not exists (select from pg_class c where c.oid = source) then
+        raise exception using
+            errcode = case when reason is null then '42P01' else '0A000' end,
+            message = coalesce('changes cannot be captured: ' || reason, format('the source with OID %s does not exist', source)),
+            hint = 'Use refresh_mode FULL, or AUTO, which recomputes';
+    end if;
+    if pgtrickle._row_security_applies(source, current_user) then
+        raise exception using
+            errcode = '0A000',
+            message = format('changes cannot be captured: row security of %s applies to role %I', source::regclass, current_user),
+            hint = 'Use refresh_mode FULL, or AUTO, which recomputes';
+    end if;
+    select string_agg(format('%I', name), ', ')
+    into unknown
+    from unnest(columns) name
+    where not exists (select from pgtrickle._captured_columns(source, columns) c where c.name = unnest.name);
+    if unknown is not null then
+        raise exception using
+            errcode = '42703',
+            message = format('%s has no column %s', source::regclass, unknown);
+    end if;
+    if pgtrickle._capture_covers(source, columns, current_user) then
+        if pgtrickle._hold_capture(source) and pgtrickle._capture_covers(source, columns, current_user) then
+            return;
+        end if;
+    end if;
+    perform pgtrickle._lock_capture(source);
+    if pgtrickle._capture_covers(source, columns, current_user) then
+        perform pgtrickle._hold_capture(source);
+        return;
+    end if;
+    for member in select m from pgtrickle._members(source) m order by m loop
+        if not has_table_privilege(member, 'TRIGGER') then
+            raise exception using
+                errcode = '42501',
+                message = format('role %I may not create triggers on %s, which capturing its changes needs', current_user, member::regclass),
+                hint = format('Have its owner run: grant trigger on %s to %I; or use refresh_mode FULL, or AUTO, which recomputes', member::regclass, current_user);
+        end if;
+    end loop;
+    perform pgtrickle._prepare_capture(source, current_user);
+    perform pgtrickle._note_touched_capture(source);
+    for member in select m from pgtrickle._members(source) m order by m loop
+        foreach event in array '{insert,update,delete,truncate}'::text[] loop
+            execute format('create or replace trigger pgtrickle_capture_%1$s after %1$s on %2$s %3$s for each statement execute function pgtrickle_changes.capture_%4$s()',
+                event, member::regclass,
+                case event
+                    when 'insert' then 'referencing new table as new_table'
+                    when 'update' then 'referencing old table as old_table new table as new_table'
+                    when 'delete' then 'referencing old table as old_table'
+                    else ''
+                end,
+                source);
+        end loop;
+    end loop;
+    perform pgtrickle._finish_capture(source, columns, current_user);
+end
+$$;
+comment on function pgtrickle._ensure_capture(oid, text[]) is
+    'Has changes of these columns of the source captured, and lets the calling role read them. Call it for several sources in the order of their OIDs. Waits for writers of the source, and blocks them until commit, unless the capture stands already. Errors: 42501 names the missing grant; 0A000 says why the source cannot be captured; 42703 names an unknown column';
+
+
+create or replace function pgtrickle._drop_capture_objects(source oid)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    execute format('drop function if exists pgtrickle_changes.capture_%s() cascade', source);
+    execute format('drop table if exists pgtrickle_changes.changes_%1$s_0, pgtrickle_changes.changes_%1$s_1', source);
+    execute format('drop sequence if exists pgtrickle_changes.segment_%s', source);
+    delete from pgtrickle.pgt_captures c where c.source_relid = source;
+end
+$$;
+comment on function pgtrickle._drop_capture_objects(oid) is
+    'Drops a source''s buffer and, with their function, its triggers: the function''s owner may do so on anybody''s table';
+revoke all on function pgtrickle._drop_capture_objects(oid) from public;
+
+
+create or replace function pgtrickle._drop_capture_if_unused(source oid)
+    returns boolean
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+    set lock_timeout = '2s'
+    set client_min_messages = warning
+as $$
+begin
+    if exists (
+        select from pgtrickle.pgt_dependencies d
+        where d.source_relid = source
+          and d.source_number is not null)
+    then
+        return false;
+    end if;
+    perform pgtrickle._lock_capture(source);
+    perform from pgtrickle.pgt_captures c where c.source_relid = source for update nowait;
+    if found then
+        perform pgtrickle._drop_capture_objects(source);
+    end if;
+    return found;
+exception when lock_not_available or object_in_use or deadlock_detected then
+    -- Somebody reads or writes the source for longer than a drop should wait.
+    update pgtrickle.pgt_captures c
+    set unused_since = now()
+    where c.source_relid = source
+      and exists (select from pgtrickle.pgt_captures k where k.source_relid = source for update skip locked);
+    return false;
+end
+$$;
+comment on function pgtrickle._drop_capture_if_unused(oid) is
+    'Drops a source''s capture when no stream table consumes it; true when it did. Where the source is in use for longer than two seconds the capture stays, marked unused_since, for a later purge';

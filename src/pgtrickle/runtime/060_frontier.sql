@@ -1,0 +1,95 @@
+-- Frontiers: which captured changes a stream table has consumed.
+--
+-- A frontier is (snapshot, own_xid, own_seq): the snapshot of the statement that last read the
+-- sources, the transaction that ran it, and the last change of that transaction it had seen. A
+-- transaction's own id may be visible in its own snapshot or not, so its own changes are told by
+-- their sequence number and all others by the snapshot. Statements take the three as $1, $2, $3,
+-- through EXECUTE ... USING, so that each execution is planned with their values.
+
+create or replace function pgtrickle._unconsumed(buffer text)
+    returns text
+    language sql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    -- Everything below the snapshot's xmin is consumed, own_xid included: it is never below it.
+    select format(
+        '%1$s.__pgt_xid operator(pg_catalog.>=) pg_catalog.pg_snapshot_xmin($1)'
+        ' and case when %1$s.__pgt_xid operator(pg_catalog.=) $2'
+        ' then %1$s.__pgt_seq operator(pg_catalog.>) $3'
+        ' else not pg_catalog.pg_visible_in_snapshot(%1$s.__pgt_xid, $1) end',
+        buffer)
+$$;
+comment on function pgtrickle._unconsumed(text) is
+    'Condition on the rows of a buffer (its alias): not consumed by the frontier $1 pg_snapshot, $2 xid8, $3 bigint';
+
+
+create or replace function pgtrickle._changes_sql(source oid, columns text[])
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select string_agg(
+        format('select %s__pgt_weight from pgtrickle_changes.changes_%s_%s b where %s and b.__pgt_weight operator(pg_catalog.<>) 0',
+            columns_list, source, segment, pgtrickle._unconsumed('b')),
+        ' union all ' order by segment)
+    from generate_series(0, 1) segment
+    cross join (
+        select coalesce(string_agg(
+                case when t.typtype = 'd'
+                    then format('b.%1$I::%2$s as %1$I, ', name, format_type(c.type, null))
+                    else format('b.%I, ', name)
+                end, '' order by position), '') as columns_list
+        from unnest(columns) with ordinality wanted(name, position)
+        left join pgtrickle._captured_columns(source, columns) c using (name)
+        left join pg_type t on t.oid = c.type
+    ) list
+$$;
+comment on function pgtrickle._changes_sql(oid, text[]) is
+    'Query for a source''s unconsumed changes, from all segments: the columns, then __pgt_weight integer (-1 was, +1 is)';
+
+
+create or replace function pgtrickle._has_changes_sql(source oid)
+    returns text
+    language sql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select string_agg(
+        format('exists (select from pgtrickle_changes.changes_%s_%s b where %s)', source, segment, pgtrickle._unconsumed('b')),
+        ' or ' order by segment)
+    from generate_series(0, 1) segment
+$$;
+comment on function pgtrickle._has_changes_sql(oid) is 'Condition: the source has changes, or truncations, that are not consumed';
+
+
+create or replace function pgtrickle._pending_sql(sources oid[])
+    returns text
+    language sql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select format('select pg_catalog.array_agg(p.pending order by p.source), pg_catalog.array_agg(p.markers order by p.source), pg_catalog.pg_current_snapshot() from (%s) p',
+        string_agg(
+            format('select %s as source, pg_catalog.count(*) filter (where b.__pgt_weight operator(pg_catalog.<>) 0) as pending,'
+                ' pg_catalog.count(*) filter (where b.__pgt_weight operator(pg_catalog.=) 0) as markers from ('
+                'select * from (select __pgt_xid, __pgt_seq, __pgt_weight from pgtrickle_changes.changes_%2$s_0'
+                ' union all select __pgt_xid, __pgt_seq, __pgt_weight from pgtrickle_changes.changes_%2$s_1) u) b where %3$s',
+                position, source, pgtrickle._unconsumed('b')),
+            ' union all ' order by position))
+    from unnest(sources) with ordinality s(source, position)
+$$;
+comment on function pgtrickle._pending_sql(oid[]) is
+    'Statement that counts what is not consumed: per source, in the order given, changed rows (bigint[]) and truncation marks (bigint[]); and the snapshot it saw';
+
+
+create or replace function pgtrickle._own_sequence()
+    returns bigint
+    language sql
+    set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(pg_sequence_last_value('pgtrickle_changes.change_seq'::regclass), 0)
+$$;
+comment on function pgtrickle._own_sequence() is
+    'Bounds the changes this transaction has captured so far: they are numbered up to it, its later ones above it';

@@ -1,0 +1,207 @@
+-- Recompute: run the query, compare with the table, apply the difference. One statement reads
+-- everything, so the result is that of one snapshot; readers of the table are never blocked.
+--
+-- Rows are compared on images, never by `=`: 1.0 equals 1.00 and prints otherwise.
+--   key identity   a full join on the key, and on the image of the whole row: what is unmatched on
+--                  one side is to be deleted, on the other to be inserted
+--   row identity   a bag: images are counted on both sides, and only where the counts differ are
+--                  rows enumerated. The image is the row's text, which all types have
+-- Deletes happen before inserts, for a row may hand its unique value to another.
+
+create or replace function pgtrickle._columns_of(relation oid)
+    returns text[]
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(array_agg(format('%I', a.attname) order by a.attnum), '{}')
+    from pg_attribute a
+    where a.attrelid = relation
+      and a.attnum > 0
+      and not a.attisdropped
+$$;
+comment on function pgtrickle._columns_of(oid) is 'Names of a relation''s columns, in order, quoted';
+
+
+create or replace function pgtrickle._prefixed(prefix text, columns text[])
+    returns text
+    language sql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(string_agg(prefix || '.' || name, ', ' order by position), '')
+    from unnest(columns) with ordinality c(name, position)
+$$;
+comment on function pgtrickle._prefixed(text, text[]) is 'A list of quoted columns, each with a prefix: t.a, t.b';
+
+
+create or replace function pgtrickle._fills_sql(states jsonb)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(string_agg(
+        format('fill_%s as (insert into pgtrickle_state.%I %s), ', position - 1, state ->> 'name', state ->> 'fill'),
+        '' order by position), '')
+    from jsonb_array_elements(states) with ordinality s(state, position)
+$$;
+comment on function pgtrickle._fills_sql(jsonb) is 'CTEs that fill a plan''s state tables, each followed by a comma';
+
+
+create or replace function pgtrickle._populate_sql(target oid, query text, states jsonb)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select format(
+        'with %1$sinserted as (insert into %2$s %3$s %4$s returning 1)'
+        ' select (select pg_catalog.count(*) from inserted), 0::bigint, true, pg_catalog.pg_current_snapshot()',
+        pgtrickle._fills_sql(states),
+        target::regclass,
+        case when columns <> '{}' then format('(%s)', array_to_string(columns, ', ')) else '' end,
+        query || E'\n')
+    from pgtrickle._columns_of(target) columns
+$$;
+comment on function pgtrickle._populate_sql(oid, text, jsonb) is
+    'Statement that fills an empty stream table and its state. One row: rows inserted, rows deleted, true, snapshot';
+
+
+create or replace function pgtrickle._difference_by_key_sql(target oid, columns text[], key text[])
+    returns text
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    name text;
+    conditions text[] := '{}';
+    nullable text[] := '{}';
+begin
+    foreach name in array key loop
+        if exists (
+            select from pg_attribute a
+            where a.attrelid = target
+              and a.attname = name
+              and a.attnotnull)
+        then
+            conditions := conditions || format('o.%1$I = n.%1$I', name);
+        else
+            nullable := nullable || format('%I', name);
+        end if;
+    end loop;
+    if nullable <> '{}' then
+        -- Equality of records, unlike that of values, takes nulls for equal.
+        conditions := conditions || format('row(%s)::record = row(%s)::record',
+            pgtrickle._prefixed('o', nullable), pgtrickle._prefixed('n', nullable));
+    end if;
+    conditions := conditions || format('row(%s)::record *= row(%s)::record',
+        pgtrickle._prefixed('o', columns), pgtrickle._prefixed('n', columns));
+    return format(
+        'difference as materialized ('
+        'select o.__pgt_place, n.__pgt_present%1$s'
+        ' from (select t.ctid as __pgt_place%2$s from only %3$s t) o'
+        ' full join (select true as __pgt_present%4$s from result n) n on %5$s'
+        ' where o.__pgt_place is null or n.__pgt_present is null), '
+        'vanished as (select d.__pgt_place from difference d where d.__pgt_place is not null), '
+        'appeared as (select %6$s from difference d where d.__pgt_present)',
+        ', ' || pgtrickle._prefixed('n', columns),
+        ', ' || pgtrickle._prefixed('t', columns),
+        target::regclass,
+        ', ' || pgtrickle._prefixed('n', columns),
+        array_to_string(conditions, ' and '),
+        pgtrickle._prefixed('d', columns));
+end
+$$;
+comment on function pgtrickle._difference_by_key_sql(oid, text[], text[]) is
+    'CTEs vanished (__pgt_place tid) and appeared (the columns): the table against the CTE result, rows matched by key and image';
+
+
+create or replace function pgtrickle._difference_by_row_sql(target oid, columns text[])
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select format(
+        'difference as materialized ('
+        'select i.image, pg_catalog.sum(i.weight) as weight from ('
+        'select row(%1$s)::text collate "C" as image, 1 as weight from result n'
+        ' union all select row(%2$s)::text collate "C", -1 from only %3$s t) i'
+        ' group by i.image having pg_catalog.sum(i.weight) <> 0), '
+        'vanished as (select p.__pgt_place from ('
+        'select t.ctid as __pgt_place, d.weight, pg_catalog.row_number() over (partition by d.image) as number'
+        ' from only %3$s t join difference d on d.image = row(%2$s)::text collate "C" where d.weight < 0) p'
+        ' where p.number <= - p.weight), '
+        'appeared as (select %4$s from ('
+        'select %5$sd.weight as __pgt_weight, pg_catalog.row_number() over (partition by d.image) as __pgt_number'
+        ' from result n join difference d on d.image = row(%1$s)::text collate "C" where d.weight > 0) p'
+        ' where p.__pgt_number <= p.__pgt_weight)',
+        pgtrickle._prefixed('n', columns),
+        pgtrickle._prefixed('t', columns),
+        target::regclass,
+        pgtrickle._prefixed('p', columns),
+        case when columns <> '{}' then pgtrickle._prefixed('n', columns) || ', ' else '' end)
+$$;
+comment on function pgtrickle._difference_by_row_sql(oid, text[]) is
+    'CTEs vanished (__pgt_place tid) and appeared (the columns): the table against the CTE result, as bags of rows';
+
+
+create or replace function pgtrickle._recompute_sql(target oid, query text, identity jsonb, states jsonb)
+    returns text
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    columns constant text[] := pgtrickle._columns_of(target);
+    list constant text := array_to_string(columns, ', ');
+    difference text;
+begin
+    if identity ->> 'kind' = 'key' and jsonb_array_length(identity -> 'columns') > 0 then
+        difference := pgtrickle._difference_by_key_sql(target, columns,
+            array(select jsonb_array_elements_text(identity -> 'columns')));
+    else
+        difference := pgtrickle._difference_by_row_sql(target, columns);
+    end if;
+    return format(
+        'with %1$sresult%2$s as materialized (%3$s), %4$s, '
+        'deleted as (delete from only %5$s t using vanished v where t.ctid = v.__pgt_place returning 1), '
+        'inserted as (insert into %5$s%2$s select %6$s from appeared a'
+        ' where (select pg_catalog.count(*) from deleted) >= 0 returning 1)'
+        ' select (select pg_catalog.count(*) from inserted), (select pg_catalog.count(*) from deleted),'
+        ' (select pg_catalog.count(*) from deleted) = (select pg_catalog.count(*) from vanished),'
+        ' pg_catalog.pg_current_snapshot()',
+        pgtrickle._fills_sql(states),
+        case when columns <> '{}' then format('(%s)', list) else '' end,
+        query || E'\n',
+        difference,
+        target::regclass,
+        pgtrickle._prefixed('a', columns));
+end
+$$;
+comment on function pgtrickle._recompute_sql(oid, text, jsonb, jsonb) is
+    'Statement that recomputes a stream table and applies the difference. States must be empty. One row: rows inserted, rows deleted, whether all rows to delete were there, snapshot';
+
+
+create or replace function pgtrickle._empty_states(states jsonb)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    state text;
+begin
+    for state in select format('pgtrickle_state.%I', s ->> 'name') from jsonb_array_elements(states) s loop
+        begin
+            execute format('lock table %s in access exclusive mode nowait', state);
+            execute format('truncate %s', state);
+        exception when lock_not_available or object_in_use then
+            -- A backup reads it, perhaps for hours.
+            execute format('delete from %s', state);
+        end;
+    end loop;
+end
+$$;
+comment on function pgtrickle._empty_states(jsonb) is 'Empties a plan''s state tables, which nobody but refreshes reads';

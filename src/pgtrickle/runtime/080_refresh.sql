@@ -1,0 +1,243 @@
+-- The refresh. What the steps are and why stands in README.md; here each is a function, and
+-- pgtrickle._refresh is their order.
+
+create or replace function pgtrickle._lock_frontier(target bigint, wait boolean)
+    returns pgtrickle.pgt_frontiers
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    frontier pgtrickle.pgt_frontiers;
+begin
+    if not wait then
+        perform from pgtrickle.pgt_frontiers f where f.pgt_id = target for update skip locked;
+        if not found and exists (select from pgtrickle.pgt_frontiers f where f.pgt_id = target) then
+            return null;
+        end if;
+    end if;
+    -- Updated, not only locked: under REPEATABLE READ a mere lock would not fail on a frontier that
+    -- moved since the snapshot.
+    insert into pgtrickle.pgt_frontiers as f (pgt_id, locked_by)
+    values (target, pg_current_xact_id())
+    on conflict (pgt_id) do update set locked_by = excluded.locked_by
+    returning f.* into frontier;
+    return frontier;
+end
+$$;
+comment on function pgtrickle._lock_frontier(bigint, boolean) is
+    'The frontier of a stream table, locked until commit; null when another refresh holds it and wait is false';
+
+
+create or replace function pgtrickle._source_storage(source oid)
+    returns jsonb
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    -- pg_relation_filenode, and not pg_class: it sees what is committed now, as a scan does, also
+    -- where the snapshot is older.
+    select jsonb_object_agg(member::text, coalesce(pg_relation_filenode(member), 0))
+        || jsonb_build_object('epoch', (select c.epoch from pgtrickle.pgt_captures c where c.source_relid = source))
+    from pgtrickle._members(source) member
+$$;
+comment on function pgtrickle._source_storage(oid) is
+    'What changes when a source was rewritten, truncated, got or lost a partition, or its capture started anew';
+
+
+create or replace function pgtrickle._suspicion(dependency pgtrickle.pgt_dependencies)
+    returns text
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    relation constant regclass := dependency.source_relid;
+    capture pgtrickle.pgt_captures;
+    storage jsonb;
+begin
+    select c.* into capture from pgtrickle.pgt_captures c where c.source_relid = dependency.source_relid;
+    if capture.source_relid is null or capture.cluster_id <> pgtrickle._cluster_id() then
+        return format('changes of %s were not captured here', relation);
+    end if;
+    if capture.triggers is distinct from pgtrickle._capture_triggers(dependency.source_relid) then
+        return format('capture triggers of %s were dropped, disabled or replaced, or a partition has none', relation);
+    end if;
+    storage := pgtrickle._source_storage(dependency.source_relid);
+    if dependency.source_storage = storage then
+        return null;
+    end if;
+    if dependency.source_storage is null then
+        return format('%s is read incrementally for the first time', relation);
+    end if;
+    if dependency.source_storage -> 'epoch' <> storage -> 'epoch' then
+        return format('changes of %s may have been missed', relation);
+    end if;
+    if (select count(*) from jsonb_object_keys(storage)) <> (select count(*) from jsonb_object_keys(dependency.source_storage))
+        or not dependency.source_storage ?& array(select jsonb_object_keys(storage))
+    then
+        return format('partitions of %s were attached or detached', relation);
+    end if;
+    return format('%s was rewritten or truncated', relation);
+end
+$$;
+comment on function pgtrickle._suspicion(pgtrickle.pgt_dependencies) is
+    'Why the captured changes of a source cannot be relied on, null when they can';
+
+
+create or replace function pgtrickle._rebind(stream_table pgtrickle.pgt_stream_tables, dependency pgtrickle.pgt_dependencies)
+    returns text
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    successor constant oid := pgtrickle._relation_oid(dependency.source_schema, dependency.source_name);
+    columns text[];
+    differing text;
+begin
+    if successor is null then
+        raise exception using
+            errcode = '42P01',
+            message = format('stream table %I.%I cannot be refreshed: its source %I.%I does not exist',
+                stream_table.pgt_schema, stream_table.pgt_name, dependency.source_schema, dependency.source_name),
+            hint = 'Create the source again, alter the query, or drop the stream table';
+    end if;
+    if dependency.source_number is not null then
+        select array(select jsonb_array_elements_text(p.plan -> 'sources' -> dependency.source_number -> 'columns'))
+        into columns
+        from pgtrickle.pgt_plans p
+        where p.pgt_id = dependency.pgt_id;
+        -- The old buffer remembers the types the plan was made for.
+        select string_agg(format('%I', name), ', ')
+        into differing
+        from unnest(columns) name
+        left join pgtrickle._captured_columns(successor, columns) c using (name)
+        left join pg_attribute b
+            on b.attrelid = to_regclass(format('pgtrickle_changes.changes_%s_0', dependency.source_relid))
+            and b.attname = name
+            and not b.attisdropped
+        where c.type is null
+           or b.atttypid is distinct from pgtrickle._base_type(c.type);
+        update pgtrickle.pgt_plans p
+        set plan_status = case when differing is null then p.plan_status else 'PENDING' end,
+            plan = jsonb_set(p.plan, array['sources', dependency.source_number::text, 'relid'], to_jsonb(successor::bigint))
+        where p.pgt_id = dependency.pgt_id;
+    end if;
+    update pgtrickle.pgt_dependencies d
+    set source_relid = successor,
+        source_storage = null,
+        source_type = case (select c.relkind from pg_class c where c.oid = successor)
+            when 'v' then 'VIEW'
+            when 'm' then 'MATVIEW'
+            when 'f' then 'FOREIGN_TABLE'
+            else case when exists (select from pgtrickle.pgt_stream_tables s where s.pgt_relid = successor)
+                then 'STREAM_TABLE' else 'TABLE' end
+        end
+    where d.pgt_id = dependency.pgt_id
+      and d.source_relid = dependency.source_relid;
+    if dependency.source_number is not null then
+        perform pgtrickle._drop_capture_if_unused(dependency.source_relid);
+    end if;
+    return format('%s was rebuilt', successor::regclass)
+        || coalesce(format('; its columns %s are not as they were, so the plan has to be compiled again', differing), '');
+end
+$$;
+comment on function pgtrickle._rebind(pgtrickle.pgt_stream_tables, pgtrickle.pgt_dependencies) is
+    'Takes the relation that now bears a vanished source''s name for that source; says so. Error 42P01 when there is none';
+
+
+create or replace function pgtrickle._lock_sources(target bigint)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    arms text;
+begin
+    -- `lock table` wants SELECT on the whole table; reading no row of it needs one column only.
+    select string_agg(format('(select from %s limit 0)', d.source_relid::regclass), ' union all ' order by d.source_relid)
+    into arms
+    from pgtrickle.pgt_dependencies d
+    where d.pgt_id = target
+      and d.source_number is not null;
+    if arms is not null then
+        execute arms;
+    end if;
+end
+$$;
+comment on function pgtrickle._lock_sources(bigint) is
+    'Locks the captured sources in ACCESS SHARE mode, in the order of their OIDs: no truncation or rewrite can commit until we do';
+
+
+create or replace function pgtrickle._check_sources(stream_table pgtrickle.pgt_stream_tables)
+    returns text
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    dependency pgtrickle.pgt_dependencies;
+    reason text;
+begin
+    for dependency in
+        select d.*
+        from pgtrickle.pgt_dependencies d
+        where d.pgt_id = stream_table.pgt_id
+          and not exists (select from pg_class c where c.oid = d.source_relid)
+        order by d.source_relid
+    loop
+        reason := concat_ws('; ', reason, pgtrickle._rebind(stream_table, dependency));
+    end loop;
+    perform pgtrickle._lock_sources(stream_table.pgt_id);
+    return concat_ws('; ', reason, pgtrickle._suspicions(stream_table.pgt_id));
+end
+$$;
+comment on function pgtrickle._check_sources(pgtrickle.pgt_stream_tables) is
+    'Rebinds sources that were rebuilt, locks the captured ones, and says why captured changes cannot be relied on; empty when they can';
+
+
+create or replace function pgtrickle._suspicions(target bigint)
+    returns text
+    language sql
+    set search_path = pg_catalog, pg_temp
+as $$
+    select string_agg(pgtrickle._suspicion(d), '; ' order by d.source_number)
+    from pgtrickle.pgt_dependencies d
+    where d.pgt_id = target
+      and d.source_number is not null
+$$;
+comment on function pgtrickle._suspicions(bigint) is 'Why the captured changes of a stream table''s sources cannot be relied on, null when they can';
+
+
+create or replace function pgtrickle._pinned_search_path(search_path text)
+    returns text
+    language sql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select case when btrim(search_path, ' "') = '' then 'pg_temp' else search_path || ', pg_temp' end
+$$;
+comment on function pgtrickle._pinned_search_path(text) is 'A search_path with pg_temp last, so that no temporary table stands in for another';
+
+
+create or replace function pgtrickle._apply(
+        stream_table pgtrickle.pgt_stream_tables, statement text, frontier pgtrickle.pgt_frontiers,
+        out rows_inserted bigint, out rows_deleted bigint, out consistent boolean, out snapshot pg_snapshot,
+        out rows_read bigint[], out overtaken boolean)
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+    set jit = off
+    set join_collapse_limit = 12
+    set from_collapse_limit = 12
+as $$
+declare
+    guarded constant text := current_setting('pgtrickle.internal_refresh', true);
+begin
+    perform set_config('pgtrickle.internal_refresh', stream_table.pgt_id::text, true);
+    perform set_config('search_path', pgtrickle._pinned_search_path(stream_table.defining_search_path), true);
+    execute statement
+    into rows_inserted, rows_deleted, consistent, snapshot, rows_read, overtaken
+    using frontier.snapshot, frontier.own_xid, frontier.own_seq;
+    perform set_config('pgtrickle.internal_refresh', coalesce(guarded, ''), true);
+end
+$$;
+comment on function pgtrickle._apply(pgtrickle.pgt_stream_tables, text, pgtrickle.pgt_frontiers) is
+    'Runs a statement that reads sources and writes the stream table, under the search_path of its creation and past its guard';

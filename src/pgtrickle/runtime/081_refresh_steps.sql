@@ -1,0 +1,288 @@
+-- The two ways to bring a stream table up to date, and the refresh that chooses between them.
+
+create or replace function pgtrickle._delta_sql(plan jsonb, relids oid[], which text, guards bigint[])
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select format(
+        'with %s, %s select o.rows_inserted, o.rows_deleted, o.consistent, pg_catalog.pg_current_snapshot(), array[%s]::bigint[], %s from outcome o',
+        string_agg(
+            format('changes_%s as materialized (%s%s)', number,
+                pgtrickle._changes_sql(relids[number + 1], array(select jsonb_array_elements_text(source -> 'columns'))),
+                coalesce(' limit ' || guards[number + 1], '')),
+            ', ' order by number) filter (where included),
+        plan -> 'deltas' ->> which,
+        string_agg(
+            case when included then format('(select pg_catalog.count(*) from changes_%s)', number) else '0' end,
+            ', ' order by number),
+        coalesce(string_agg(pgtrickle._has_changes_sql(relids[number + 1]), ' or ' order by number) filter (where not included), 'false'))
+    from (
+        select source, position::integer - 1 as number, which in ('*', (position - 1)::text) as included
+        from jsonb_array_elements(plan -> 'sources') with ordinality s(source, position)
+    ) sources
+$$;
+comment on function pgtrickle._delta_sql(jsonb, oid[], text, bigint[]) is
+    'Statement that applies a plan''s delta for one source (its number) or several ("*"). One row: rows inserted, rows deleted, consistent, snapshot, rows read per source, and whether a source left out has changes after all';
+
+
+create or replace function pgtrickle._refresh_by_delta(
+        stream_table pgtrickle.pgt_stream_tables, plan jsonb, frontier pgtrickle.pgt_frontiers, relids oid[], pending bigint[],
+        out rows_inserted bigint, out rows_deleted bigint, out snapshot pg_snapshot, out rows_read bigint, out failure text)
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    which text;
+    -- The guard tells the planner how many changes there are. Some may arrive after they were counted.
+    guards bigint[] := array(select n + 8 + n / 8 from unnest(pending) n);
+    applied record;
+begin
+    select case when count(*) = 1 then min(number - 1)::text else '*' end
+    into which
+    from unnest(pending) with ordinality p(n, number)
+    where n > 0;
+    for attempt in 1 .. 4 loop
+        begin
+            failure := null;
+            applied := pgtrickle._apply(stream_table, pgtrickle._delta_sql(plan, relids, which, guards), frontier);
+            if applied.overtaken then
+                which := '*';
+                raise exception using errcode = 'TR001';
+            end if;
+            if exists (select from unnest(applied.rows_read, guards) g(n, guard) where n >= guard) then
+                guards := case when attempt = 1 then array(select 4 * guard + 1000 from unnest(guards) guard) else '{}' end;
+                raise exception using errcode = 'TR001';
+            end if;
+            if not coalesce(applied.consistent, false) then
+                failure := 'a row to be removed was not in the table';
+                raise exception using errcode = 'TR001';
+            end if;
+            failure := pgtrickle._suspicions(stream_table.pgt_id);
+            if failure is not null then
+                raise exception using errcode = 'TR001';
+            end if;
+            rows_inserted := applied.rows_inserted;
+            rows_deleted := applied.rows_deleted;
+            snapshot := applied.snapshot;
+            rows_read := (select sum(n) from unnest(applied.rows_read) n);
+            return;
+        exception
+            when sqlstate 'TR001' then
+                null;
+            when unique_violation or exclusion_violation or check_violation or not_null_violation then
+                failure := 'applying the changes met: ' || sqlerrm;
+        end;
+        exit when failure is not null;
+    end loop;
+    failure := coalesce(failure, 'changes kept arriving while they were applied');
+end
+$$;
+comment on function pgtrickle._refresh_by_delta(pgtrickle.pgt_stream_tables, jsonb, pgtrickle.pgt_frontiers, oid[], bigint[]) is
+    'Applies the pending changes. Where that cannot be done nothing is changed and failure says why';
+
+
+create or replace function pgtrickle._refresh_by_recompute(
+        stream_table pgtrickle.pgt_stream_tables, plan jsonb, frontier pgtrickle.pgt_frontiers,
+        out rows_inserted bigint, out rows_deleted bigint, out snapshot pg_snapshot)
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    states constant jsonb := coalesce(plan -> 'state', '[]');
+    filled boolean;
+    statement text;
+    applied record;
+begin
+    perform pgtrickle._empty_states(states);
+    execute format('select exists (select from only %s)', stream_table.pgt_relid::regclass) into filled;
+    if filled then
+        statement := pgtrickle._recompute_sql(stream_table.pgt_relid, stream_table.defining_query, plan -> 'identity', states);
+    else
+        statement := pgtrickle._populate_sql(stream_table.pgt_relid, stream_table.defining_query, states);
+    end if;
+    applied := pgtrickle._apply(stream_table, statement, frontier);
+    if not applied.consistent then
+        raise exception using
+            errcode = '40001',
+            message = format('stream table %I.%I was changed by somebody else during its refresh', stream_table.pgt_schema, stream_table.pgt_name),
+            hint = 'Refresh again';
+    end if;
+    rows_inserted := applied.rows_inserted;
+    rows_deleted := applied.rows_deleted;
+    snapshot := applied.snapshot;
+    if not filled and rows_inserted > 1000 then
+        -- The first delta would be planned for an empty table otherwise.
+        execute format('analyze %s', stream_table.pgt_relid::regclass);
+        for statement in select format('analyze pgtrickle_state.%I', s ->> 'name') from jsonb_array_elements(states) s loop
+            execute statement;
+        end loop;
+    end if;
+end
+$$;
+comment on function pgtrickle._refresh_by_recompute(pgtrickle.pgt_stream_tables, jsonb, pgtrickle.pgt_frontiers) is
+    'Runs the query and applies the difference between its result and the table';
+
+
+create or replace function pgtrickle._restore_captures(stream_table pgtrickle.pgt_stream_tables, plan jsonb)
+    returns text
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    dependency pgtrickle.pgt_dependencies;
+begin
+    for dependency in
+        select d.*
+        from pgtrickle.pgt_dependencies d
+        where d.pgt_id = stream_table.pgt_id
+          and d.source_number is not null
+        order by d.source_relid
+    loop
+        perform pgtrickle._ensure_capture(dependency.source_relid,
+            array(select jsonb_array_elements_text(plan -> 'sources' -> dependency.source_number -> 'columns')));
+    end loop;
+    return null;
+exception when insufficient_privilege or feature_not_supported or undefined_column then
+    return sqlerrm;
+end
+$$;
+comment on function pgtrickle._restore_captures(pgtrickle.pgt_stream_tables, jsonb) is
+    'Makes the captures of a plan''s sources whole again; says why that cannot be done, null when it could';
+
+
+create or replace function pgtrickle._refresh(
+        target bigint, mode text default null, initiated_by text default 'MANUAL', wait boolean default true)
+    returns pgtrickle.refresh_outcome
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    started constant timestamptz := clock_timestamp();
+    stream_table pgtrickle.pgt_stream_tables;
+    frontier pgtrickle.pgt_frontiers;
+    plan jsonb;
+    differential boolean;
+    forced constant boolean := upper(coalesce(mode, '')) in ('FULL', 'REINITIALIZE');
+    suspicion text;
+    relids oid[];
+    pending bigint[];
+    markers bigint[];
+    own_seq bigint;
+    snapshot pg_snapshot;
+    applied record;
+    outcome pgtrickle.refresh_outcome;
+begin
+    outcome.pgt_id := target;
+    outcome.status := 'COMPLETED';
+    outcome.was_full_fallback := false;
+    frontier := pgtrickle._lock_frontier(target, wait);
+    if frontier.pgt_id is null then
+        outcome.status := 'SKIPPED';
+        outcome.action := 'SKIP';
+        outcome.reason := 'another refresh is in progress';
+        return outcome;
+    end if;
+    stream_table := pgtrickle._refreshable(target);
+
+    -- What is remembered about the sources is that of before the statement that reads them.
+    suspicion := nullif(pgtrickle._check_sources(stream_table), '');
+    select case when p.plan_status = 'COMPILED' then p.plan end
+    into plan
+    from pgtrickle.pgt_plans p
+    where p.pgt_id = target;
+    differential := coalesce(plan ->> 'mode' = 'DIFFERENTIAL', false) and stream_table.refresh_mode = 'DIFFERENTIAL';
+    select array_agg(d.source_relid order by d.source_number)
+    into relids
+    from pgtrickle.pgt_dependencies d
+    where d.pgt_id = target
+      and d.source_number is not null;
+    differential := differential and relids is not null;
+
+    own_seq := pgtrickle._own_sequence();
+    case
+        when not differential then
+            outcome.action := 'FULL';
+            outcome.reason := coalesce(plan ->> 'reason', suspicion, stream_table.refresh_reason);
+        when not stream_table.is_populated then
+            outcome.action := 'FULL';
+            outcome.reason := 'first population';
+        when frontier.snapshot is null or stream_table.needs_reinit or suspicion is not null
+            or frontier.cluster_id is distinct from pgtrickle._cluster_id()
+        then
+            outcome.action := 'REINITIALIZE';
+            outcome.reason := coalesce(suspicion,
+                case when stream_table.needs_reinit then 'a new beginning was asked for'
+                    when frontier.snapshot is null then 'the plan is new'
+                    else 'the database was moved to another server' end);
+        when forced then
+            outcome.action := 'FULL';
+            outcome.reason := 'asked for';
+        else
+            execute pgtrickle._pending_sql(relids)
+            into pending, markers, snapshot
+            using frontier.snapshot, frontier.own_xid, frontier.own_seq;
+            outcome.delta_row_count := (select sum(n) from unnest(pending) n);
+            if exists (select from unnest(markers) n where n > 0) then
+                outcome.action := 'FULL';
+                outcome.reason := (
+                    select string_agg(format('%s was truncated, or its columns were changed', relid::regclass), '; ')
+                    from unnest(relids, markers) m(relid, n)
+                    where n > 0);
+                outcome.was_full_fallback := true;
+            elsif outcome.delta_row_count = 0 then
+                outcome.action := 'NO_DATA';
+                outcome.rows_inserted := 0;
+                outcome.rows_deleted := 0;
+            else
+                outcome.reason := pgtrickle._recompute_is_cheaper(stream_table, relids, outcome.delta_row_count);
+                outcome.action := case when outcome.reason is null then 'DIFFERENTIAL' else 'FULL' end;
+                outcome.was_full_fallback := outcome.reason is not null;
+            end if;
+    end case;
+
+    if outcome.action = 'DIFFERENTIAL' then
+        applied := pgtrickle._refresh_by_delta(stream_table, plan, frontier, relids, pending);
+        if applied.failure is null then
+            snapshot := applied.snapshot;
+            outcome.rows_inserted := applied.rows_inserted;
+            outcome.rows_deleted := applied.rows_deleted;
+            outcome.delta_row_count := applied.rows_read;
+        else
+            outcome.action := 'REINITIALIZE';
+            outcome.reason := applied.failure;
+            outcome.was_full_fallback := true;
+        end if;
+    end if;
+    if outcome.action in ('FULL', 'REINITIALIZE') then
+        if differential and (outcome.action = 'REINITIALIZE' or not stream_table.is_populated or markers is not null) then
+            outcome.reason := concat_ws('; ', outcome.reason, pgtrickle._restore_captures(stream_table, plan));
+        end if;
+        if differential then
+            perform pgtrickle._remember_storage(target);
+        end if;
+        applied := pgtrickle._refresh_by_recompute(stream_table, plan, frontier);
+        snapshot := case when differential then applied.snapshot end;
+        outcome.rows_inserted := applied.rows_inserted;
+        outcome.rows_deleted := applied.rows_deleted;
+    end if;
+
+    update pgtrickle.pgt_frontiers f
+    set snapshot = _refresh_frontier.snapshot,
+        own_xid = pg_current_xact_id(),
+        own_seq = _refresh_frontier.own_seq,
+        cluster_id = pgtrickle._cluster_id()
+    from (select snapshot, own_seq) _refresh_frontier
+    where f.pgt_id = target;
+    outcome.duration_ms := 1000 * extract(epoch from clock_timestamp() - started);
+    perform pgtrickle._record_success(outcome, started, initiated_by, differential);
+    if transaction_timestamp() = statement_timestamp() and relids is not null then
+        -- Alone in its transaction, so that what the purge locks is free again at once.
+        perform pgtrickle._purge(relid) from unnest(relids) relid;
+    end if;
+    return outcome;
+end
+$$;
+comment on function pgtrickle._refresh(bigint, text, text, boolean) is
+    'Refreshes a stream table as the calling role, its owner. mode: null as the plan says, FULL or REINITIALIZE to recompute. Raises what goes wrong';

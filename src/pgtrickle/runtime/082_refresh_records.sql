@@ -1,0 +1,165 @@
+-- What a refresh leaves in the catalog.
+
+create or replace function pgtrickle._refreshable(target bigint)
+    returns pgtrickle.pgt_stream_tables
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    stream_table pgtrickle.pgt_stream_tables;
+begin
+    select s.* into stream_table from pgtrickle.pgt_stream_tables s where s.pgt_id = target;
+    if not found or not exists (select from pg_class c where c.oid = stream_table.pgt_relid) then
+        raise exception using
+            errcode = '42P01',
+            message = case when stream_table.pgt_id is null
+                then format('the stream table with pgt_id %s does not exist', target)
+                else format('the table of stream table %I.%I was dropped', stream_table.pgt_schema, stream_table.pgt_name) end;
+    end if;
+    if stream_table.status = 'SUSPENDED' then
+        raise exception using
+            errcode = '55000',
+            message = format('stream table %I.%I is suspended', stream_table.pgt_schema, stream_table.pgt_name),
+            hint = format('select pgtrickle.resume_stream_table(%L)', format('%I.%I', stream_table.pgt_schema, stream_table.pgt_name));
+    end if;
+    return stream_table;
+end
+$$;
+comment on function pgtrickle._refreshable(bigint) is 'The stream table; error when it is gone (42P01) or suspended (55000)';
+
+
+create or replace function pgtrickle._recompute_is_cheaper(
+        stream_table pgtrickle.pgt_stream_tables, relids oid[], changes bigint)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select case when stream_table.requested_refresh_mode = 'AUTO'
+            and changes > 1000
+            and changes > rows * coalesce(stream_table.auto_threshold, pgtrickle._setting('differential_max_change_ratio')::double precision, 0.15)
+        then format('%s changes in about %s rows', changes, rows::bigint) end
+    from (
+        select sum(c.reltuples) as rows
+        from unnest(relids) relid, pgtrickle._members(relid) member
+        join pg_class c on c.oid = member and c.relkind = 'r' and c.reltuples > 0
+    ) sources
+$$;
+comment on function pgtrickle._recompute_is_cheaper(pgtrickle.pgt_stream_tables, oid[], bigint) is
+    'Under AUTO: why so many changes are better recomputed, null when they are not';
+
+
+create or replace function pgtrickle._remember_storage(target bigint)
+    returns void
+    language sql
+    set search_path = pg_catalog, pg_temp
+as $$
+    update pgtrickle.pgt_dependencies d
+    set source_storage = pgtrickle._source_storage(d.source_relid)
+    where d.pgt_id = target
+      and d.source_number is not null
+      and d.source_storage is distinct from pgtrickle._source_storage(d.source_relid)
+$$;
+comment on function pgtrickle._remember_storage(bigint) is 'Notes how the captured sources are stored, for the next refresh to compare with';
+
+
+create or replace function pgtrickle._record_success(
+        outcome pgtrickle.refresh_outcome, started timestamptz, initiated_by text, differential boolean)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    update pgtrickle.pgt_stream_tables s
+    set status = 'ACTIVE',
+        is_populated = true,
+        needs_reinit = s.needs_reinit and outcome.action = 'NO_DATA',
+        data_timestamp = case when outcome.action = 'NO_DATA' then s.data_timestamp else started end,
+        last_refresh_at = started,
+        consecutive_errors = 0,
+        last_error_message = null,
+        last_error_code = null,
+        last_error_at = null,
+        effective_refresh_mode = case when differential then 'DIFFERENTIAL' else 'FULL' end,
+        last_full_ms = case when outcome.action in ('FULL', 'REINITIALIZE') then outcome.duration_ms else s.last_full_ms end
+    where s.pgt_id = outcome.pgt_id;
+    insert into pgtrickle.pgt_refresh_history (
+        pgt_id, data_timestamp, start_time, end_time, action, rows_inserted, rows_deleted, delta_row_count,
+        was_full_fallback, status, initiated_by, reason)
+    values (
+        outcome.pgt_id, started, started, clock_timestamp(), outcome.action, outcome.rows_inserted, outcome.rows_deleted,
+        coalesce(outcome.delta_row_count, 0), outcome.was_full_fallback, 'COMPLETED', initiated_by, outcome.reason);
+end
+$$;
+comment on function pgtrickle._record_success(pgtrickle.refresh_outcome, timestamptz, text, boolean) is
+    'Writes a completed refresh to the catalog and the history; whatever was wrong before is healed';
+
+
+create or replace function pgtrickle._record_failure(
+        outcome pgtrickle.refresh_outcome, started timestamptz, initiated_by text)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    update pgtrickle.pgt_stream_tables s
+    set status = case when s.status = 'SUSPENDED' then s.status else 'ERROR' end,
+        consecutive_errors = s.consecutive_errors + 1,
+        last_error_message = outcome.error_message,
+        last_error_code = outcome.error_code,
+        last_error_at = clock_timestamp()
+    where s.pgt_id = outcome.pgt_id;
+    insert into pgtrickle.pgt_refresh_history (
+        pgt_id, data_timestamp, start_time, end_time, action, status, initiated_by, error_message, error_code)
+    select s.pgt_id, coalesce(s.data_timestamp, started), started, clock_timestamp(), outcome.action,
+        'FAILED', initiated_by, outcome.error_message, outcome.error_code
+    from pgtrickle.pgt_stream_tables s
+    where s.pgt_id = outcome.pgt_id;
+end
+$$;
+comment on function pgtrickle._record_failure(pgtrickle.refresh_outcome, timestamptz, text) is
+    'Writes a failed refresh to the catalog and the history';
+
+
+create or replace function pgtrickle._try_refresh(
+        target bigint, mode text default null, initiated_by text default 'MANUAL', wait boolean default true)
+    returns pgtrickle.refresh_outcome
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    started constant timestamptz := clock_timestamp();
+    outcome pgtrickle.refresh_outcome;
+    message text;
+    detail text;
+    hint text;
+begin
+    return pgtrickle._refresh(target, mode, initiated_by, wait);
+exception when others then
+    get stacked diagnostics
+        message = message_text,
+        detail = pg_exception_detail,
+        hint = pg_exception_hint;
+    outcome.pgt_id := target;
+    outcome.status := 'FAILED';
+    outcome.action := case
+        when upper(coalesce(mode, '')) in ('FULL', 'REINITIALIZE') then upper(mode)
+        when exists (
+            select from pgtrickle.pgt_plans p
+            where p.pgt_id = target
+              and p.plan_status = 'COMPILED'
+              and p.plan ->> 'mode' = 'DIFFERENTIAL') then 'DIFFERENTIAL'
+        else 'FULL'
+    end;
+    outcome.rows_inserted := 0;
+    outcome.rows_deleted := 0;
+    outcome.was_full_fallback := false;
+    outcome.duration_ms := 1000 * extract(epoch from clock_timestamp() - started);
+    outcome.error_code := sqlstate;
+    outcome.error_message := concat_ws(E'\n', message, nullif(detail, ''), nullif(hint, ''));
+    perform pgtrickle._record_failure(outcome, started, initiated_by);
+    return outcome;
+end
+$$;
+comment on function pgtrickle._try_refresh(bigint, text, text, boolean) is
+    'As _refresh, but what goes wrong is recorded and returned instead of raised';

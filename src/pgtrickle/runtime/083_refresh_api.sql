@@ -1,0 +1,130 @@
+-- Executor functions, through which a refresh runs as the stream table's owner, and the functions
+-- users call.
+
+create or replace function pgtrickle._grant_state_create(role name)
+    returns void
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if not pg_has_role(session_user, role, 'MEMBER') then
+        raise exception using
+            errcode = '42501',
+            message = format('role %I may not have rights granted to role %I', session_user, role);
+    end if;
+    if has_schema_privilege(role, 'pgtrickle_state', 'CREATE') then
+        return;
+    end if;
+    perform pg_advisory_xact_lock(1885829237, 0);
+    if not has_schema_privilege(role, 'pgtrickle_state', 'CREATE') then
+        execute format('grant create on schema pgtrickle_state to %I', role);
+    end if;
+end
+$$;
+comment on function pgtrickle._grant_state_create(name) is
+    'Lets a role create its state tables and executor functions in pgtrickle_state';
+
+
+create or replace function pgtrickle._create_executor(target bigint)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    stream_table pgtrickle.pgt_stream_tables;
+    settings text;
+begin
+    select s.* into strict stream_table from pgtrickle.pgt_stream_tables s where s.pgt_id = target;
+    select string_agg(format(' set %I = %L', name, value), '')
+    into settings
+    from jsonb_each_text(stream_table.defining_settings) s(name, value)
+    where lower(name) <> 'search_path';
+    if not has_schema_privilege('pgtrickle_state', 'CREATE') then
+        perform pgtrickle._grant_state_create(current_user);
+    end if;
+    execute format(
+        'create or replace function pgtrickle_state.refresh_%1$s('
+        'mode text default null, initiated_by text default ''MANUAL'', wait boolean default true, catch boolean default false)'
+        ' returns pgtrickle.refresh_outcome language plpgsql security definer set search_path = %2$s%3$s as %4$L',
+        target,
+        pgtrickle._pinned_search_path(stream_table.defining_search_path),
+        settings,
+        format(E'begin\n    if catch then\n        return pgtrickle._try_refresh(%1$s, mode, initiated_by, wait);\n    end if;\n'
+            '    return pgtrickle._refresh(%1$s, mode, initiated_by, wait);\nend\n', target));
+    execute format('revoke all on function pgtrickle_state.refresh_%s(text, text, boolean, boolean) from public', target);
+    execute format('comment on function pgtrickle_state.refresh_%s(text, text, boolean, boolean) is %L',
+        target, format('Refreshes stream table %I.%I as its owner', stream_table.pgt_schema, stream_table.pgt_name));
+end
+$$;
+comment on function pgtrickle._create_executor(bigint) is
+    'Creates, or makes anew with the settings now in the catalog, a stream table''s executor function. Call it as the table''s owner';
+
+
+create or replace function pgtrickle._drop_executor(target bigint)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    execute format('drop function if exists pgtrickle_state.refresh_%s(text, text, boolean, boolean)', target);
+end
+$$;
+comment on function pgtrickle._drop_executor(bigint) is 'Drops a stream table''s executor function';
+
+
+create or replace function pgtrickle._execute_refresh(
+        stream_table pgtrickle.pgt_stream_tables, mode text, initiated_by text, wait boolean, catch boolean)
+    returns pgtrickle.refresh_outcome
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    executor constant text := format('pgtrickle_state.refresh_%s', stream_table.pgt_id);
+    outcome pgtrickle.refresh_outcome;
+begin
+    if pg_is_in_recovery() then
+        raise exception using
+            errcode = '25006',
+            message = format('stream table %I.%I cannot be refreshed on a standby', stream_table.pgt_schema, stream_table.pgt_name),
+            hint = 'Refresh it on the primary; the standby follows';
+    end if;
+    if not has_function_privilege(executor || '(text, text, boolean, boolean)', 'EXECUTE') then
+        raise exception using
+            errcode = '42501',
+            message = format('role %I may not refresh stream table %I.%I', current_user, stream_table.pgt_schema, stream_table.pgt_name),
+            hint = format('Only its owner %I and members of that role may', pg_get_userbyid(stream_table.pgt_owner));
+    end if;
+    execute format('select * from %s($1, $2, $3, $4)', executor)
+    into outcome
+    using mode, initiated_by, wait, catch;
+    return outcome;
+end
+$$;
+comment on function pgtrickle._execute_refresh(pgtrickle.pgt_stream_tables, text, text, boolean, boolean) is
+    'Calls a stream table''s executor; errors 25006 on a standby, 42501 where the caller may not';
+
+
+create or replace function pgtrickle.refresh_stream_table(name text)
+    returns void
+    language plpgsql
+as $$
+begin
+    perform pgtrickle._execute_refresh(pgtrickle._find(name), null, 'MANUAL', true, false);
+end
+$$;
+comment on function pgtrickle.refresh_stream_table(text) is
+    'Brings a stream table up to date, waiting for a refresh in progress. Errors are raised, and leave the table as it was';
+
+
+create or replace function pgtrickle.try_refresh(
+        name text, wait boolean default true, mode text default null, initiated_by text default 'MANUAL')
+    returns pgtrickle.refresh_outcome
+    language plpgsql
+as $$
+begin
+    return pgtrickle._execute_refresh(pgtrickle._find(name), mode, initiated_by, wait, true);
+end
+$$;
+comment on function pgtrickle.try_refresh(text, boolean, text, text) is
+    'Brings a stream table up to date and says what happened. An error is recorded (status ERROR, history FAILED) and returned, and leaves the table as it was; a later success heals it. With wait => false a table being refreshed is SKIPPED. mode FULL recomputes';
