@@ -13,8 +13,7 @@ from .engine import Dsn, opened
 def install(dsn: Dsn = "") -> None:
     """Install the runtime in the database, or bring it up to this version."""
     with opened(dsn) as engine:
-        engine.install()
-    output.say("The runtime is installed.")
+        output.say(engine.install().message)
 
 
 def uninstall(
