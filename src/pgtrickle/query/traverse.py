@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
-from functools import cache
 from typing import Any, TypeVar, cast
 
 from pgtrickle.query.expression import Expression, TypeName
@@ -20,9 +19,15 @@ Tree = TypeVar("Tree")
 _LEAVES = (Alias, TypeName)
 
 
-@cache
-def _field_names(node_class: Any) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(node_class))
+_FIELD_NAMES: dict[type, tuple[str, ...]] = {}
+
+
+def _field_names(node_class: type) -> tuple[str, ...]:
+    names = _FIELD_NAMES.get(node_class)
+    if names is None:
+        names = tuple(field.name for field in fields(cast("Any", node_class)))
+        _FIELD_NAMES[node_class] = names
+    return names
 
 
 def _is_node(value: object) -> bool:
