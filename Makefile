@@ -12,9 +12,9 @@ STAMP := $(VENV)/.prepared
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 
-# The first interpreter dbt can use; PYTHON=/path/to/python chooses another.
+# The first interpreter that dbt and venv can use; PYTHON=/path/to/python chooses another.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python3.10; do \
-	"$$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null \
+	"$$candidate" -c 'import ensurepip, sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null \
 	&& { command -v "$$candidate"; break; }; done)
 
 .PHONY: help demo test test-all soak bench lint format lock clean
@@ -25,7 +25,7 @@ help: ## Show what there is
 $(VENV): $(STAMP)
 
 $(STAMP): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "Python 3.10 to 3.13 is needed and was not found; name one with PYTHON=..." >&2; exit 2; }
+	@test -n "$(PYTHON)" || { echo "Python 3.10 to 3.13 with venv is needed and was not found; name one with PYTHON=..." >&2; exit 2; }
 	"$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
