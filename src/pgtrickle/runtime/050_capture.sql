@@ -457,10 +457,10 @@ begin
             message = format('changes cannot be captured: row security of %s applies to role %I', source::regclass, current_user),
             hint = 'Use refresh_mode FULL, or AUTO, which recomputes';
     end if;
-    select string_agg(format('%I', name), ', ')
+    select string_agg(format('%I', wanted.name), ', ')
     into unknown
-    from unnest(columns) name
-    where not exists (select from pgtrickle._captured_columns(source, columns) c where c.name = unnest.name);
+    from unnest(columns) wanted(name)
+    where not exists (select from pgtrickle._captured_columns(source, columns) c where c.name = wanted.name);
     if unknown is not null then
         raise exception using
             errcode = '42703',

@@ -164,7 +164,7 @@ declare
     frontier pgtrickle.pgt_frontiers;
     plan jsonb;
     differential boolean;
-    forced constant boolean := upper(coalesce(mode, '')) in ('FULL', 'REINITIALIZE');
+    asked constant text := upper(coalesce(mode, ''));
     suspicion text;
     relids oid[];
     pending bigint[];
@@ -203,20 +203,20 @@ begin
     own_seq := pgtrickle._own_sequence();
     case
         when not differential then
-            outcome.action := 'FULL';
+            outcome.action := case asked when 'REINITIALIZE' then asked else 'FULL' end;
             outcome.reason := coalesce(plan ->> 'reason', suspicion, stream_table.refresh_reason);
         when not stream_table.is_populated then
             outcome.action := 'FULL';
             outcome.reason := 'first population';
-        when frontier.snapshot is null or stream_table.needs_reinit or suspicion is not null
+        when asked = 'REINITIALIZE' or frontier.snapshot is null or stream_table.needs_reinit or suspicion is not null
             or frontier.cluster_id is distinct from pgtrickle._cluster_id()
         then
             outcome.action := 'REINITIALIZE';
             outcome.reason := coalesce(suspicion,
-                case when stream_table.needs_reinit then 'a new beginning was asked for'
+                case when asked = 'REINITIALIZE' or stream_table.needs_reinit then 'the query or its plan changed'
                     when frontier.snapshot is null then 'the plan is new'
                     else 'the database was moved to another server' end);
-        when forced then
+        when asked = 'FULL' then
             outcome.action := 'FULL';
             outcome.reason := 'asked for';
         else
@@ -276,7 +276,7 @@ begin
     from (select snapshot, own_seq) _refresh_frontier
     where f.pgt_id = target;
     outcome.duration_ms := 1000 * extract(epoch from clock_timestamp() - started);
-    perform pgtrickle._record_success(outcome, started, initiated_by, differential);
+    perform pgtrickle._record_success(outcome, started, case asked when 'INITIAL' then 'INITIAL' else initiated_by end, differential);
     if transaction_timestamp() = statement_timestamp() and relids is not null then
         -- Alone in its transaction, so that what the purge locks is free again at once.
         perform pgtrickle._purge(relid) from unnest(relids) relid;
@@ -285,4 +285,4 @@ begin
 end
 $$;
 comment on function pgtrickle._refresh(bigint, text, text, boolean) is
-    'Refreshes a stream table as the calling role, its owner. mode: null as the plan says, FULL or REINITIALIZE to recompute. Raises what goes wrong';
+    'Refreshes a stream table as the calling role, its owner. mode: null as the plan says; FULL, INITIAL or REINITIALIZE to recompute. Raises what goes wrong';
