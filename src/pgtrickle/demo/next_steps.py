@@ -40,7 +40,7 @@ def next_steps(
             f"export PGTRICKLE_DSN={shlex.quote(dsn)}",
             f"{pgtrickle} status",
             f"{pgtrickle} explain analytics.carrier_delays",
-            f"{pgtrickle} verify analytics.carrier_delays",
+            f"{pgtrickle} verify --all",
         ],
     )
     yield (
