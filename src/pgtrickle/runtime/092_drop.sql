@@ -6,24 +6,17 @@ create or replace function pgtrickle._drop_hidden(p_pgt_id bigint)
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    command text;
+    executor text;
 begin
-    -- Found by their comments, so that they are found after the catalog row is gone too.
-    for command in
-        select format('drop table pgtrickle_state.%I', c.relname)
-        from pg_class c
-        where c.relnamespace = 'pgtrickle_state'::regnamespace
-          and c.relkind = 'r'
-          and obj_description(c.oid, 'pg_class') = 'State of stream table ' || p_pgt_id
-          and pg_has_role(c.relowner, 'USAGE')
-        union all
-        select format('drop function %s', p.oid::regprocedure)
+    perform pgtrickle._drop_state(p_pgt_id);
+    for executor in
+        select p.oid::regprocedure
         from pg_proc p
         where p.pronamespace = 'pgtrickle_state'::regnamespace
           and p.proname = 'refresh_' || p_pgt_id
           and pg_has_role(p.proowner, 'USAGE')
     loop
-        execute command;
+        execute format('drop function %s', executor);
     end loop;
 end
 $$;
@@ -99,15 +92,12 @@ create or replace function pgtrickle._cleanup_dropped()
 as $$
 declare
     gone record;
-    source oid;
 begin
     perform pgtrickle._follow_renames();
     for gone in
         select * from pgtrickle._forget_dropped()
     loop
-        foreach source in array gone.sources loop
-            perform pgtrickle._drop_capture_if_unused(source);
-        end loop;
+        perform pgtrickle._release_captures(gone.sources);
     end loop;
     -- What an earlier cleanup by somebody else had no right to drop.
     perform pgtrickle._drop_hidden(orphan.pgt_id)
@@ -149,6 +139,26 @@ $$;
 comment on function pgtrickle._check_owner(pgtrickle.pgt_stream_tables) is 'Error 42501 where the caller does not have the rights of a stream table''s owner';
 
 
+create or replace function pgtrickle._act_as_owner(stream_table pgtrickle.pgt_stream_tables)
+    returns text
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    former constant text := current_setting('role');
+    owner constant name := pg_get_userbyid(stream_table.pgt_owner);
+begin
+    perform pgtrickle._check_owner(stream_table);
+    if current_user <> owner then
+        perform set_config('role', owner, true);
+    end if;
+    return former;
+end
+$$;
+comment on function pgtrickle._act_as_owner(pgtrickle.pgt_stream_tables) is
+    'Continues as the stream table''s owner, so that its query never runs with anybody else''s rights. Returns what role was set to, for set_config(''role'', ...) afterwards';
+
+
 create or replace function pgtrickle._downstream(relation oid)
     returns table (pgt_id bigint, pgt_relid oid, pgt_schema text, pgt_name text, depth integer)
     language sql
@@ -181,24 +191,16 @@ create or replace function pgtrickle._drop(stream_table pgtrickle.pgt_stream_tab
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    sources oid[];
-    source oid;
+    sources constant oid[] := pgtrickle._captured_sources(stream_table.pgt_id);
 begin
     perform pgtrickle._check_owner(stream_table);
-    select array_agg(d.source_relid)
-    into sources
-    from pgtrickle.pgt_dependencies d
-    where d.pgt_id = stream_table.pgt_id;
     if exists (select from pg_class c where c.oid = stream_table.pgt_relid) then
         execute format('drop table %I.%I %s', stream_table.pgt_schema, stream_table.pgt_name,
             case when cascade then 'cascade' else 'restrict' end);
     end if;
     perform pgtrickle._drop_hidden(stream_table.pgt_id);
     delete from pgtrickle.pgt_stream_tables where pgt_id = stream_table.pgt_id;
-    foreach source in array coalesce(sources, '{}') loop
-        perform pgtrickle._drop_capture_if_unused(source);
-    end loop;
-    perform pgtrickle._drop_capture_if_unused(stream_table.pgt_relid);
+    perform pgtrickle._release_captures(sources || stream_table.pgt_relid);
 end
 $$;
 comment on function pgtrickle._drop(pgtrickle.pgt_stream_tables, boolean) is

@@ -197,7 +197,7 @@ comment on function pgtrickle._row_identity(oid, text[], text) is
     'The expression by which rows of a relation without a key are found, as the identity index has it';
 
 
-create or replace function pgtrickle._drop_plan_objects(p_pgt_id bigint)
+create or replace function pgtrickle._drop_state(p_pgt_id bigint)
     returns void
     language plpgsql
     set search_path = pg_catalog, pg_temp
@@ -211,7 +211,36 @@ begin
         where c.relnamespace = 'pgtrickle_state'::regnamespace
           and c.relkind = 'r'
           and obj_description(c.oid, 'pg_class') = 'State of stream table ' || p_pgt_id
-        union all
+          and pg_has_role(c.relowner, 'USAGE')
+    loop
+        execute command;
+    end loop;
+end
+$$;
+comment on function pgtrickle._drop_state(bigint) is
+    'Drops the state tables of a stream table. They are found by their comments, so also after its catalog row is gone';
+
+
+create or replace function pgtrickle._identity_name(p_pgt_id bigint)
+    returns text
+    language sql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select 'pgtrickle_identity_' || p_pgt_id
+$$;
+comment on function pgtrickle._identity_name(bigint) is 'Name of a stream table''s identity index, in the table''s own schema';
+
+
+create or replace function pgtrickle._drop_identity(p_pgt_id bigint)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    command text;
+begin
+    for command in
         select format('drop index %I.%I', n.nspname, c.relname)
         from pgtrickle.pgt_stream_tables s
         join pg_index i on i.indrelid = s.pgt_relid
@@ -224,18 +253,7 @@ begin
     end loop;
 end
 $$;
-comment on function pgtrickle._drop_plan_objects(bigint) is 'Drops what an earlier plan of a stream table created: state tables and identity index';
-
-
-create or replace function pgtrickle._identity_name(p_pgt_id bigint)
-    returns text
-    language sql
-    immutable
-    set search_path = pg_catalog, pg_temp
-as $$
-    select 'pgtrickle_identity_' || p_pgt_id
-$$;
-comment on function pgtrickle._identity_name(bigint) is 'Name of a stream table''s identity index, in the table''s own schema';
+comment on function pgtrickle._drop_identity(bigint) is 'Drops a stream table''s identity index; this locks the table against readers until commit';
 
 
 create or replace function pgtrickle._create_identity(p_pgt_id bigint, identity jsonb)
@@ -349,11 +367,11 @@ as $$
     update pgtrickle.pgt_stream_tables s
     set refresh_mode = case
             when s.requested_refresh_mode = 'DIFFERENTIAL' then 'DIFFERENTIAL'
-            when s.requested_refresh_mode = 'AUTO' and p.plan ->> 'mode' = 'DIFFERENTIAL' then 'DIFFERENTIAL'
+            when s.requested_refresh_mode = 'AUTO' and p.plan_status = 'COMPILED' and p.plan ->> 'mode' = 'DIFFERENTIAL' then 'DIFFERENTIAL'
             else 'FULL'
         end,
         effective_refresh_mode = case
-            when s.requested_refresh_mode <> 'FULL' and p.plan ->> 'mode' = 'DIFFERENTIAL' then 'DIFFERENTIAL'
+            when s.requested_refresh_mode <> 'FULL' and p.plan_status = 'COMPILED' and p.plan ->> 'mode' = 'DIFFERENTIAL' then 'DIFFERENTIAL'
             else 'FULL'
         end,
         refresh_reason = case
@@ -369,7 +387,7 @@ $$;
 comment on function pgtrickle._settle_mode(bigint) is 'Brings the modes shown in the catalog in line with the mode asked for and the plan at hand';
 
 
-create or replace function pgtrickle._use_plan(p_pgt_id bigint, plan jsonb)
+create or replace function pgtrickle._prepare_plan(p_pgt_id bigint, plan jsonb)
     returns void
     language plpgsql
     set search_path = pg_catalog, pg_temp
@@ -400,22 +418,19 @@ begin
     loop
         perform pgtrickle._create_state(p_pgt_id, state);
     end loop;
-    perform pgtrickle._create_identity(p_pgt_id, plan -> 'identity');
 end
 $$;
-comment on function pgtrickle._use_plan(bigint, jsonb) is 'Creates what a differential plan needs: capture on its sources, state tables, identity index';
+comment on function pgtrickle._prepare_plan(bigint, jsonb) is 'Creates what a differential plan needs besides the identity index: capture on its sources, state tables';
 
 
-create or replace function pgtrickle._set_plan(p_pgt_id bigint, p_plan jsonb)
-    returns void
+create or replace function pgtrickle._replace_plan(p_pgt_id bigint, p_plan jsonb)
+    returns jsonb
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
 declare
     target pgtrickle.pgt_stream_tables;
     used jsonb := p_plan;
-    former oid[];
-    source oid;
     message text;
     hint text;
 begin
@@ -425,21 +440,16 @@ begin
     elsif target.requested_refresh_mode = 'DIFFERENTIAL' and used ->> 'mode' = 'FULL' then
         raise exception using
             errcode = '0A000',
-            message = format('stream table %I.%I cannot be maintained differentially: %s', target.pgt_schema, target.pgt_name, used ->> 'reason'),
-            detail = coalesce('Construct: ' || (used ->> 'construct'), ''),
+            message = format('stream table %I.%I cannot be maintained differentially: %s', target.pgt_schema, target.pgt_name,
+                concat_ws(': ', used ->> 'construct', used ->> 'reason')),
             hint = 'Use refresh_mode FULL or AUTO, which recompute it, or change the query';
     end if;
-    select array_agg(d.source_relid)
-    into former
-    from pgtrickle.pgt_dependencies d
-    where d.pgt_id = p_pgt_id
-      and d.source_number is not null;
     update pgtrickle.pgt_dependencies set source_number = null where pgt_id = p_pgt_id;
-    perform pgtrickle._drop_plan_objects(p_pgt_id);
+    perform pgtrickle._drop_state(p_pgt_id);
     if used ->> 'mode' = 'DIFFERENTIAL' then
         begin
-            perform pgtrickle._use_plan(p_pgt_id, used);
-        exception when insufficient_privilege then
+            perform pgtrickle._prepare_plan(p_pgt_id, used);
+        exception when insufficient_privilege or feature_not_supported then
             if target.requested_refresh_mode = 'DIFFERENTIAL' then
                 raise;
             end if;
@@ -455,13 +465,64 @@ begin
         compiled_at = case when used is not null then now() end
     where pgt_id = p_pgt_id;
     perform pgtrickle._settle_mode(p_pgt_id);
-    foreach source in array coalesce(former, '{}') loop
+    return used;
+end
+$$;
+comment on function pgtrickle._replace_plan(bigint, jsonb) is
+    'Replaces a stream table''s plan (null: PENDING), state tables and capture, and returns the plan now in use; error 0A000 where DIFFERENTIAL was asked for and the plan is to recompute. The identity index stays as it was, and nothing is filled';
+
+
+create or replace function pgtrickle._captured_sources(p_pgt_id bigint)
+    returns oid[]
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(array_agg(d.source_relid order by d.source_relid), '{}')
+    from pgtrickle.pgt_dependencies d
+    where d.pgt_id = p_pgt_id
+      and d.source_number is not null
+$$;
+comment on function pgtrickle._captured_sources(bigint) is 'Sources whose captured changes a stream table consumes';
+
+
+create or replace function pgtrickle._release_captures(sources oid[])
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    source oid;
+begin
+    foreach source in array sources loop
         perform pgtrickle._drop_capture_if_unused(source);
     end loop;
 end
 $$;
+comment on function pgtrickle._release_captures(oid[]) is 'Drops the capture of those sources that nobody consumes any more';
+
+
+create or replace function pgtrickle._set_plan(p_pgt_id bigint, p_plan jsonb)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    former_sources constant oid[] := pgtrickle._captured_sources(p_pgt_id);
+    former_identity constant jsonb := (select p.plan -> 'identity' from pgtrickle.pgt_plans p where p.pgt_id = p_pgt_id);
+    used jsonb := pgtrickle._replace_plan(p_pgt_id, p_plan);
+begin
+    if used -> 'identity' is distinct from former_identity then
+        perform pgtrickle._drop_identity(p_pgt_id);
+        if used ->> 'mode' = 'DIFFERENTIAL' then
+            perform pgtrickle._create_identity(p_pgt_id, used -> 'identity');
+        end if;
+    end if;
+    perform pgtrickle._release_captures(former_sources);
+end
+$$;
 comment on function pgtrickle._set_plan(bigint, jsonb) is
-    'Replaces a stream table''s plan (null: PENDING) and what belongs to it; error 0A000 where DIFFERENTIAL was asked for and the plan is to recompute. Fills nothing';
+    'Replaces the plan of a stream table whose query and columns stay (null: PENDING), with all that belongs to it. Fills nothing';
 
 
 create or replace function pgtrickle.install_plan(name text, plan jsonb)
@@ -470,8 +531,10 @@ create or replace function pgtrickle.install_plan(name text, plan jsonb)
 as $$
 declare
     target pgtrickle.pgt_stream_tables := pgtrickle._find(name);
+    former_role text;
+    mode text;
 begin
-    perform pgtrickle._check_owner(target);
+    former_role := pgtrickle._act_as_owner(target);
     perform pgtrickle._check_plan(plan);
     perform from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id for update;
     if plan ->> 'query' <> target.defining_query then
@@ -486,15 +549,8 @@ begin
         set plan = install_plan.plan, plan_status = 'COMPILED', compiled_at = pg_catalog.now()
         where p.pgt_id = target.pgt_id;
         perform pgtrickle._settle_mode(target.pgt_id);
-        if not target.pooler_compatibility_mode then
-            perform pg_catalog.pg_notify('pg_trickle_alert', pg_catalog.jsonb_build_object(
-                'event', 'differential_impossible',
-                'pgt_schema', target.pgt_schema,
-                'pgt_name', target.pgt_name,
-                'st', pgtrickle._quoted(target.pgt_schema, target.pgt_name),
-                'construct', plan -> 'construct',
-                'reason', plan -> 'reason')::text);
-        end if;
+        perform pgtrickle._notify(target, 'differential_impossible',
+            pg_catalog.jsonb_build_object('construct', plan -> 'construct', 'reason', plan -> 'reason'));
     else
         perform pgtrickle._set_plan(target.pgt_id, plan);
     end if;
@@ -502,7 +558,12 @@ begin
     update pgtrickle.pgt_stream_tables s
     set needs_reinit = s.needs_reinit or (s.is_populated and s.effective_refresh_mode = 'DIFFERENTIAL')
     where s.pgt_id = target.pgt_id;
-    return (select s.effective_refresh_mode from pgtrickle.pgt_stream_tables s where s.pgt_id = target.pgt_id);
+    select s.effective_refresh_mode
+    into mode
+    from pgtrickle.pgt_stream_tables s
+    where s.pgt_id = target.pgt_id;
+    perform pg_catalog.set_config('role', former_role, true);
+    return mode;
 end
 $$;
 comment on function pgtrickle.install_plan(text, jsonb) is

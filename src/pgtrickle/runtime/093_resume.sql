@@ -1,0 +1,42 @@
+-- Suspending stream tables and bringing them back.
+
+create or replace function pgtrickle.resume_stream_table(name text)
+    returns void
+    language plpgsql
+    strict
+as $$
+declare
+    target pgtrickle.pgt_stream_tables;
+begin
+    perform pgtrickle._cleanup_dropped();
+    target := pgtrickle._find(name);
+    perform pgtrickle._check_owner(target);
+    if target.status not in ('SUSPENDED', 'ERROR') then
+        raise exception using
+            errcode = '55000',
+            message = pg_catalog.format('stream table %I.%I is not suspended: its status is %s', target.pgt_schema, target.pgt_name, target.status);
+    end if;
+    perform pgtrickle._alter_status(target, 'ACTIVE');
+    perform pgtrickle._notify(target, 'resumed');
+end
+$$;
+comment on function pgtrickle.resume_stream_table(text) is
+    'Brings a suspended or failed stream table back to ACTIVE and forgets its errors; error 55000 where it is neither';
+
+
+create or replace function pgtrickle.pause_stream_table(name text)
+    returns void
+    language plpgsql
+    strict
+as $$
+declare
+    target pgtrickle.pgt_stream_tables;
+begin
+    perform pgtrickle._cleanup_dropped();
+    target := pgtrickle._find(name);
+    perform pgtrickle._check_owner(target);
+    perform pgtrickle._alter_status(target, 'SUSPENDED');
+end
+$$;
+comment on function pgtrickle.pause_stream_table(text) is
+    'Suspends a stream table: it keeps its contents and is not refreshed until resume_stream_table';
