@@ -108,6 +108,8 @@ class DatabaseFacts:
 
     def output(self, columns: Sequence[ResultColumn]) -> tuple[OutputColumn, ...]:
         """The stream table's columns as apply needs them."""
+        types = sorted({column.type_oid for column in columns})
+        hashed = self._hashed_forms(types)
         sends = {
             oid: quote_name((schema, name))
             for oid, schema, name in self._session.rows(
@@ -115,7 +117,7 @@ class DatabaseFacts:
                 " join pg_catalog.pg_proc p on p.oid = t.typsend"
                 " join pg_catalog.pg_namespace n on n.oid = p.pronamespace"
                 " where t.oid = any (%s::oid[])",
-                ([column.type_oid for column in columns],),
+                (types,),
             )
         }
         return tuple(
@@ -123,9 +125,20 @@ class DatabaseFacts:
                 column.name,
                 column.type,
                 "" if column.type_oid in TEXT_IS_EXACT else sends.get(column.type_oid, ""),
-                self._hashable(column),
+                hashed.get(column.type_oid, "%s"),
             )
             for column in columns
+        )
+
+    def _hashed_forms(self, types: list[int]) -> dict[int, str]:
+        """How the runtime hashes columns of each type; without a runtime there is no index."""
+        known = "select pg_catalog.to_regprocedure('pgtrickle._hashed_form(oid)') is not null"
+        if self._session.rows(known) != [(True,)]:
+            return {}
+        return dict(  # type: ignore[arg-type]
+            self._session.rows(
+                "select t::bigint, pgtrickle._hashed_form(t) from unnest(%s::oid[]) t", (types,)
+            )
         )
 
 

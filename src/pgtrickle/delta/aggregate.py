@@ -349,7 +349,10 @@ class _Touched:
             for id, sql in zip(self.node.ids, sqls, strict=True)
             if id not in analysis.keys
         ]
-        same = f"(p.__existed AND p.__alive AND ROW({', '.join(old)}) *= ROW({', '.join(new)}))"
+        same = (
+            f"(p.__existed AND p.__alive AND ROW({', '.join(old)})::record"
+            f" *= ROW({', '.join(new)})::record)"
+        )
         sql = select(["p.*", *outputs, f"{same} AS __same"], f"FROM (\n{inner}\n) AS p")
         return self.maintenance.add_cte(f"f_{self.suffix}", sql)
 

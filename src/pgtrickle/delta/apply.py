@@ -31,13 +31,13 @@ class OutputColumn:
     """A column of the stream table.
 
     `type` as format_type spells it. `send` is the function that gives its wire form, or '' where
-    its text is exact. `hashable`: its values can be hashed (else their text is).
+    its text is exact. `hashed` is its form in the row's hash, with ``%s`` for the column.
     """
 
     name: str
     type: str
     send: str
-    hashable: bool
+    hashed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,8 @@ def _by_row(target: Target, netted: str, maintenance: Maintenance) -> str:
         ["t.ctid", "row_number() OVER (PARTITION BY n.rn) AS copy", "- n.w AS copies"],
         f"FROM {netted} AS n JOIN {target.token} AS t",
         f"ON {row_hash(target, target.names('t'))} = {row_hash(target, target.values('n'))}",
-        f"AND ROW({', '.join(target.names('t'))}) *= ROW({', '.join(target.values('n'))})",
+        f"AND ROW({', '.join(target.names('t'))})::record"
+        f" *= ROW({', '.join(target.values('n'))})::record",
         "WHERE n.w < 0",
     )
     maintenance.add_change(
@@ -176,9 +177,9 @@ def _by_row(target: Target, netted: str, maintenance: Maintenance) -> str:
 
 
 def row_hash(target: Target, columns: list[str]) -> str:
-    """The hash that finds a row; the same text as the runtime's expression index."""
+    """The hash that finds a row; the same expression as the runtime's index."""
     hashed = [
-        name if column.hashable else f"({name})::text"
+        column.hashed.replace("%s", name)
         for name, column in zip(columns, target.columns, strict=True)
     ]
     return f"hash_record_extended(ROW({', '.join(hashed)}), 0)"

@@ -10,7 +10,8 @@
 --   rounds   how often to print at most; with 0 the query is only described
 --
 -- Returns json:
---   error     {sqlstate, message, detail, hint}, alone, where the query is wrong
+--   error     {sqlstate, message, detail, hint, printed}, alone, where the query is wrong; where
+--             what was printed of it is wrong, that is `printed`
 --   texts     what was printed, round by round; the last two are equal where it came to rest
 --   columns   [name, type OID, type as text, type modifier, collation OID or 0] in order
 --   trees     [rule tree of the source's view, rule tree of the last text's view]
@@ -23,15 +24,16 @@ as $rendition$
 declare
   pinned constant jsonb := '{
     "search_path": "pg_catalog, pg_temp",
-    "quote_all_identifiers": "off",
+    "quote_all_identifiers": "on",
     "standard_conforming_strings": "on",
     "escape_string_warning": "off",
     "bytea_output": "hex",
-    "DateStyle": "ISO, MDY",
+    "DateStyle": "ISO, YMD",
     "IntervalStyle": "postgres",
     "TimeZone": "UTC",
     "extra_float_digits": "1",
     "xmlbinary": "base64",
+    "xmloption": "content",
     "lc_monetary": "C"
   }';
   view_name constant text := 'pgtrickle_rendition_';
@@ -109,7 +111,8 @@ begin
         'sqlstate', error_state,
         'message', error_message,
         'detail', error_detail,
-        'hint', error_hint
+        'hint', error_hint,
+        'printed', texts[array_upper(texts, 1)]
       ));
   end;
 end;
