@@ -1,6 +1,6 @@
 -- The two ways to bring a stream table up to date, and the refresh that chooses between them.
 
-create or replace function pgtrickle._delta_sql(plan jsonb, relids oid[], which text, guards bigint[])
+create or replace function pgtrickle._delta_sql(target oid, plan jsonb, relids oid[], which text, guards bigint[])
     returns text
     language sql
     stable
@@ -13,7 +13,7 @@ as $$
                 pgtrickle._changes_sql(relids[number + 1], array(select jsonb_array_elements_text(source -> 'columns'))),
                 coalesce(' limit ' || guards[number + 1], '')),
             ', ' order by number) filter (where included),
-        plan -> 'deltas' ->> which,
+        replace(plan -> 'deltas' ->> which, coalesce(plan ->> 'target', ''), target::regclass::text),
         string_agg(
             case when included then format('(select pg_catalog.count(*) from changes_%s)', number) else '0' end,
             ', ' order by number),
@@ -23,7 +23,7 @@ as $$
         from jsonb_array_elements(plan -> 'sources') with ordinality s(source, position)
     ) sources
 $$;
-comment on function pgtrickle._delta_sql(jsonb, oid[], text, bigint[]) is
+comment on function pgtrickle._delta_sql(oid, jsonb, oid[], text, bigint[]) is
     'Statement that applies a plan''s delta for one source (its number) or several ("*"). One row: rows inserted, rows deleted, consistent, snapshot, rows read per source, and whether a source left out has changes after all';
 
 
@@ -46,7 +46,7 @@ begin
     for attempt in 1 .. 4 loop
         begin
             failure := null;
-            applied := pgtrickle._apply(stream_table, pgtrickle._delta_sql(plan, relids, which, guards), frontier);
+            applied := pgtrickle._apply(stream_table, pgtrickle._delta_sql(stream_table.pgt_relid, plan, relids, which, guards), frontier);
             if applied.overtaken then
                 which := '*';
                 raise exception using errcode = 'TR001';
