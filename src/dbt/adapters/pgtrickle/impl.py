@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
+import psycopg2
+import psycopg2.extensions
 import yaml
 from dbt.adapters.base import available
 from dbt.adapters.capability import Capability, CapabilityDict, CapabilitySupport, Support
@@ -18,7 +20,9 @@ from dbt_common.exceptions import DbtRuntimeError
 from dbt.adapters.pgtrickle.connections import PgTrickleConnectionManager
 from dbt.adapters.pgtrickle.relation import PgTrickleRelation
 from dbt.adapters.pgtrickle.session import DbtSession
+from pgtrickle.compiler import compile_query
 from pgtrickle.errors import PgTrickleError
+from pgtrickle.install import install
 
 if TYPE_CHECKING:
     import agate
@@ -41,6 +45,7 @@ class PgTrickleAdapter(PostgresAdapter):
         super().__init__(config, mp_context)
         self._installing = threading.Lock()
         self._engine_is_ready = False
+        self._prepared = threading.local()
         _bundle_package(unless_installed_in=config)
 
     # -- for macros; the package may be of another version, so these stay what they are -----------
@@ -67,11 +72,32 @@ class PgTrickleAdapter(PostgresAdapter):
                         " engine; use `engine: auto`."
                     )
                 if not extension:
-                    from pgtrickle.install import install
-
                     install(session)
                     self.connections.get_thread_connection().handle.commit()
             self._engine_is_ready = True
+
+    @available.parse_none
+    def prepare_capture(self, query: str) -> None:
+        """Begin to capture what `query` reads, and commit that.
+
+        Population can take long, and what began to capture in its transaction would keep writers
+        of the sources waiting until its end. Where this cannot be done yet, for want of a table
+        that a hook will make, the creating transaction does it.
+        """
+        handle = self.connections.get_thread_connection().handle
+        session = DbtSession(handle)
+        try:
+            sources = sorted(compile_query(session, query).sources, key=lambda s: s.relid)
+            for source in sources:
+                session.rows(
+                    "select pgtrickle._ensure_capture(%s, %s::text[])",
+                    (source.relid, list(source.columns)),
+                )
+            handle.commit()
+        except (psycopg2.Error, PgTrickleError):
+            handle.rollback()
+        else:
+            self._prepared.sources = [source.relid for source in sources]
 
     @available.parse_none
     def offer_plan(self, query: str) -> Optional[str]:
@@ -79,8 +105,6 @@ class PgTrickleAdapter(PostgresAdapter):
 
         Returns what stands in the way of refreshing it differentially, or None.
         """
-        from pgtrickle.compile import compile_query
-
         with self._session() as session:
             plan = compile_query(session, query)
             document = plan.to_json()
@@ -110,6 +134,23 @@ class PgTrickleAdapter(PostgresAdapter):
         return agate.Table(
             [renamed(row) for row in catalog.rows], catalog.column_names, catalog.column_types
         )
+
+    # -- called by dbt around each model --------------------------------------------------------
+
+    def post_model_hook(self, config: Any, context: Any) -> None:
+        """Stop capturing for a model that failed after `prepare_capture`."""
+        sources, self._prepared.sources = getattr(self._prepared, "sources", []), []
+        if not sources:
+            return
+        handle = self.connections.get_thread_connection().handle
+        if handle.closed:
+            return
+        if handle.info.transaction_status != psycopg2.extensions.TRANSACTION_STATUS_IDLE:
+            handle.rollback()
+        session = DbtSession(handle)
+        for source in sources:
+            session.rows("select pgtrickle._drop_capture_if_unused(%s)", (source,))
+        handle.commit()
 
     @contextlib.contextmanager
     def _session(self) -> Iterator[DbtSession]:

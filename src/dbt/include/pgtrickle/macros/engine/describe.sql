@@ -22,7 +22,8 @@
           where n.nspname = 'pgtrickle'
             and p.proname in ('create_stream_table', 'create_or_replace_stream_table',
               'alter_stream_table', 'drop_stream_table', 'refresh_stream_table', 'try_refresh',
-              'prepare_capture')
+              'verify_stream_table', 'resume_stream_table', 'reset_fuse',
+              'parse_duration_seconds', 'explain_refresh_mode', 'check_cdc_health')
           group by p.proname
         ) f
       )

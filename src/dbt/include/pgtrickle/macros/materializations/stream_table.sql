@@ -14,6 +14,7 @@
   {% endif %}
 
   {{ run_hooks(pre_hooks, inside_transaction=False) }}
+  {% do dbt_pgtrickle._prepare(engine, target_relation, definition, settings) %}
   {% do dbt_pgtrickle._begin(is_open=(pre_hooks | selectattr('transaction', 'equalto', false) | list | length == 0)) %}
   {{ run_hooks(pre_hooks, inside_transaction=True) }}
 

@@ -28,7 +28,7 @@
   {% set obstacle = dbt_pgtrickle._offer_plan(engine, definition, settings) %}
   {% if existing is none %}
     {% call statement('main') %}
-      {{ dbt_pgtrickle._create_or_replace_sql(engine, relation, definition, settings) }}
+      {{ dbt_pgtrickle._create_sql(engine, 'create_stream_table', relation, definition, settings) }}
     {% endcall %}
     {% set done = 'created' %}
   {% else %}
@@ -49,17 +49,16 @@
   {% set settings = dbt_pgtrickle._settings_to_apply(settings, before) %}
   {% do dbt_pgtrickle._offer_plan(engine, definition, settings) %}
   {% call statement('main') %}
-    {{ dbt_pgtrickle._create_or_replace_sql(engine, relation, definition, settings) }}
+    {{ dbt_pgtrickle._create_sql(engine, 'create_or_replace_stream_table', relation, definition, settings) }}
   {% endcall %}
   {% set after = dbt_pgtrickle._describe(relation, auto_begin=true).row %}
   {% set changes = dbt_pgtrickle._changes(before, after) %}
   {% set message = ['altered ' ~ changes | join(', ') if changes else 'unchanged'] %}
   {% set last = none %}
   {% if 'query' in changes %}
-    {% set last = dbt_pgtrickle._last_refresh(after) %}
+    {% set last = dbt_pgtrickle._last_refresh(relation) %}
   {% elif settings.refresh_on_run and settings.refresh_mode != 'IMMEDIATE' and after.status != 'SUSPENDED' %}
-    {% do dbt_pgtrickle._refresh(engine, relation) %}
-    {% set last = dbt_pgtrickle._last_refresh(after) %}
+    {% set last = dbt_pgtrickle._refresh(engine, relation) %}
     {% do message.append(dbt_pgtrickle._refresh_report(last)) %}
   {% elif after.status == 'SUSPENDED' %}
     {% do message.append('suspended: not refreshed') %}
@@ -68,6 +67,6 @@
     'message': message | join(', '),
     'rows': last.rows if last else 0,
     'kept_grants': true,
-    'failure': last.error or 'see pgtrickle.pgt_refresh_history' if last and last.status == 'FAILED' else none,
+    'failure': last.error if last else none,
   }) }}
 {% endmacro %}

@@ -1,10 +1,10 @@
 {#
-  The call that makes the stream table what the model says: creates it, alters it in place, or
-  finds nothing to do. The engine decides which.
+  The call that creates a stream table (create_stream_table), or makes an existing one what the
+  model says (create_or_replace_stream_table): alters it in place, or finds nothing to do.
 #}
-{% macro _create_or_replace_sql(engine, relation, definition, settings) %}
+{% macro _create_sql(engine, function, relation, definition, settings) %}
   {% set immediate = settings.refresh_mode == 'IMMEDIATE' %}
-  {{ return(dbt_pgtrickle._call(engine, 'create_or_replace_stream_table', {
+  {{ return(dbt_pgtrickle._call(engine, function, {
     'name': dbt_pgtrickle._name(relation, engine),
     'query': definition,
     'schedule': none if immediate else (settings.schedule or 'calculated'),

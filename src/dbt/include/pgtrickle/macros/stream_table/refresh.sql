@@ -1,33 +1,39 @@
 {#
-  Brings a stream table up to date. try_refresh records a failure instead of raising, so that the
-  record outlives the transaction: `failure` is then the message, for the caller to raise once it
-  has committed. The extension has only the function that raises.
+  Brings a stream table up to date and says what that took: {action, rows, ms, reason, error}.
+  try_refresh records a failure instead of raising, so that the record outlives the transaction:
+  `error` is then the message, for the caller to raise once it has committed. The extension has
+  only the function that raises, and keeps the rest in its history.
 #}
 {% macro _refresh(engine, relation) %}
-  {% set name = dbt_pgtrickle._name(relation, engine) %}
+  {% set name = dbt_pgtrickle._literal(dbt_pgtrickle._name(relation, engine)) %}
   {% if 'try_refresh' in engine.functions %}
-    {% call statement('main') %}
-      {{ dbt_pgtrickle._call(engine, 'try_refresh', {'name': name}) }}
-    {% endcall %}
-  {% else %}
-    {% call statement('main') %}
-      {{ dbt_pgtrickle._call(engine, 'refresh_stream_table', {'name': name}) }}
-    {% endcall %}
+    {{ return(dbt_pgtrickle._query_json("
+      select json_build_object(
+        'action', action, 'rows', coalesce(rows_inserted, 0) + coalesce(rows_deleted, 0),
+        'ms', coalesce(duration_ms, 0), 'reason', reason, 'error', error_message
+      )::text
+      from pgtrickle.try_refresh(name => " ~ name ~ ")
+    ", true)) }}
   {% endif %}
+  {% call statement('pgtrickle_refresh') %}
+    {{ dbt_pgtrickle._call(engine, 'refresh_stream_table', {'name': dbt_pgtrickle._name(relation, engine)}) }}
+  {% endcall %}
+  {{ return(dbt_pgtrickle._last_refresh(relation)) }}
 {% endmacro %}
 
 
-{# The newest refresh of a stream table, none before its first. #}
-{% macro _last_refresh(row) %}
+{# The newest refresh of a stream table in the form _refresh returns; none before its first. #}
+{% macro _last_refresh(relation) %}
   {{ return(dbt_pgtrickle._query_json("
     select json_build_object(
-      'action', action, 'status', status, 'rows', coalesce(rows_inserted, 0) + coalesce(rows_deleted, 0),
-      'ms', round(extract(epoch from coalesce(end_time, start_time) - start_time) * 1000),
-      'error', error_message, 'reason', to_jsonb(h) ->> 'reason'
+      'action', h.action, 'rows', coalesce(h.rows_inserted, 0) + coalesce(h.rows_deleted, 0),
+      'ms', extract(epoch from coalesce(h.end_time, h.start_time) - h.start_time) * 1000,
+      'reason', to_jsonb(h) ->> 'reason', 'error', h.error_message
     )::text
     from pgtrickle.pgt_refresh_history h
-    where pgt_id = " ~ row.pgt_id ~ "
-    order by refresh_id desc
+    join pgtrickle.pgt_stream_tables s on s.pgt_id = h.pgt_id
+    where s.pgt_relid = " ~ dbt_pgtrickle._literal(relation.include(database=false) | string) ~ "::regclass
+    order by h.refresh_id desc
     limit 1
   ", true)) }}
 {% endmacro %}
@@ -40,7 +46,7 @@
   {% elif last.action == 'NO_DATA' %}
     {{ return('already current') }}
   {% endif %}
-  {% set how = {'FULL': ' by recomputation', 'REINITIALIZE': ' by recomputation'}.get(last.action, '') %}
+  {% set how = ' by recomputation' if last.action in ('FULL', 'REINITIALIZE') else '' %}
   {% set why = ' (' ~ last.reason ~ ')' if how and last.reason else '' %}
   {{ return('refreshed ' ~ last.rows ~ ' row' ~ ('' if last.rows == 1 else 's') ~ ' in ' ~ last.ms | int ~ ' ms' ~ how ~ why) }}
 {% endmacro %}

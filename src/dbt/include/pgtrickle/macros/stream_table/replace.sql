@@ -7,12 +7,12 @@
   {% if engine.name == 'native' %}
     {% do dbt_pgtrickle._remove(engine, relation, existing) %}
     {% call statement('main') %}
-      {{ dbt_pgtrickle._create_or_replace_sql(engine, relation, definition, settings) }}
+      {{ dbt_pgtrickle._create_sql(engine, 'create_stream_table', relation, definition, settings) }}
     {% endcall %}
   {% else %}
     {% set staged = make_intermediate_relation(relation) %}
     {% call statement('main') %}
-      {{ dbt_pgtrickle._create_or_replace_sql(engine, staged, definition, settings) }}
+      {{ dbt_pgtrickle._create_sql(engine, 'create_stream_table', staged, definition, settings) }}
     {% endcall %}
     {% do dbt_pgtrickle._remove(engine, relation, existing) %}
     {% call statement('pgtrickle_rename') %}

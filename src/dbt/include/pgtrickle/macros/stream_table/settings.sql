@@ -4,7 +4,7 @@
     'schedule': {'default': '1m', 'types': ['string', 'null']},
     'refresh_mode': {
       'default': 'DIFFERENTIAL', 'types': ['string'],
-      'values': ['FULL', 'DIFFERENTIAL', 'AUTO', 'IMMEDIATE'],
+      'allowed': ['FULL', 'DIFFERENTIAL', 'AUTO', 'IMMEDIATE'],
     },
     'initialize': {'default': true, 'types': ['boolean']},
     'refresh_on_run': {'default': true, 'types': ['boolean']},
@@ -49,9 +49,9 @@
   {% if type not in rule.types %}
     {% do dbt_pgtrickle._refuse_setting(key, value, 'a ' ~ rule.types | join(' or ')) %}
   {% endif %}
-  {% if rule['values'] and value is not none %}
-    {% if value | upper not in rule['values'] %}
-      {% do dbt_pgtrickle._refuse_setting(key, value, 'one of ' ~ rule['values'] | join(', ')) %}
+  {% if rule['allowed'] and value is not none %}
+    {% if value | upper not in rule['allowed'] %}
+      {% do dbt_pgtrickle._refuse_setting(key, value, 'one of ' ~ rule['allowed'] | join(', ')) %}
     {% endif %}
     {{ return(value | upper) }}
   {% endif %}

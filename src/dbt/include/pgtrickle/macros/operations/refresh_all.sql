@@ -1,0 +1,44 @@
+{#
+  dbt run-operation refresh_all_stream_tables: those of this project, in dependency order. One that
+  fails does not stop the others; the operation fails at the end.
+#}
+{% macro refresh_all_stream_tables(schema=none) %}
+  {% set engine = dbt_pgtrickle._require_engine() %}
+  {% set failed = [] %}
+  {% for node in dbt_pgtrickle._in_dependency_order(dbt_pgtrickle._models(schema)) %}
+    {% set relation = dbt_pgtrickle._relation_of(node) %}
+    {% set existing = dbt_pgtrickle._describe(relation) %}
+    {% if not existing or existing.kind != 'stream table' %}
+      {% do log(relation ~ ': not created yet', info=true) %}
+    {% elif dbt_pgtrickle._refresh_and_report(engine, relation) %}
+      {% do failed.append(relation | string) %}
+    {% endif %}
+  {% endfor %}
+  {% if failed %}
+    {% do exceptions.raise_compiler_error('The refresh failed of: ' ~ failed | join(', ')) %}
+  {% endif %}
+{% endmacro %}
+
+
+{# Nodes, each after all it depends on. #}
+{% macro _in_dependency_order(nodes) %}
+  {% set ordered = [] %}
+  {% set seen = [] %}
+  {% for node in nodes %}
+    {% do dbt_pgtrickle._append_after_parents(node, nodes, ordered, seen) %}
+  {% endfor %}
+  {{ return(ordered) }}
+{% endmacro %}
+
+
+{% macro _append_after_parents(node, nodes, ordered, seen) %}
+  {% if node.unique_id not in seen %}
+    {% do seen.append(node.unique_id) %}
+    {% for id in node.depends_on.nodes if id in graph.nodes %}
+      {% do dbt_pgtrickle._append_after_parents(graph.nodes[id], nodes, ordered, seen) %}
+    {% endfor %}
+    {% if node in nodes %}
+      {% do ordered.append(node) %}
+    {% endif %}
+  {% endif %}
+{% endmacro %}

@@ -1,0 +1,16 @@
+{# dbt run-operation pgtrickle_verify --args '{model_name: orders_by_day}': fails where table and query differ. #}
+{% macro pgtrickle_verify(model_name, schema=none) %}
+  {% set engine = dbt_pgtrickle._require_engine() %}
+  {% set relation = dbt_pgtrickle._stream_table_named(model_name, schema) %}
+  {% set different = dbt_pgtrickle._query_json(
+    "select coalesce(json_agg(d), '[]')::text from pgtrickle.verify_stream_table("
+    ~ dbt_pgtrickle._literal(dbt_pgtrickle._name(relation, engine)) ~ ") d"
+  ) %}
+  {% if different %}
+    {% for row in different %}
+      {% do log(row.row_text ~ ': ' ~ row.in_query ~ ' in the query, ' ~ row.in_table ~ ' in the table', info=true) %}
+    {% endfor %}
+    {% do exceptions.raise_compiler_error(relation ~ ' differs from its query.') %}
+  {% endif %}
+  {% do log(relation ~ ': equals its query', info=true) %}
+{% endmacro %}

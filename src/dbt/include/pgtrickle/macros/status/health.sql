@@ -1,0 +1,76 @@
+{#
+  A query with one row about one stream table: its health in a word, and the facts behind it. It
+  reads the catalog by the table's OID, so that renames and quoting are no matter.
+  warn_seconds none: 300, or five minutes more than the table's own schedule where that is longer.
+#}
+{% macro _health_sql(relation, warn_seconds=none) %}
+    select
+      {{ dbt_pgtrickle._literal(relation.include(database=false) | string) }} as stream_table,
+      case
+        when s.pgt_id is null then 'not_found'
+        when s.status = 'ERROR' or s.consecutive_errors > 0 then 'erroring'
+        when to_jsonb(s) ->> 'fuse_state' = 'blown' then 'fuse_blown'
+        when s.status = 'SUSPENDED' then 'paused'
+        when not s.is_populated then 'not_populated'
+        when s.refresh_mode <> 'IMMEDIATE'
+          and extract(epoch from now() - s.last_refresh_at) > {{ dbt_pgtrickle._limit_sql(warn_seconds) }}
+        then 'stale'
+        else 'healthy'
+      end as status,
+      extract(epoch from now() - s.last_refresh_at)::bigint as staleness_seconds,
+      {{ dbt_pgtrickle._limit_sql(warn_seconds) }} as warn_seconds,
+      s.schedule,
+      s.consecutive_errors,
+      s.last_refresh_at,
+      coalesce(h.total_refreshes, 0) as total_refreshes,
+      s.is_populated,
+      coalesce(to_jsonb(s) ->> 'requested_refresh_mode', s.refresh_mode) as refresh_mode,
+      coalesce(to_jsonb(s) ->> 'effective_refresh_mode', s.refresh_mode) as effective_refresh_mode,
+      coalesce(to_jsonb(s) ->> 'refresh_reason', to_jsonb(s) ->> 'blow_reason') as reason,
+      to_jsonb(s) ->> 'last_error_message' as last_error_message
+    from (
+      select c.oid
+      from pg_catalog.pg_class c
+      join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = {{ dbt_pgtrickle._literal(relation.schema) }}
+        and c.relname = {{ dbt_pgtrickle._literal(relation.identifier) }}
+    ) wanted
+    right join (select 1) always on true
+    left join pgtrickle.pgt_stream_tables s on s.pgt_relid = wanted.oid
+    left join lateral (
+      select count(*) as total_refreshes
+      from pgtrickle.pgt_refresh_history r
+      where r.pgt_id = s.pgt_id
+    ) h on true
+{% endmacro %}
+
+
+{#
+  Seconds after which a table counts as stale. Of a cron expression, the longest gap it can have is
+  guessed from its coarsest field; a calculated schedule promises nothing.
+#}
+{% macro _limit_sql(warn_seconds) %}
+  {%- if warn_seconds is not none -%}
+    {{ warn_seconds | int }}
+  {%- else -%}
+    greatest(300, 300 + case
+        when s.schedule is null then 'infinity'::float8
+        when s.schedule ~ '^\s*\d+\s*$' then s.schedule::float8
+        when s.schedule !~ '[\s@]' then (
+          select sum(part[1]::float8 * case lower(part[2])
+            when 's' then 1 when 'm' then 60 when 'h' then 3600 when 'd' then 86400 else 604800 end)
+          from regexp_matches(s.schedule, '(\d+)([smhdwSMHDW])', 'g') part
+        )
+        when s.schedule ~* '@hourly' then 3600
+        when s.schedule ~* '@(daily|midnight)' then 86400
+        when s.schedule ~* '@weekly' then 604800
+        when s.schedule ~* '@monthly' then 2678400
+        when s.schedule ~ '@' then 31622400
+        when (string_to_array(s.schedule, ' '))[4] <> '*' then 31622400
+        when (string_to_array(s.schedule, ' '))[3] <> '*' then 2678400
+        when (string_to_array(s.schedule, ' '))[5] <> '*' then 604800
+        when (string_to_array(s.schedule, ' '))[2] <> '*' then 86400
+        else 3600
+      end)
+  {%- endif -%}
+{% endmacro %}

@@ -1,0 +1,133 @@
+"""What differs between package, adapter and embedded server, and that the rest does not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.dbt.project import Project
+
+from pgtrickle.embedded import Server
+
+MakeProject = Callable[..., Project]
+
+PARITY = "select n % 2 as parity, count(*) as numbers from {{ ref('numbers') }} group by 1"
+
+
+def _with_numbers(project: Project) -> Project:
+    project.write("seeds/numbers.csv", "n\n1\n2\n3\n")
+    project.model("parity", PARITY)
+    return project
+
+@pytest.mark.parametrize(
+    ("setup", "package"),
+    [("package", True), ("adapter", False), ("adapter", True), ("embedded", False)],
+    ids=["package", "adapter", "both", "embedded"],
+)
+def test_the_namespace_works_in_every_setup(
+    make_project: MakeProject, setup: str, package: bool
+) -> None:
+    project = make_project(setup, package=package)
+    _with_numbers(project)
+    project.model("status", "select '{{ dbt_pgtrickle.pgtrickle_stream_table_status('parity').status }}' as status -- {{ ref('parity') }}", materialized="view")
+    project.write(
+        "models/parity.yml",
+        "models:\n  - name: parity\n    data_tests:\n"
+        "      - dbt_pgtrickle.stream_table_healthy\n      - dbt_pgtrickle.stream_table_exact\n",
+    )
+    project.dbt("build")
+    assert project.value("select status from $schema.status") == "healthy"
+    manifest = json.loads((project.directory / "target" / "manifest.json").read_text())
+    names = [m for m in manifest["macros"].values() if m["name"] == "pgtrickle_stream_table_status"]
+    assert [macro["package_name"] for macro in names] == ["dbt_pgtrickle"]
+
+
+def test_without_an_engine_the_package_says_how_to_get_one(
+    make_project: MakeProject, tmp_path: Path, database: str
+) -> None:
+    project = _with_numbers(make_project("package"))
+    project.sql("drop schema pgtrickle, pgtrickle_state, pgtrickle_changes cascade")
+    assert "pgtrickle install" in project.dbt("build", fails=True)["parity"]
+
+
+def test_the_adapter_installs_the_engine_once_for_many_models(make_project: MakeProject) -> None:
+    project = _with_numbers(make_project("adapter", threads=8))
+    for number in range(8):
+        project.model(f"m{number}", f"select n + {number} as n from {{{{ ref('numbers') }}}}")
+    project.dbt("build")
+    assert project.value("select count(*) from pgtrickle.pgt_stream_tables") == 9
+
+
+def test_the_adapter_compiles_in_the_creating_transaction(make_project: MakeProject) -> None:
+    project = _with_numbers(make_project("adapter"))
+    project.dbt("build")
+    assert project.sql("select plan_status, plan ->> 'mode' from pgtrickle.pgt_plans") == [
+        ("COMPILED", "DIFFERENTIAL")
+    ]
+
+
+def test_differential_that_cannot_be_is_a_compiler_error_that_names_the_construct(
+    make_project: MakeProject,
+) -> None:
+    project = _with_numbers(make_project("adapter"))
+    query = "select n, random() as r from {{ ref('numbers') }}"
+    project.model("dice", query)
+    message = project.dbt("build", fails=True)["dice"]
+    assert message.startswith("Compilation Error in model dice (models/dice.sql)")
+    assert "random" in message
+    project.model("dice", query, refresh_mode="AUTO")
+    assert "recomputed at each refresh" in project.dbt("run")["dice"]
+
+
+def test_docs_call_it_a_stream_table(make_project: MakeProject) -> None:
+    project = _with_numbers(make_project("adapter"))
+    project.dbt("build")
+    project.dbt("docs", "generate")
+    catalog = json.loads((project.directory / "target" / "catalog.json").read_text())
+    assert catalog["nodes"]["model.shop.parity"]["metadata"]["type"] == "STREAM TABLE"
+
+
+def test_source_freshness_comes_from_the_last_refresh(make_project: MakeProject) -> None:
+    project = _with_numbers(make_project("adapter"))
+    project.dbt("build")
+    project.write(
+        "models/sources.yml",
+        "sources:\n  - name: elsewhere\n    schema: analytics\n    config:\n"
+        "      freshness: {warn_after: {count: 1, period: hour}}\n    tables: [{name: parity}]\n",
+    )
+    project.dbt("source", "freshness")
+    found = json.loads((project.directory / "target" / "sources.json").read_text())["results"]
+    assert [result["status"] for result in found] == ["pass"]
+
+
+def test_debug_names_the_adapter_and_connects(make_project: MakeProject, setup: str) -> None:
+    if setup == "package":
+        pytest.skip("dbt-postgres's own")
+    project = make_project(setup)
+    project.dbt("debug")
+    assert any("connection ok" in message for message in project.messages)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    directory = Path(tempfile.mkdtemp(prefix="pgtrickle-dbt-"))
+    directory.chmod(0o711)
+    yield directory / "server"
+    Server(directory / "server").stop()
+    shutil.rmtree(directory)
+
+
+def test_a_profile_that_names_a_directory_needs_no_server(home: Path, tmp_path: Path) -> None:
+    project = Project(
+        tmp_path / "shop",
+        {"type": "pgtrickle", "embedded": str(home), "schema": "analytics", "threads": 2},
+        dsn="",
+        package=False,
+    )
+    _with_numbers(project)
+    assert project.dbt("build")["parity"].startswith("created")
+    assert project.dbt("build")["parity"].startswith("unchanged")
