@@ -11,6 +11,3 @@ create schema pgtrickle_changes;
 comment on schema pgtrickle_changes is 'Captured changes of source tables; written by capture triggers only';
 
 grant usage on schema pgtrickle, pgtrickle_state, pgtrickle_changes to public;
--- State and executors belong to the owner of the stream table, who must therefore be able to create
--- them. The schema is in nobody's search_path, and every object in it is used only by its owner.
-grant create on schema pgtrickle_state to public;

@@ -145,12 +145,9 @@ begin
     ) candidates;
     raise exception using
         errcode = '42P01',
-        message = pg_catalog.format('stream table %I.%I does not exist', wanted.schema_name, wanted.object_name),
-        detail = case
-            when pgtrickle._relation_oid(wanted.schema_name, wanted.object_name) is not null
-            then pg_catalog.format('%I.%I is %s.', wanted.schema_name, wanted.object_name,
-                pgtrickle._kind_of(pgtrickle._relation_oid(wanted.schema_name, wanted.object_name)))
-            else '' end,
+        message = pg_catalog.concat_ws(', ',
+            pg_catalog.format('stream table %I.%I does not exist', wanted.schema_name, wanted.object_name),
+            pgtrickle._kind_of(pgtrickle._relation_oid(wanted.schema_name, wanted.object_name)) || ' of that name does'),
         hint = coalesce('Did you mean ' || near || '?', 'Stream tables are listed in pgtrickle.stream_tables_info');
 end
 $$;

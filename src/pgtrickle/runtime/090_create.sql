@@ -282,8 +282,9 @@ begin
     insert into pgtrickle.pgt_frontiers (pgt_id) values (id);
     insert into pgtrickle.pgt_plans (pgt_id) values (id);
     perform pgtrickle._create_guard(id);
-    perform pgtrickle._set_plan(id, pgtrickle._take_offer(query, analysis.canonical, analysis.faithful));
+    -- Before the plan: it sees to it that the owner may create objects in pgtrickle_state.
     perform pgtrickle._create_executor(id);
+    perform pgtrickle._set_plan(id, pgtrickle._take_offer(query, analysis.canonical, analysis.faithful));
     if initialize then
         perform pgtrickle._populate(id, 'INITIAL');
     end if;

@@ -62,7 +62,7 @@ create or replace function pgtrickle._grants_of(relation oid)
 as $$
     select format('grant %s%s on %s to %s%s',
         a.privilege_type,
-        coalesce(format(' (%I)', a.attname), ''),
+        coalesce(' (' || quote_ident(a.attname) || ')', ''),
         pgtrickle._quoted(n.nspname, c.relname),
         case when a.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
         case when a.is_grantable then ' with grant option' else '' end)
@@ -111,7 +111,7 @@ as $$
     select format('create view %s (%s) %s as %s',
             pgtrickle._quoted(n.nspname, c.relname),
             (select string_agg(quote_ident(p.name), ', ' order by p.position) from pgtrickle._probe_columns(c.oid) p),
-            coalesce(format('with (%s)', array_to_string(c.reloptions, ', ')), ''),
+            coalesce('with (' || array_to_string(c.reloptions, ', ') || ')', ''),
             pgtrickle._viewdef(c.oid))
     from pg_class c
     join pg_namespace n on n.oid = c.relnamespace
@@ -430,6 +430,63 @@ $$;
 comment on function pgtrickle._rebuild(pgtrickle.pgt_stream_tables, text[]) is 'Runs the commands that rebuild what hung on changed columns';
 
 
+create or replace function pgtrickle._refill(p_pgt_id bigint, columns jsonb, plan jsonb)
+    returns text[]
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    started constant timestamptz := clock_timestamp();
+    staging constant text := 'pgt_staging_' || p_pgt_id;
+    target pgtrickle.pgt_stream_tables;
+    frontier pgtrickle.pgt_frontiers;
+    own_seq constant bigint := pgtrickle._own_sequence();
+    filled record;
+    applied record;
+    commands text[];
+    outcome pgtrickle.refresh_outcome;
+begin
+    select s.* into strict target from pgtrickle.pgt_stream_tables s where s.pgt_id = p_pgt_id;
+    select f.* into frontier from pgtrickle.pgt_frontiers f where f.pgt_id = p_pgt_id;
+    -- The new result first, beside the table: until it is there, readers are served as before.
+    execute format('create temporary table pg_temp.%I (%s) on commit drop', staging, (
+        select string_agg(format('%I %s', c ->> 'name', c ->> 'declaration'), ', ' order by (c ->> 'position')::integer)
+        from jsonb_array_elements(columns) c));
+    perform pgtrickle._remember_storage(p_pgt_id);
+    filled := pgtrickle._apply(target,
+        pgtrickle._populate_sql(format('pg_temp.%I', staging)::regclass, target.defining_query, coalesce(plan -> 'state', '[]')),
+        frontier);
+    execute format('analyze pg_temp.%I', staging);
+
+    perform pgtrickle._drop_identity(p_pgt_id);
+    commands := pgtrickle._change_columns(target.pgt_relid, columns);
+    applied := pgtrickle._apply(target,
+        pgtrickle._recompute_sql(target.pgt_relid, format('select * from pg_temp.%I', staging), plan -> 'identity', '[]'),
+        frontier);
+    execute format('drop table pg_temp.%I', staging);
+    update pgtrickle.pgt_frontiers f
+    set snapshot = case when plan ->> 'mode' = 'DIFFERENTIAL' then filled.snapshot end,
+        own_xid = pg_current_xact_id(),
+        own_seq = _refill.own_seq,
+        cluster_id = pgtrickle._cluster_id()
+    from (select own_seq) _refill
+    where f.pgt_id = p_pgt_id;
+    outcome.pgt_id := p_pgt_id;
+    outcome.status := 'COMPLETED';
+    outcome.action := 'REINITIALIZE';
+    outcome.reason := 'the query changed, and with it the columns';
+    outcome.was_full_fallback := false;
+    outcome.rows_inserted := applied.rows_inserted;
+    outcome.rows_deleted := applied.rows_deleted;
+    outcome.duration_ms := 1000 * extract(epoch from clock_timestamp() - started);
+    perform pgtrickle._record_success(outcome, started, 'MANUAL', coalesce(plan ->> 'mode' = 'DIFFERENTIAL', false));
+    return commands;
+end
+$$;
+comment on function pgtrickle._refill(bigint, jsonb, jsonb) is
+    'Computes a stream table''s new result, then gives the table the new columns and applies the difference; readers wait for the latter only. Returns the commands that rebuild what hung on the old columns';
+
+
 create or replace function pgtrickle._alter_query(target pgtrickle.pgt_stream_tables, query text, search_path text, settings jsonb)
     returns void
     language plpgsql
@@ -452,25 +509,36 @@ begin
         original_query = _alter_query.query,
         defining_search_path = _alter_query.search_path,
         defining_settings = settings,
-        needs_reinit = s.is_populated,
+        -- A suspended table is filled too, or it would show the old query's rows under the new one.
+        status = case when s.status = 'SUSPENDED' then 'ACTIVE' else s.status end,
         updated_at = now()
     where s.pgt_id = target.pgt_id;
     perform pgtrickle._store_dependencies(target.pgt_id, analysis.sources);
     used := pgtrickle._replace_plan(target.pgt_id, pgtrickle._take_offer(query, analysis.canonical, analysis.faithful));
     perform pgtrickle._create_executor(target.pgt_id);
-    if not same_columns or used -> 'identity' is distinct from former_identity then
-        perform pgtrickle._drop_identity(target.pgt_id);
+    if same_columns then
+        if used -> 'identity' is distinct from former_identity then
+            perform pgtrickle._drop_identity(target.pgt_id);
+            former_identity := null;
+        end if;
+        if target.is_populated then
+            perform pgtrickle._populate(target.pgt_id, 'REINITIALIZE');
+        end if;
+    else
         former_identity := null;
-    end if;
-    if not same_columns then
-        commands := pgtrickle._change_columns(target.pgt_relid, analysis.columns);
-    end if;
-    if target.is_populated then
-        perform pgtrickle._populate(target.pgt_id, 'REINITIALIZE');
+        if target.is_populated then
+            commands := pgtrickle._refill(target.pgt_id, analysis.columns, used);
+        else
+            perform pgtrickle._drop_identity(target.pgt_id);
+            commands := pgtrickle._change_columns(target.pgt_relid, analysis.columns);
+        end if;
     end if;
     perform pgtrickle._rebuild(target, commands);
     if used ->> 'mode' = 'DIFFERENTIAL' and former_identity is null then
         perform pgtrickle._create_identity(target.pgt_id, used -> 'identity');
+    end if;
+    if target.status = 'SUSPENDED' then
+        perform pgtrickle._alter_status(target, 'SUSPENDED');
     end if;
     perform pgtrickle._release_captures(former_sources);
 end
