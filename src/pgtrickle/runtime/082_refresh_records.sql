@@ -108,7 +108,11 @@ begin
         last_error_message = outcome.error_message,
         last_error_code = outcome.error_code,
         last_error_at = clock_timestamp()
-    where s.pgt_id = outcome.pgt_id;
+    from (
+        -- Where another refresh is writing the row, its outcome is the later one.
+        select k.pgt_id from pgtrickle.pgt_stream_tables k where k.pgt_id = outcome.pgt_id for no key update skip locked
+    ) unlocked
+    where s.pgt_id = unlocked.pgt_id;
     insert into pgtrickle.pgt_refresh_history (
         pgt_id, data_timestamp, start_time, end_time, action, status, initiated_by, error_message, error_code)
     select s.pgt_id, coalesce(s.data_timestamp, started), started, clock_timestamp(), outcome.action,
