@@ -8,6 +8,9 @@
 -- Stable text can still mean something else than the user wrote (`group by a, rollup (a)` over one
 -- column). So the parse tree of the user's view and of the canonical one are compared, with what
 -- is presentation alone masked; where they differ, the user's own text stays the definition.
+--
+-- Functions users call switch jit off: compiling the catalog queries of a single lifecycle call
+-- took fifty times as long as running them (1.4 s against 0.03 s, PostgreSQL 15).
 
 create or replace function pgtrickle._query_body(query text)
     returns text
@@ -390,6 +393,7 @@ create or replace function pgtrickle._analyze_query(
         out canonical text, out faithful boolean, out columns jsonb, out sources jsonb)
     language plpgsql
     set search_path = pg_catalog, pg_temp
+    set jit = off
 as $$
 declare
     probe oid := pgtrickle._create_probe(query, search_path);
@@ -425,6 +429,7 @@ comment on function pgtrickle._analyze_query(text, text) is
 create or replace function pgtrickle._canonical_query(query text)
     returns text
     language plpgsql
+    set jit = off
 as $$
 begin
     return (pgtrickle._analyze_query(query, pg_catalog.current_setting('search_path'))).canonical;
@@ -436,6 +441,7 @@ comment on function pgtrickle._canonical_query(text) is 'The query as PostgreSQL
 create or replace function pgtrickle._query_columns(query text)
     returns table ("position" integer, name text, type oid, typmod integer, "collation" oid, declaration text)
     language plpgsql
+    set jit = off
 as $$
 declare
     probe oid := pgtrickle._create_probe(query, pg_catalog.current_setting('search_path'));
@@ -450,6 +456,7 @@ comment on function pgtrickle._query_columns(text) is 'Columns the query returns
 create or replace function pgtrickle._query_sources(query text)
     returns table (relid oid, schema_name text, relation_name text, source_type text, direct boolean, columns text[])
     language plpgsql
+    set jit = off
 as $$
 declare
     probe oid := pgtrickle._create_probe(query, pg_catalog.current_setting('search_path'));

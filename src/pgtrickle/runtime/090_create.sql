@@ -317,6 +317,7 @@ create or replace function pgtrickle.create_stream_table(
         ducklake_sink_table_id bigint default null)
     returns void
     language plpgsql
+    set jit = off
 as $$
 declare
     target record := pgtrickle._parse_name(name);
@@ -359,6 +360,7 @@ create or replace function pgtrickle.create_stream_table_if_not_exists(
         ducklake_sink_table_id bigint default null)
     returns void
     language plpgsql
+    set jit = off
 as $$
 declare
     target record := pgtrickle._parse_name(name);

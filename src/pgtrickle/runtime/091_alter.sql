@@ -665,6 +665,7 @@ create or replace function pgtrickle.alter_stream_table(
         ducklake_sink_table_id bigint default null)
     returns void
     language plpgsql
+    set jit = off
 as $$
 declare
     target pgtrickle.pgt_stream_tables;
@@ -809,6 +810,7 @@ create or replace function pgtrickle.create_or_replace_stream_table(
         storage_backend text default null)
     returns void
     language plpgsql
+    set jit = off
 as $$
 declare
     wanted record := pgtrickle._parse_name(name);

@@ -89,6 +89,7 @@ create or replace function pgtrickle._cleanup_dropped()
     returns void
     language plpgsql
     set search_path = pg_catalog, pg_temp
+    set jit = off
 as $$
 declare
     gone record;
@@ -210,6 +211,7 @@ comment on function pgtrickle._drop(pgtrickle.pgt_stream_tables, boolean) is
 create or replace function pgtrickle.drop_stream_table(name text, cascade boolean default false)
     returns void
     language plpgsql
+    set jit = off
 as $$
 declare
     target pgtrickle.pgt_stream_tables;

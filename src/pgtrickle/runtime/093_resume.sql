@@ -4,6 +4,7 @@ create or replace function pgtrickle.resume_stream_table(name text)
     returns void
     language plpgsql
     strict
+    set jit = off
 as $$
 declare
     target pgtrickle.pgt_stream_tables;
@@ -28,6 +29,7 @@ create or replace function pgtrickle.pause_stream_table(name text)
     returns void
     language plpgsql
     strict
+    set jit = off
 as $$
 declare
     target pgtrickle.pgt_stream_tables;

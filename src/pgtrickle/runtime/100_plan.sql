@@ -60,6 +60,7 @@ create or replace function pgtrickle.offer_plan(query text, plan jsonb)
     returns void
     language plpgsql
     set search_path = pg_catalog, pg_temp
+    set jit = off
 as $$
 declare
     offerer oid := (select r.oid from pg_roles r where r.rolname = current_user);
@@ -528,6 +529,7 @@ comment on function pgtrickle._set_plan(bigint, jsonb) is
 create or replace function pgtrickle.install_plan(name text, plan jsonb)
     returns text
     language plpgsql
+    set jit = off
 as $$
 declare
     target pgtrickle.pgt_stream_tables := pgtrickle._find(name);
@@ -575,6 +577,7 @@ create or replace function pgtrickle._pending()
     language sql
     stable
     set search_path = pg_catalog, pg_temp
+    set jit = off
 as $$
     select s.pgt_id, s.pgt_schema, s.pgt_name, s.defining_query, s.requested_refresh_mode, s.defining_search_path
     from pgtrickle.pgt_stream_tables s
