@@ -1,0 +1,265 @@
+"""A case: tables, stream tables, and what happens to them, all as SQL text.
+
+`check` plays a case in a new database. After every refresh the stream table must equal its query
+as a bag of images, and must have got there by its delta.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+
+import psycopg
+
+from pgtrickle.engine import Engine
+from pgtrickle.errors import PgTrickleError
+
+Databases = Callable[[], AbstractContextManager[str]]
+"""Gives a new database with the runtime installed, as a DSN."""
+
+
+@dataclass(frozen=True)
+class StreamTable:
+    """`normals` are SQL expressions over ``{}``, by column, under which the images are compared
+    of columns whose equal values may print either way ('' elsewhere)."""
+
+    name: str
+    query: str
+    normals: tuple[str, ...]
+    unique: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A statement of one of two sessions. It may fail, and is then undone."""
+
+    sql: str
+    session: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.sql};{'  -- second session' if self.session else ''}"
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """A refresh in the first session, and the comparison after it."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"select pgtrickle.refresh_stream_table('{self.name}');"
+
+
+Step = Run | Refresh
+
+
+@dataclass(frozen=True)
+class Case:
+    setup: tuple[str, ...]
+    streams: tuple[StreamTable, ...]
+    steps: tuple[Step, ...]
+
+    def __str__(self) -> str:
+        creates = [
+            f"select pgtrickle.create_stream_table('{s.name}', $q${s.query}$q$,"
+            f" refresh_mode => 'DIFFERENTIAL');  -- compared under {s.normals}"
+            + (f"\n{s.unique};" if s.unique else "")
+            for s in self.streams
+        ]
+        return "\n".join([*(f"{sql};" for sql in self.setup), *creates, *map(str, self.steps)])
+
+
+class Wrong(AssertionError):
+    """What a case showed; `kind` tells one finding from another while it is being minimised."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class NotACase(Exception):  # noqa: N818
+    """The case itself cannot be played: its set-up fails."""
+
+
+def check(case: Case, databases: Databases) -> Counter[str]:
+    """Play a case; counts of what refreshes did, by action. Raises Wrong."""
+    with databases() as dsn, contextlib.ExitStack() as stack:
+        sessions = [
+            stack.enter_context(psycopg.connect(dsn, autocommit=True)) for _ in range(2)
+        ]
+        for session in sessions:
+            session.execute("set lock_timeout = '150ms'")
+            session.execute("set timezone = 'Europe/Berlin'")
+        return _Play(case, sessions).run()
+
+
+class _Play:
+    def __init__(self, case: Case, sessions: list[psycopg.Connection]) -> None:
+        self.case = case
+        self.sessions = sessions
+        self.engine = Engine(sessions[0])
+        self.streams = {stream.name: stream for stream in case.streams}
+        self.truncated: dict[str, bool] = dict.fromkeys(self.streams, False)
+        self.actions: Counter[str] = Counter()
+
+    def run(self) -> Counter[str]:
+        for sql in self.case.setup:
+            try:
+                self.sessions[0].execute(sql)
+            except psycopg.Error as error:
+                raise NotACase(f"{sql}: {error}") from error
+        for stream in self.case.streams:
+            self._create(stream)
+        for step in self.case.steps:
+            if isinstance(step, Run):
+                self._run(step)
+            else:
+                self._refresh(step.name)
+        for session in self.sessions:
+            session.rollback()
+        for stream in self.case.streams:
+            self._refresh(stream.name)
+        return self.actions
+
+    def _create(self, stream: StreamTable) -> None:
+        try:
+            self.sessions[0].execute(f"explain {stream.query}")
+        except psycopg.Error as error:
+            raise NotACase(f"{stream.query}: {error}") from error
+        try:
+            plan = self.engine.compile(stream.query)
+        except (psycopg.Error, PgTrickleError) as error:
+            raise Wrong("compile", f"{stream.query}\ndoes not compile: {error}") from error
+        if plan.mode != "DIFFERENTIAL":
+            raise Wrong("mode", f"{stream.query}\nis recomputed: {plan.reason}")
+        try:
+            self.engine.create_stream_table(
+                stream.name, stream.query, refresh_mode="DIFFERENTIAL"
+            )
+        except (psycopg.Error, PgTrickleError) as error:
+            raise Wrong("create", f"{stream.query}\ncannot be created: {error}") from error
+        if stream.unique:
+            self.sessions[0].execute(stream.unique)
+        self._compare(stream, "creation")
+
+    def _run(self, step: Run) -> None:
+        session = self.sessions[step.session]
+        in_transaction = session.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS
+        controls = step.sql.split()[0] in ("begin", "commit", "rollback", "savepoint")
+        try:
+            if in_transaction and not controls:
+                with session.transaction():
+                    session.execute(step.sql)
+            else:
+                session.execute(step.sql)
+        except psycopg.Error as error:
+            if error.sqlstate is None or error.sqlstate[:2] not in _EXPECTED:
+                raise Wrong("statement", f"{step.sql}\nfailed: {error.sqlstate} {error}") from error
+        if step.sql.startswith("truncate"):
+            self.truncated = dict.fromkeys(self.truncated, True)
+
+    def _refresh(self, name: str) -> None:
+        stream = self.streams[name]
+        try:
+            done = self.engine.refresh(name)
+        except (psycopg.Error, PgTrickleError) as error:
+            raise Wrong("refresh", f"{stream.query}\n{error}") from error
+        if done.action not in ("DIFFERENTIAL", "NO_DATA") and not self.truncated[name]:
+            raise Wrong(
+                "fallback", f"{stream.query}\nwas recomputed: {done.action}, {done.reason}"
+            )
+        self.truncated[name] = False
+        self.actions[done.action] += 1
+        self._compare(stream, done.action)
+
+    def _compare(self, stream: StreamTable, after: str) -> None:
+        expected, found = self._images(stream, f"({stream.query})"), self._images(
+            stream, stream.name
+        )
+        missing, extra = expected - found, found - expected
+        if missing or extra:
+            raise Wrong(
+                "difference",
+                f"{stream.query}\nafter {after}: missing {dict(missing)}, too many {dict(extra)}",
+            )
+        if any(stream.normals):
+            return
+        verdict = self.engine.verify(stream.name)
+        if not verdict.equal:
+            raise Wrong("verify", f"{stream.query}\nafter {after}: {verdict.differences}")
+
+    def _images(self, stream: StreamTable, relation: str) -> Counter[tuple[str | None, ...]]:
+        names = [f"c{i}" for i in range(1, len(stream.normals) + 1)]
+        items = [
+            f"({(normal or '{}').format(name)})::text"
+            for name, normal in zip(names, stream.normals, strict=True)
+        ]
+        rows = self.sessions[0].execute(
+            f"select {', '.join(items)} from {relation} as q ({', '.join(names)})"
+        )
+        return Counter(rows.fetchall())
+
+
+_EXPECTED = {"21", "22", "23", "25", "3B", "40", "55"}
+"""A row affected twice, data out of range, a constraint, a failed transaction, a savepoint that is
+gone, a conflict of snapshots, a lock held by the other session."""
+
+
+def minimised(case: Case, wrong: Wrong, databases: Databases, tries: int = 250) -> Case:
+    """The smallest case found that still shows the same kind of finding."""
+
+    def still_wrong(candidate: Case) -> bool:
+        nonlocal tries
+        tries -= 1
+        try:
+            check(candidate, databases)
+        except Wrong as found:
+            return found.kind == wrong.kind
+        except (NotACase, psycopg.Error):
+            return False
+        return False
+
+    for candidate in _with_one_stream(case):
+        if still_wrong(candidate):
+            case = candidate
+            break
+    while tries > 0:
+        for candidate in _smaller(case):
+            if tries <= 0:
+                break
+            if still_wrong(candidate):
+                case = candidate
+                break
+        else:
+            break
+    return case
+
+
+def _with_one_stream(case: Case) -> Iterator[Case]:
+    for stream in case.streams:
+        steps = tuple(s for s in case.steps if isinstance(s, Run) or s.name == stream.name)
+        yield replace(case, streams=(stream,), steps=steps)
+
+
+def _smaller(case: Case) -> Iterator[Case]:
+    for steps in _without_a_run(case.steps):
+        yield replace(case, steps=steps)
+    for setup in _without_a_run(case.setup):
+        yield replace(case, setup=setup)
+    for streams in _without_a_run(case.streams):
+        names = {stream.name for stream in streams}
+        steps = tuple(s for s in case.steps if isinstance(s, Run) or s.name in names)
+        yield replace(case, streams=streams, steps=steps)
+
+
+def _without_a_run(items: tuple) -> Iterable[tuple]:  # type: ignore[type-arg]
+    """`items` without each half, quarter, … down to each single one, from the end."""
+    size = len(items)
+    while size >= 1:
+        for start in range(len(items) - 1, -1, -size):
+            low = max(0, start - size + 1)
+            yield items[:low] + items[start + 1 :]
+        size //= 2

@@ -1,0 +1,49 @@
+"""Random cases, put together: tables and views, stream tables over them, and their changes."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from tests.equality.case import Case, Step, StreamTable
+from tests.equality.changes import ChangeMaker, relation_of
+from tests.equality.choosing import Chooser
+from tests.equality.queries import QueryMaker, Relation
+from tests.equality.schema import tables
+
+CYCLES = 12
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    return case(Chooser(lambda low, high: draw(st.integers(low, high))))
+
+
+def case(choose: Chooser) -> Case:
+    found = tables(choose)
+    setup = ["create type mood as enum ('sad', 'ok', 'very happy')"]
+    for table in found:
+        setup += table.create()
+        rows = [table.row(choose.number(0, 20000)) for _ in range(choose.number(0, 9))]
+        setup += [f"insert into {table.sql_name} values {row}" for row in _distinct_ids(rows)]
+    relations = [relation_of(table) for table in found]
+    for n in range(1, choose.number(0, 2) + 1):
+        view = QueryMaker(choose, relations).query(1)
+        setup.append(f"create view view_{n} as {view.sql}")
+        relations.append(Relation(f"view_{n}", view.values, view.rows))
+    streams: list[StreamTable] = []
+    for n in range(1, choose.number(3, 4) + 1):
+        query = QueryMaker(choose, relations).query(2)
+        name = f"stream_{n}"
+        normals = tuple(value.type.normal if value.open else "" for value in query.values)
+        streams.append(StreamTable(name, query.sql, normals))
+        relations.append(Relation(name, query.same_table().values, min(query.rows, 100)))
+    changes = ChangeMaker(choose, found, streams)
+    steps: list[Step] = []
+    for _ in range(CYCLES):
+        steps += changes.cycle()
+    return Case(tuple(setup), tuple(streams), tuple(steps))
+
+
+def _distinct_ids(rows: list[str]) -> list[str]:
+    """The first row of each first value, for that may be a key."""
+    return list({row.split(",")[0]: row for row in rows}.values())

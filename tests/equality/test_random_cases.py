@@ -1,0 +1,87 @@
+"""Whatever the tables, the queries and the changes: after every refresh a stream table equals its
+query, and got there by its delta.
+
+A failure prints the smallest case found that shows it, as SQL to paste. `make soak` goes on with
+ever new cases for PGTRICKLE_SOAK_SECONDS, from PGTRICKLE_SOAK_SEED.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from random import SystemRandom
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as seeded
+
+from tests.equality.case import Case, Databases, Wrong, check, minimised
+from tests.equality.cases import cases
+
+CASES = settings(
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],  # `minimised` knows better than hypothesis what to leave out
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def check_or_explain(case: Case, databases: Databases) -> Counter[str]:
+    try:
+        return check(case, databases)
+    except Wrong as wrong:
+        smallest = minimised(case, wrong, databases)
+        try:
+            check(smallest, databases)
+        except Wrong as again:
+            wrong = again
+        pytest.fail(f"{wrong.kind}: {wrong}\n\n{smallest}\n\n{smallest!r}", pytrace=False)
+
+
+def test_stream_tables_equal_their_queries(databases: Databases) -> None:
+    actions: Counter[str] = Counter()
+
+    @settings(CASES, max_examples=20, derandomize=True)
+    @given(cases())
+    def play(case: Case) -> None:
+        actions.update(check_or_explain(case, databases))
+
+    play()
+    # Most refreshes had something to do, and did it by the delta.
+    assert actions["DIFFERENTIAL"] > actions["NO_DATA"]
+    assert actions["DIFFERENTIAL"] > 10 * actions["FULL"] + 10 * actions["REINITIALIZE"]
+
+
+@pytest.mark.every_server
+def test_on_every_server(databases: Databases) -> None:
+    @settings(CASES, max_examples=4, derandomize=True)
+    @given(cases())
+    def play(case: Case) -> None:
+        check_or_explain(case, databases)
+
+    play()
+
+
+@pytest.mark.soak
+@pytest.mark.every_server
+def test_soak(databases: Databases, capsys: pytest.CaptureFixture[str]) -> None:
+    until = time.monotonic() + float(os.environ.get("PGTRICKLE_SOAK_SECONDS", "1800"))
+    seed = int(os.environ.get("PGTRICKLE_SOAK_SEED", SystemRandom().randrange(10**9)))
+    played, actions = 0, Counter[str]()
+
+    @settings(CASES, max_examples=10)
+    @given(cases())
+    def play(case: Case) -> None:
+        nonlocal played
+        if time.monotonic() < until:
+            actions.update(check_or_explain(case, databases))
+            played += 1
+
+    while time.monotonic() < until:
+        with capsys.disabled():
+            print(f"\nPGTRICKLE_SOAK_SEED={seed}: {played} cases so far, {dict(actions)}")
+        seeded(seed)(play)()
+        seed += 1
+    with capsys.disabled():
+        print(f"\n{played} cases without a difference: {dict(actions)}")
