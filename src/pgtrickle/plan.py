@@ -30,11 +30,12 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state table: its name, the SELECT that fills it, the columns of its unique index."""
+    """A state table: its name, the SELECT that fills it, the columns of its index."""
 
     name: str
     fill: str
     key: tuple[str, ...]
+    unique: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,12 @@ from pgtrickle.compiler.facts import DatabaseFacts
 from pgtrickle.compiler.functions import check_functions
 from pgtrickle.compiler.outline import outline
 from pgtrickle.database import Session
-from pgtrickle.delta.aggregate import prepare
 from pgtrickle.delta.apply import Target, apply
 from pgtrickle.delta.maintenance import Maintenance
-from pgtrickle.delta.rules import RULES
+from pgtrickle.delta.rules import RULES, prepare
 from pgtrickle.delta.state import States
 from pgtrickle.plan import Identity, Plan, Source, State
-from pgtrickle.query.algebra import Aggregate, Node, scans
+from pgtrickle.query.algebra import Node, scans
 from pgtrickle.query.canonical import Canonical, canonicalise
 from pgtrickle.query.functions import function_uses
 from pgtrickle.query.keys import keys
@@ -72,7 +71,7 @@ def _differential(session: Session, canonical: Canonical) -> Plan:
     def maintenance(changed: frozenset[int]) -> Maintenance:
         return Maintenance(RULES, numbers, changed, states)
 
-    _prepare(root, maintenance(frozenset()))
+    prepare(root, maintenance(frozenset()))
     target = _target(root, canonical, facts)
     variants = {str(number): frozenset({number}) for number in numbers.values()}
     if len(sources) > 1:
@@ -91,7 +90,7 @@ def _differential(session: Session, canonical: Canonical) -> Plan:
         target=target.token,
         sources=sources,
         identity=_identity(target),
-        state=tuple(State(t.name, t.fill, t.key) for t in states.tables.values()),
+        state=tuple(State(t.name, t.fill, t.key, t.unique) for t in states.tables.values()),
         deltas=deltas,
         tree=tuple(outline(root, states)),
     )
@@ -119,14 +118,6 @@ def _sources(root: Node) -> tuple[Source, ...]:
     for scan in scans(root):
         columns.setdefault(scan.relid, {}).update({name: None for _, name in scan.columns})
     return tuple(Source(relid, tuple(columns[relid])) for relid in sorted(columns))
-
-
-def _prepare(node: Node, maintenance: Maintenance) -> None:
-    """Analyse stateful operators, innermost first, and create their state tables."""
-    for child in node.children:
-        _prepare(child, maintenance)
-    if isinstance(node, Aggregate):
-        prepare(node, maintenance)
 
 
 def _target(root: Node, canonical: Canonical, facts: DatabaseFacts) -> Target:

@@ -9,7 +9,7 @@ which condition the group must be aggregated afresh.
 |---|---|---|
 | count(*), count(x) | number | never |
 | sum, avg of integers | sum, number of non-null | never |
-| sum, avg of numeric | the same, and the display scale where the type leaves it open | NaN or infinity is in play |
+| sum, avg of numeric | the same, and a summary of scales | NaN or infinity is in play |
 | bool_and, every, bool_or | number of non-null, of false or true | never |
 | min, max | the extreme | it, or something beyond it, was removed |
 | any other | the value itself | always |

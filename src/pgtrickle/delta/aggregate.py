@@ -29,13 +29,12 @@ from pgtrickle.delta.accumulators import GROUP_SIZE, Accumulator, Part, accumula
 from pgtrickle.delta.linear import changed
 from pgtrickle.delta.maintenance import Maintenance, Rules
 from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
+from pgtrickle.delta.restriction import HASH, Matching, restrict
 from pgtrickle.delta.state import States, StateTable
 from pgtrickle.query.algebra import Aggregate
 from pgtrickle.query.keys import not_null_ids
 from pgtrickle.query.lowering import NotIncremental
 from pgtrickle.query.render import render_expression
-
-HASH = "__h"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +42,9 @@ class Analysis:
     """What is decided about an Aggregate once, for all variants."""
 
     keys: tuple[str, ...]
-    nullable: tuple[str, ...]
+    matching: Matching
     accumulators: tuple[tuple[str, Accumulator], ...]
     keys_are_images: bool
-
-    @property
-    def hashed(self) -> bool:
-        """Groups are matched by the hash of their key."""
-        return bool(self.nullable)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -69,26 +63,6 @@ class Analysis:
         conditions = [each.afresh for _, each in self.accumulators if each.afresh]
         return "true" if "true" in conditions else " OR ".join(conditions)
 
-    def match(self, a: str, b: str) -> str:
-        """Condition that two relations, both with key columns, mean the same group."""
-        if not self.keys:
-            return "true"
-        if not self.hashed:
-            return " AND ".join(f"{a}.{key} = {b}.{key}" for key in self.keys)
-        same = " AND ".join(f"{a}.{key} IS NOT DISTINCT FROM {b}.{key}" for key in self.keys)
-        return f"{a}.{HASH} = {b}.{HASH} AND {same}"
-
-    def key_columns(self, alias: str) -> list[str]:
-        return [f"{alias}.{key}" for key in self.matched]
-
-    @property
-    def matched(self) -> tuple[str, ...]:
-        """Columns that `match` reads."""
-        return (HASH, *self.keys) if self.hashed else self.keys
-
-    def hash(self, alias: str) -> str:
-        return f"hash_record_extended(ROW({', '.join(f'{alias}.{key}' for key in self.keys)}), 0)"
-
 
 def prepare(node: Aggregate, maintenance: Maintenance) -> None:
     """Analyse the node and add its state table. Children come first."""
@@ -96,7 +70,7 @@ def prepare(node: Aggregate, maintenance: Maintenance) -> None:
     analysis = _analyse(node, maintenance.initial(node.child), states)
     states.analyses[id(node)] = analysis
     keyed = _with_keys(node, maintenance.initial(node.child))
-    states.add(node, _parts(analysis, keyed), analysis.matched)
+    states.add(node, _parts(analysis, keyed), key=analysis.matching.columns)
 
 
 def _analyse(node: Aggregate, child: Relation, states: States) -> Analysis:
@@ -125,9 +99,11 @@ def _analyse(node: Aggregate, child: Relation, states: States) -> Analysis:
         accumulators.append(
             (attribute.id, accumulator(attribute.id, call, type if single else None, proved))
         )
+    keys = tuple(attribute.id for attribute, _ in node.keys)
+    nullable = tuple(attribute.id for attribute, _ in node.keys if not attribute.not_null)
     return Analysis(
-        keys=tuple(attribute.id for attribute, _ in node.keys),
-        nullable=tuple(attribute.id for attribute, _ in node.keys if not attribute.not_null),
+        keys=keys,
+        matching=Matching(keys, nullable),
         accumulators=tuple(accumulators),
         keys_are_images=all(type.bitwise for type in key_types),
     )
@@ -144,10 +120,9 @@ def _with_keys(node: Aggregate, child: Relation) -> Relation:
 
 def _parts(analysis: Analysis, keyed: Relation) -> str:
     """All state columns, aggregated afresh from child rows."""
-    hash = [f"{analysis.hash('k')} AS {HASH}"] if analysis.hashed else []
     return select(
         [
-            *hash,
+            *analysis.matching.hash_column("k"),
             *(f"k.{key}" for key in analysis.keys),
             f"count(*) AS {GROUP_SIZE}",
             *(f"{part.fill} AS {part.name}" for part in analysis.parts),
@@ -196,7 +171,7 @@ def _new(node: Aggregate, maintenance: Maintenance) -> Relation:
     kept = select(
         _outputs(node, _finished(analysis, "s.")),
         f"FROM {table.qualified} AS s",
-        f"WHERE NOT EXISTS (SELECT FROM {touched} AS f WHERE {analysis.match('s', 'f')})",
+        f"WHERE NOT EXISTS (SELECT FROM {touched} AS f WHERE {analysis.matching.same('s', 'f')})",
     )
     fresh = select([f"f.n_{id} AS {id}" for id in node.ids], f"FROM {touched} AS f WHERE f.__alive")
     return Relation(union_all([kept, fresh]), node.ids, weighted=False)
@@ -237,7 +212,7 @@ class _Touched:
         self.node = node
         self.maintenance = maintenance
         self.analysis, self.table = _state(node, maintenance)
-        self.suffix = self.table.name.rsplit("_", 1)[1]
+        self.suffix = self.table.suffix
 
     def add(self) -> str:
         groups = self._groups()
@@ -252,11 +227,10 @@ class _Touched:
         analysis = self.analysis
         child = changed(self.node.child, self.maintenance)
         keyed = _with_keys(self.node, child)
-        hash = [f"{analysis.hash('k')} AS {HASH}"] if analysis.hashed else []
         changes = [f"{sql} AS {name}" for part in analysis.parts for name, sql in part.changes]
         sql = select(
             [
-                *hash,
+                *analysis.matching.hash_column("k"),
                 *(f"k.{key}" for key in analysis.keys),
                 f"coalesce(sum({WEIGHT}), 0)::bigint AS {GROUP_SIZE}",
                 *changes,
@@ -270,7 +244,7 @@ class _Touched:
         """Old parts as o_<part>, new ones as n_<part>; old keys as o_<key>."""
         analysis = self.analysis
         items = [
-            *analysis.key_columns("g"),
+            *analysis.matching.of("g"),
             f"s.{GROUP_SIZE} IS NOT NULL AS __existed",
             *(f"s.{key} AS o_{key}" for key in analysis.keys),
             *(f"s.{name} AS o_{name}" for name in analysis.stored),
@@ -282,7 +256,7 @@ class _Touched:
         sql = select(
             items,
             f"FROM {groups} AS g",
-            f"LEFT JOIN {self.table.qualified} AS s ON {analysis.match('s', 'g')}",
+            f"LEFT JOIN {self.table.qualified} AS s ON {analysis.matching.same('s', 'g')}",
         )
         return self.maintenance.add_cte(f"m_{self.suffix}", sql)
 
@@ -295,14 +269,14 @@ class _Touched:
         wanted = self.maintenance.add_cte(
             f"r_{self.suffix}",
             select(
-                analysis.key_columns("m") or ["1 AS one"],
+                analysis.matching.of("m") or ["1 AS one"],
                 f"FROM {merged} AS m",
                 f"WHERE m.__afresh AND {self._alive('m')}",
             ),
         )
         keyed = _with_keys(self.node, self.maintenance.new(self.node.child))
         restricted = Relation(
-            union_all(restrict(keyed, analysis, wanted)), keyed.ids, weighted=False
+            union_all(restrict(keyed, analysis.matching, wanted)), keyed.ids, weighted=False
         )
         sql = _parts(analysis, restricted)
         if not analysis.keys:
@@ -313,7 +287,7 @@ class _Touched:
         """New parts settled, then the output rows of before and after."""
         analysis = self.analysis
         settled = [
-            *analysis.key_columns("m"),
+            *analysis.matching.of("m"),
             "m.__existed",
             f"{self._alive('m')} AS __alive",
             *(f"m.o_{name}" for name in (*analysis.keys, *analysis.stored)),
@@ -335,7 +309,9 @@ class _Touched:
                 else f"a.{part.name} AS n_{part.name}"
                 for part in analysis.parts
             ]
-            source += f"\nLEFT JOIN {afresh} AS a ON m.__afresh AND {analysis.match('a', 'm')}"
+            source += (
+                f"\nLEFT JOIN {afresh} AS a ON m.__afresh AND {analysis.matching.same('a', 'm')}"
+            )
             invalid += (
                 f" OR (m.__afresh AND {self._alive('m')}"
                 f" AND a.{GROUP_SIZE} IS DISTINCT FROM m.n_{GROUP_SIZE})"
@@ -358,7 +334,7 @@ class _Touched:
 
     def _change_state(self, touched: str) -> None:
         analysis, table = self.analysis, self.table.qualified
-        match = analysis.match("s", "f")
+        match = analysis.matching.same("s", "f")
         columns = list(analysis.stored)
         if not analysis.keys_are_images:
             columns += analysis.keys
@@ -375,7 +351,7 @@ class _Touched:
             f"DELETE FROM {table} AS s USING {touched} AS f "
             f"WHERE {match} AND f.__existed AND NOT f.__alive",
         )
-        hash = [HASH] if analysis.hashed else []
+        hash = [HASH] if analysis.matching.hashed else []
         names = [*hash, *analysis.keys, *analysis.stored]
         values = [f"f.{name}" for name in hash]
         values += [f"f.n_{name}" for name in (*analysis.keys, *analysis.stored)]
@@ -384,35 +360,6 @@ class _Touched:
             f"INSERT INTO {table} ({', '.join(names)}) SELECT {', '.join(values)} "
             f"FROM {touched} AS f WHERE NOT f.__existed AND f.__alive",
         )
-
-
-def restrict(keyed: Relation, analysis: Analysis, wanted: str) -> list[str]:
-    """`keyed` restricted to the groups in the CTE `wanted`: selects to be united.
-
-    Written as ``(keys) IN (SELECT …)``, which PostgreSQL turns into a join that reaches base
-    tables through their indexes; rows with a NULL key get an arm of their own.
-    """
-    if not analysis.keys:
-        return [keyed.sql]
-    keys = ", ".join(f"k.{key}" for key in analysis.keys)
-    names = ", ".join(analysis.keys)
-    everything = select(["k.*"], f"FROM {keyed.source('k')}")
-    without_null = " AND ".join(f"{key} IS NOT NULL" for key in analysis.nullable)
-    arms = [
-        f"{everything}\nWHERE ({keys}) IN (SELECT {names} FROM {wanted}"
-        + (f" WHERE {without_null})" if without_null else ")")
-    ]
-    if analysis.nullable:
-        some_null = " OR ".join(f"{key} IS NULL" for key in analysis.nullable)
-        null_here = " OR ".join(f"k.{key} IS NULL" for key in analysis.nullable)
-        same = " AND ".join(f"r.{key} IS NOT DISTINCT FROM k.{key}" for key in analysis.keys)
-        arms.append(
-            f"{everything}\nWHERE ({null_here})"
-            f" AND EXISTS (SELECT FROM {wanted} WHERE {some_null})"
-            f" AND EXISTS (SELECT FROM {wanted} AS r"
-            f" WHERE r.{HASH} = {analysis.hash('k')} AND {same})"
-        )
-    return arms
 
 
 AGGREGATE = Rules(initial=_initial, new=_new, old=_old, delta=_delta)

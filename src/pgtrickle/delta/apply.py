@@ -42,9 +42,10 @@ class OutputColumn:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The stream table as apply sees it; `key` holds positions of columns, or None for row identity.
+    """The stream table as apply sees it.
 
-    `token` stands for the table's name in the generated SQL.
+    `key` holds positions of columns, or is None for row identity. `token` stands
+    for the table's name in the generated SQL.
     """
 
     token: str

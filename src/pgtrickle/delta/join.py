@@ -46,7 +46,7 @@ def _delta(node: Join, maintenance: Maintenance) -> Relation:
     if left is not None:
         terms.append(_join(node, left, maintenance.new(node.right)))
     if right is not None:
-        terms.append(_join(node, maintenance.old(node.left), right))
+        terms += [_join(node, old, right) for old in maintenance.old_terms(node.left)]
     return Relation(union_all(term.sql for term in terms), node.ids, weighted=True)
 
 

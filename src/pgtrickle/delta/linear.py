@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from pgtrickle.delta.maintenance import Maintenance, Rules
 from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
-from pgtrickle.query.algebra import Filter, Node, Project, UnionAll
+from pgtrickle.query.algebra import Expand, Filter, Node, Project, Replicate, UnionAll
 from pgtrickle.query.render import render_expression
 
 
@@ -27,6 +28,24 @@ def _project(node: Project, child: Relation) -> Relation:
     )
 
 
+def _replicate(node: Replicate, child: Relation) -> Relation:
+    copies = f"generate_series(1, {render_expression(node.copies)})"
+    sql = select(["r.*"], f"FROM {child.source('r')} CROSS JOIN LATERAL {copies} AS n (n)")
+    return Relation(sql, child.ids, child.weighted)
+
+
+def _expand(node: Expand, child: Relation) -> Relation:
+    outputs = [attribute.id for attribute in node.outputs]
+    call = "".join(part if isinstance(part, str) else render_expression(part) for part in node.call)
+    join = "LEFT JOIN" if node.outer else "CROSS JOIN"
+    source = f"FROM {child.source('e')} {join} LATERAL {call} AS f ({', '.join(outputs)})"
+    weight = [f"e.{WEIGHT}"] if child.weighted else []
+    items = [*(f"e.{id}" for id in child.ids), *(f"f.{id}" for id in outputs), *weight]
+    return Relation(
+        select(items, source, "ON true" if node.outer else ""), node.ids, child.weighted
+    )
+
+
 def _union(node: UnionAll, branches: list[Relation], empty: list[bool]) -> Relation:
     """All branches, so that the columns' types are always resolved alike; some may be empty."""
     weighted = any(branch.weighted for branch in branches)
@@ -37,14 +56,6 @@ def _union(node: UnionAll, branches: list[Relation], empty: list[bool]) -> Relat
         where = "WHERE false" if is_empty else ""
         parts.append(select([*items, *weight], f"FROM {branch.source('u')}", where))
     return Relation(union_all(parts), node.ids, weighted)
-
-
-def _filter_delta(node: Filter, maintenance: Maintenance) -> Relation:
-    return _filter(node, changed(node.child, maintenance))
-
-
-def _project_delta(node: Project, maintenance: Maintenance) -> Relation:
-    return _project(node, changed(node.child, maintenance))
 
 
 def _union_delta(node: UnionAll, maintenance: Maintenance) -> Relation:
@@ -64,15 +75,12 @@ def changed(node: Node, maintenance: Maintenance) -> Relation:
     return delta
 
 
-def _of_child(
-    apply: Callable[[Filter, Relation], Relation] | Callable[[Project, Relation], Relation],
-    delta: Callable[[Filter, Maintenance], Relation] | Callable[[Project, Maintenance], Relation],
-) -> Rules:
+def _of_child(apply: Callable[[Any, Relation], Relation]) -> Rules:
     return Rules(
         initial=lambda node, m: apply(node, m.initial(node.child)),
         new=lambda node, m: apply(node, m.new(node.child)),
         old=lambda node, m: apply(node, m.old(node.child)),
-        delta=delta,
+        delta=lambda node, m: apply(node, changed(node.child, m)),
     )
 
 
@@ -84,8 +92,10 @@ def _of_branches(state: Callable[[Maintenance, Node], Relation]) -> Callable[...
     return rule
 
 
-FILTER = _of_child(_filter, _filter_delta)
-PROJECT = _of_child(_project, _project_delta)
+FILTER = _of_child(_filter)
+PROJECT = _of_child(_project)
+REPLICATE = _of_child(_replicate)
+EXPAND = _of_child(_expand)
 UNION_ALL = Rules(
     initial=_of_branches(Maintenance.initial),
     new=_of_branches(Maintenance.new),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pgtrickle.delta.relation import Relation
+from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
 from pgtrickle.delta.state import States
 from pgtrickle.query.algebra import Node, scans
 from pgtrickle.query.lowering import NotIncremental
@@ -18,11 +18,15 @@ from pgtrickle.query.lowering import NotIncremental
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rules of one operator. Each takes the node and the maintenance it is part of."""
+    """The rules of one operator. Each takes the node and the maintenance it is part of.
+
+    `old` is None where the operator cannot be computed at the frontier any better than by taking
+    its delta back.
+    """
 
     initial: Callable[[Any, Maintenance], Relation]
     new: Callable[[Any, Maintenance], Relation]
-    old: Callable[[Any, Maintenance], Relation]
+    old: Callable[[Any, Maintenance], Relation] | None
     delta: Callable[[Any, Maintenance], Relation]
 
 
@@ -33,7 +37,7 @@ class Maintenance:
     `sources` numbers the captured relations by OID; `changed` holds the numbers that may have
     changes in this variant. `ctes` and `changes` collect what the rules need and what they do to
     state tables; `checks` are selects that must be empty, or the state is not what it should be;
-    `finished` remembers the CTE a node has already added.
+    `finished` remembers the CTE a node has already added, `shared` the deltas that have one.
     """
 
     rules: Mapping[type[Node], Rules]
@@ -44,6 +48,7 @@ class Maintenance:
     changes: list[str] = field(default_factory=list)
     checks: list[str] = field(default_factory=list)
     finished: dict[int, str] = field(default_factory=dict)
+    shared: dict[int, Relation | None] = field(default_factory=dict)
 
     def is_changed(self, node: Node) -> bool:
         """Whether anything under `node` may have changed in this variant."""
@@ -56,11 +61,55 @@ class Maintenance:
         return self._rules(node).new(node, self)
 
     def old(self, node: Node) -> Relation:
-        rules = self._rules(node)
-        return rules.old(node, self) if self.is_changed(node) else rules.new(node, self)
+        if not self.is_changed(node):
+            return self.new(node)
+        rule = self._rules(node).old
+        if rule is not None:
+            return rule(node, self)
+        terms = [
+            select([*term.ids, f"{term.weights('o')} AS {WEIGHT}"], f"FROM {term.source('o')}")
+            for term in self.old_terms(node)
+        ]
+        return Relation(union_all(terms), node.ids, weighted=True)
+
+    def old_terms(self, node: Node) -> list[Relation]:
+        """Relations that add up to `old`; each can be joined through indexes on its own."""
+        if not self.is_changed(node) or self._has_old(node):
+            return [self.old(node)]
+        change = self.shared_delta(node)
+        if change is None:
+            raise ValueError("a changed relation has a delta")
+        back = select([*change.ids, f"- {WEIGHT} AS {WEIGHT}"], f"FROM {change.source('o')}")
+        return [self.new(node), Relation(back, change.ids, weighted=True)]
+
+    def _has_old(self, node: Node) -> bool:
+        """Whether `old` is made of tables and changes all the way down."""
+        if self._rules(node).old is None:
+            return not self.is_changed(node)
+        return id(node) in self.states.tables or all(
+            self._has_old(child) for child in node.children
+        )
 
     def delta(self, node: Node) -> Relation | None:
         return self._rules(node).delta(node, self) if self.is_changed(node) else None
+
+    def shared_delta(self, node: Node) -> Relation | None:
+        """The delta as a CTE of its own, computed once however often it is read."""
+        if id(node) not in self.shared:
+            delta = self.delta(node)
+            self.shared[id(node)] = None if delta is None else self.share(delta)
+        return self.shared[id(node)]
+
+    def share(self, relation: Relation) -> Relation:
+        """A relation as a CTE of its own."""
+        if relation.is_shared:
+            return relation
+        name = self.add_cte(self.fresh_name("x"), relation.sql)
+        return Relation(f"SELECT * FROM {name}", relation.ids, relation.weighted, is_shared=True)
+
+    def fresh_name(self, letter: str) -> str:
+        """A CTE name not used in this variant."""
+        return f"{letter}__{len(self.ctes) + 1}"
 
     def add_cte(self, name: str, sql: str) -> str:
         """Add ``name AS MATERIALIZED (sql)``; the name is returned."""

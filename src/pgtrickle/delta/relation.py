@@ -10,11 +10,15 @@ WEIGHT = "__w"
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A SELECT whose columns are `ids`, followed by the weight when `weighted`."""
+    """A SELECT whose columns are `ids`, followed by the weight when `weighted`.
+
+    `is_shared`: it only reads a common table expression, so reading it again costs nothing.
+    """
 
     sql: str
     ids: tuple[str, ...]
     weighted: bool
+    is_shared: bool = False
 
     def weights(self, alias: str) -> str:
         """The row's weight as SQL, for a relation in FROM under `alias`."""
@@ -34,3 +38,8 @@ def select(items: Iterable[str], *clauses: str) -> str:
 def union_all(parts: Iterable[str]) -> str:
     """Bag union of selects."""
     return "\nUNION ALL\n".join(parts)
+
+
+def image(columns: Iterable[str]) -> str:
+    """What a row prints as: two rows are the same row when their images are equal."""
+    return f'ROW({", ".join(columns)})::text COLLATE "C"'

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pgtrickle.delta import aggregate, partitioned
 from pgtrickle.delta.aggregate import AGGREGATE
 from pgtrickle.delta.join import JOIN
-from pgtrickle.delta.linear import FILTER, PROJECT, UNION_ALL
-from pgtrickle.delta.maintenance import Rules
+from pgtrickle.delta.linear import EXPAND, FILTER, PROJECT, REPLICATE, UNION_ALL
+from pgtrickle.delta.maintenance import Maintenance, Rules
+from pgtrickle.delta.outer_join import OUTER_JOIN
+from pgtrickle.delta.partitioned import PARTITIONED
 from pgtrickle.delta.scan import CONSTANT, SCAN
+from pgtrickle.delta.semi_join import MARK_JOIN, SEMI_JOIN
 from pgtrickle.query.algebra import (
     Aggregate,
     Constant,
+    Expand,
     Filter,
     Join,
+    MarkJoin,
     Node,
+    OuterJoin,
     Project,
+    Replicate,
     Scan,
+    SemiJoin,
+    TopN,
     UnionAll,
+    Window,
 )
 
 RULES: Mapping[type[Node], Rules] = {
@@ -26,6 +37,24 @@ RULES: Mapping[type[Node], Rules] = {
     Filter: FILTER,
     Project: PROJECT,
     Join: JOIN,
+    Replicate: REPLICATE,
+    Expand: EXPAND,
+    OuterJoin: OUTER_JOIN,
+    SemiJoin: SEMI_JOIN,
+    MarkJoin: MARK_JOIN,
     UnionAll: UNION_ALL,
     Aggregate: AGGREGATE,
+    Window: PARTITIONED,
+    TopN: PARTITIONED,
 }
+
+
+def prepare(node: Node, maintenance: Maintenance) -> None:
+    """Analyse stateful operators, innermost first, and create their state tables."""
+    for child in node.children:
+        prepare(child, maintenance)
+    match node:
+        case Aggregate():
+            aggregate.prepare(node, maintenance)
+        case Window() | TopN():
+            partitioned.prepare(node, maintenance)

@@ -38,12 +38,19 @@ class StateTable:
     """A hidden table of a stream table.
 
     `fill` is the SELECT that computes its rows from base tables; its columns are the table's.
-    `key` are the columns of its unique index (NULLS NOT DISTINCT); without any it has one row.
+    `key` are the columns of its index (none without any), which is unique, NULLS NOT DISTINCT,
+    where `unique` says so.
     """
 
     name: str
     fill: str
     key: tuple[str, ...]
+    unique: bool
+
+    @property
+    def suffix(self) -> str:
+        """Its number among the plan's state tables, for the names of CTEs."""
+        return self.name.rsplit("_", 1)[1]
 
     @property
     def qualified(self) -> str:
@@ -59,7 +66,16 @@ class States:
     tables: dict[int, StateTable] = field(default_factory=dict)
     analyses: dict[int, Any] = field(default_factory=dict)
 
-    def add(self, node: Node, fill: str, key: tuple[str, ...]) -> StateTable:
-        table = StateTable(f"{self.prefix}_{len(self.tables) + 1}", fill, key)
+    def add(
+        self,
+        node: Node,
+        fill: str,
+        *,
+        key: tuple[str, ...] = (),
+        index: tuple[str, ...] = (),
+    ) -> StateTable:
+        """Give `node` a state table, found by its `key` or by an `index` that is not unique."""
+        name = f"{self.prefix}_{len(self.tables) + 1}"
+        table = StateTable(name, fill, key or index, unique=not index)
         self.tables[id(node)] = table
         return table

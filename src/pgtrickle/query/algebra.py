@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pgtrickle.query.expression import Call, Column, Expression
+from pgtrickle.query.expression import Call, Column, Expression, SortKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,14 @@ class Filter(Node):
 
 @dataclass(frozen=True, slots=True)
 class Project(Node):
-    """Computes each attribute from an expression over the child's attributes."""
+    """Computes each attribute from an expression over the child's attributes.
+
+    `expands`: an item returns a set, so one row becomes any number of rows.
+    """
 
     child: Node
     items: tuple[tuple[Attribute, Expression], ...]
+    expands: bool = False
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:
@@ -165,6 +169,145 @@ class Aggregate(Node):
     @property
     def children(self) -> tuple[Node, ...]:
         return (self.child,)
+
+
+@dataclass(frozen=True, slots=True)
+class Replicate(Node):
+    """Every row as often as `copies` says (an expression of type bigint; none when below 1)."""
+
+    child: Node
+    copies: Expression
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.child.attributes
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        return (self.child,)
+
+
+@dataclass(frozen=True, slots=True)
+class Expand(Node):
+    """Every row with the rows of set-returning functions of it: a lateral join.
+
+    `call` is the FROM item as text around expressions over the child; `outputs` are its columns.
+    `outer` keeps a row without any (LEFT JOIN LATERAL ... ON true).
+    """
+
+    child: Node
+    call: tuple[str | Expression, ...]
+    outputs: tuple[Attribute, ...]
+    outer: bool = False
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.child.attributes + self.outputs
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        return (self.child,)
+
+
+@dataclass(frozen=True, slots=True)
+class OuterJoin(Node):
+    """LEFT or, with `full`, FULL join. A RIGHT join is a LEFT join the other way round."""
+
+    left: Node
+    right: Node
+    condition: Expression | None
+    full: bool = False
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        left = _nullable(self.left.attributes) if self.full else self.left.attributes
+        return left + _nullable(self.right.attributes)
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        return (self.left, self.right)
+
+
+@dataclass(frozen=True, slots=True)
+class SemiJoin(Node):
+    """The left rows for which a right row satisfies the condition; `negated`: none does."""
+
+    left: Node
+    right: Node
+    condition: Expression | None
+    negated: bool = False
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.left.attributes
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        return (self.left, self.right)
+
+
+@dataclass(frozen=True, slots=True)
+class MarkJoin(Node):
+    """Every left row, with whether a right row satisfies the condition as a boolean `mark`."""
+
+    left: Node
+    right: Node
+    condition: Expression | None
+    mark: Attribute
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return (*self.left.attributes, self.mark)
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        return (self.left, self.right)
+
+
+@dataclass(frozen=True, slots=True)
+class Window(Node):
+    """Every row with window functions over its partition; all calls have the same PARTITION BY."""
+
+    child: Node
+    partition: tuple[Expression, ...]
+    calls: tuple[tuple[Attribute, Call], ...]
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.child.attributes + tuple(attribute for attribute, _ in self.calls)
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        return (self.child,)
+
+
+@dataclass(frozen=True, slots=True)
+class TopN(Node):
+    """The first rows of each partition in an order: LIMIT, FETCH FIRST, DISTINCT ON.
+
+    `limit` and `offset` are constant expressions or None; `ties` keeps the last row's peers.
+    """
+
+    child: Node
+    partition: tuple[Expression, ...]
+    order_by: tuple[SortKey, ...]
+    limit: Expression | None
+    offset: Expression | None = None
+    ties: bool = False
+    construct: str = "LIMIT"
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.child.attributes
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        return (self.child,)
+
+
+def _nullable(attributes: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
+    """The same attributes on the side of an outer join that may be missing."""
+    return tuple(Attribute(attribute.id) for attribute in attributes)
 
 
 def walk_nodes(node: Node) -> Iterator[Node]:

@@ -6,11 +6,18 @@ from pgtrickle.query.algebra import (
     Aggregate,
     Attribute,
     Constant,
+    Expand,
     Filter,
     Join,
+    MarkJoin,
     Node,
+    OuterJoin,
     Project,
+    Replicate,
     Scan,
+    SemiJoin,
+    TopN,
+    Window,
 )
 from pgtrickle.query.expression import And, Column, Expression, Operator
 
@@ -47,6 +54,14 @@ def _keys(node: Node, equal: frozenset[tuple[str, str]]) -> list[Key]:
             return list(keys(node.child, equal | equalities(node.predicate)))
         case Project():
             return _projected(node)
+        case OuterJoin():
+            return _outer_joined(node, equal)
+        case Expand() | Replicate():
+            return []
+        case SemiJoin() | MarkJoin():
+            return list(keys(node.left, equal))
+        case Window() | TopN():
+            return list(keys(node.child, equal))
         case Join():
             return _joined(node, equal | equalities(node.condition))
         case Aggregate():
@@ -57,6 +72,8 @@ def _keys(node: Node, equal: frozenset[tuple[str, str]]) -> list[Key]:
 
 def _projected(node: Project) -> list[Key]:
     """Keys whose every attribute is handed on unchanged."""
+    if node.expands:
+        return []
     renamed: dict[str, str] = {}
     for attribute, expression in node.items:
         if isinstance(expression, Column):
@@ -74,6 +91,16 @@ def _joined(node: Join, equal: frozenset[tuple[str, str]]) -> list[Key]:
     found += [a for a in left for b in right if _determined(b, node.left, equal)]
     found += [b for a in left for b in right if _determined(a, node.right, equal)]
     return found
+
+
+def _outer_joined(node: OuterJoin, equal: frozenset[tuple[str, str]]) -> list[Key]:
+    """The left side's keys, where each left row meets at most one right row."""
+    equal |= equalities(node.condition)
+    if node.full or not any(
+        _determined(key, node.left, equal) for key in keys(node.right, equal)
+    ):
+        return []
+    return list(keys(node.left))
 
 
 def _determined(key: Key, other: Node, equal: frozenset[tuple[str, str]]) -> bool:

@@ -8,12 +8,19 @@ from pgtrickle.query.algebra import (
     Aggregate,
     Attribute,
     Constant,
+    Expand,
     Filter,
     Join,
+    MarkJoin,
     Node,
+    OuterJoin,
     Project,
+    Replicate,
     Scan,
+    SemiJoin,
+    TopN,
     UnionAll,
+    Window,
 )
 from pgtrickle.query.expression import Column
 from pgtrickle.query.lowering.rewriting import rewrite
@@ -46,10 +53,30 @@ def prune(node: Node, needed: frozenset[str] | None = None) -> Node:
         case Filter():
             return replace(node, child=prune(node.child, wanted | columns_of(node.predicate)))
         case Project():
-            items = tuple(item for item in node.items if item[0].id in wanted)
+            items = tuple(item for item in node.items if node.expands or item[0].id in wanted)
             below = columns_of(tuple(expression for _, expression in items))
             return replace(node, child=prune(node.child, below), items=items)
-        case Join():
+        case Replicate():
+            return replace(node, child=prune(node.child, wanted | columns_of(node.copies)))
+        case Expand():
+            return replace(node, child=prune(node.child, wanted | columns_of(node.call)))
+        case TopN():
+            below = columns_of((node.partition, node.order_by))
+            return replace(node, child=prune(node.child, wanted | below))
+        case Window():
+            calls = tuple(item for item in node.calls if item[0].id in wanted)
+            if not calls:
+                return prune(node.child, wanted)
+            below = columns_of((node.partition, tuple(call for _, call in calls)))
+            return replace(node, child=prune(node.child, wanted | below), calls=calls)
+        case SemiJoin() | MarkJoin():
+            condition = columns_of(node.condition)
+            return replace(
+                node,
+                left=prune(node.left, wanted | condition),
+                right=prune(node.right, condition),
+            )
+        case Join() | OuterJoin():
             wanted |= columns_of(node.condition)
             return replace(node, left=prune(node.left, wanted), right=prune(node.right, wanted))
         case UnionAll():

@@ -353,7 +353,11 @@ begin
     into key
     from jsonb_array_elements_text(state -> 'key') with ordinality keys (k, number);
     if key is not null then
-        execute format('create unique index on pgtrickle_state.%I (%s) nulls not distinct', name, key);
+        execute format(
+            case when coalesce((state ->> 'unique')::boolean, true)
+                then 'create unique index on pgtrickle_state.%I (%s) nulls not distinct'
+                else 'create index on pgtrickle_state.%I (%s)' end,
+            name, key);
     end if;
 end
 $$;

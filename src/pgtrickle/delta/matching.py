@@ -1,0 +1,163 @@
+"""Which left rows gain their first match on the right, or lose their last one.
+
+Outer, semi, anti and mark joins change for two reasons: a left row comes or goes, or a left row
+that stays changes from matched to unmatched or back. This module finds the second kind.
+
+For a left row l let N(l) be the number of right rows that satisfy the condition θ. With δN(l) the
+sum of weights of the changed right rows that do,
+
+    l flips   ⟺   (N_new(l) = 0) ≠ (N_new(l) - δN(l) = 0)
+
+Only rows matched by a change can flip. Where θ is a conjunction of equalities between the sides
+(and conditions on the left side alone), this is decided once for each *key* among the changes, and
+the few keys that flip are joined with the left side through its indexes. Otherwise it is decided
+for each left row that a change matches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pgtrickle.delta.maintenance import Maintenance
+from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
+from pgtrickle.query.algebra import Node
+from pgtrickle.query.expression import And, Expression, Operator
+from pgtrickle.query.pruning import columns_of
+from pgtrickle.query.render import render_expression
+
+MATCHED = "__matched"
+"""Column of the result: whether the row has a match now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """θ taken apart: equated (left, right) expressions, conditions on the left alone, the rest."""
+
+    equal: tuple[tuple[str, str], ...]
+    left: tuple[str, ...]
+    rest: tuple[str, ...]
+
+
+def take_apart(condition: Expression | None, left: Node, right: Node) -> Condition:
+    """Sort the conjuncts of a join condition."""
+    match condition:
+        case None:
+            conjuncts: tuple[Expression, ...] = ()
+        case And(operands=operands):
+            conjuncts = operands
+        case _:
+            conjuncts = (condition,)
+    equal, of_left, rest = [], [], []
+    for conjunct in conjuncts:
+        pair = _equated(conjunct, frozenset(left.ids), frozenset(right.ids))
+        if pair is not None:
+            equal.append((render_expression(pair[0]), render_expression(pair[1])))
+        elif columns_of(conjunct) <= frozenset(left.ids):
+            of_left.append(render_expression(conjunct))
+        else:
+            rest.append(render_expression(conjunct))
+    return Condition(tuple(equal), tuple(of_left), tuple(rest))
+
+
+def _equated(
+    conjunct: Expression, left: frozenset[str], right: frozenset[str]
+) -> tuple[Expression, Expression] | None:
+    match conjunct:
+        case Operator(name=("=",), left=Expression() as a, right=b):
+            reads_a, reads_b = columns_of(a), columns_of(b)
+            if reads_a and reads_b and reads_a <= left and reads_b <= right:
+                return a, b
+            if reads_a and reads_b and reads_a <= right and reads_b <= left:
+                return b, a
+    return None
+
+
+def flipped(
+    left: Node, right: Node, condition: Expression | None, maintenance: Maintenance
+) -> Relation | None:
+    """Old left rows that flip: the left columns, `MATCHED`, and the row's weight.
+
+    None when the right side did not change.
+    """
+    change = maintenance.shared_delta(right)
+    if change is None:
+        return None
+    parts = take_apart(condition, left, right)
+    terms = maintenance.old_terms(left)
+    if parts.rest:
+        sql = [_row_by_row(term, change, right, condition, maintenance) for term in terms]
+    else:
+        keys = _flipped_keys(change, right, parts, maintenance)
+        sql = [_through_keys(term, keys, parts) for term in terms]
+    return Relation(union_all(sql), (*left.ids, MATCHED), weighted=True)
+
+
+def _flipped_keys(change: Relation, right: Node, parts: Condition, maintenance: Maintenance) -> str:
+    """CTE of the keys that flip: k1…kn and `MATCHED`. Without keys: one row, or none."""
+    names = [f"k{i}" for i in range(1, len(parts.equal) + 1)]
+    of_change = [f"{b} AS {name}" for (_, b), name in zip(parts.equal, names, strict=True)]
+    changes = select([*of_change, WEIGHT], f"FROM {change.source('r')}")
+    grouped = select(
+        [*names, f"sum({WEIGHT}) AS change"],
+        f"FROM ({changes}) AS c",
+        f"WHERE {' AND '.join(f'{name} IS NOT NULL' for name in names)}" if names else "",
+        f"GROUP BY {', '.join(names)}\nHAVING sum({WEIGHT}) <> 0"
+        if names
+        else f"HAVING sum({WEIGHT}) <> 0",
+    )
+    same = " AND ".join(f"{b} = c.{name}" for (_, b), name in zip(parts.equal, names, strict=True))
+    some = select(
+        [],
+        f"FROM {maintenance.new(right).source('r')}",
+        f"WHERE {same}" if same else "",
+        # Enough rows to tell 0, the change, and anything else apart.
+        "LIMIT greatest(c.change, 0) + 1",
+    )
+    number = f"SELECT count(*) AS now FROM ({some}) AS s"
+    sql = select(
+        [*(f"c.{name}" for name in names), f"n.now > 0 AS {MATCHED}"],
+        f"FROM ({grouped}) AS c CROSS JOIN LATERAL ({number}) AS n",
+        "WHERE (n.now = 0) <> (n.now - c.change = 0)",
+    )
+    return maintenance.add_cte(maintenance.fresh_name("k"), sql)
+
+
+def _through_keys(term: Relation, keys: str, parts: Condition) -> str:
+    on = [f"{a} = k.k{i}" for i, (a, _) in enumerate(parts.equal, start=1)]
+    return select(
+        [*(f"l.{id}" for id in term.ids), f"k.{MATCHED}", f"{term.weights('l')} AS {WEIGHT}"],
+        f"FROM {term.source('l')} JOIN {keys} AS k",
+        f"ON {' AND '.join([*on, *parts.left]) or 'true'}",
+    )
+
+
+def _row_by_row(
+    term: Relation,
+    change: Relation,
+    right: Node,
+    condition: Expression | None,
+    maintenance: Maintenance,
+) -> str:
+    theta = "true" if condition is None else render_expression(condition)
+    touched = select(
+        ["l.*"],
+        f"FROM {term.source('l')}",
+        f"WHERE EXISTS (SELECT FROM {change.source('r')} WHERE {theta})",
+    )
+    delta = f"SELECT coalesce(sum(r.{WEIGHT}), 0) AS change FROM {change.source('r')} WHERE {theta}"
+    some = select(
+        [],
+        f"FROM {maintenance.new(right).source('r')}",
+        f"WHERE {theta}",
+        "LIMIT greatest(c.change, 0) + 1",
+    )
+    return select(
+        [
+            *(f"l.{id}" for id in term.ids),
+            f"n.now > 0 AS {MATCHED}",
+            f"{term.weights('l')} AS {WEIGHT}",
+        ],
+        f"FROM ({touched}) AS l CROSS JOIN LATERAL ({delta}) AS c",
+        f"CROSS JOIN LATERAL (SELECT count(*) AS now FROM ({some}) AS s) AS n",
+        "WHERE (n.now = 0) <> (n.now - c.change = 0)",
+    )

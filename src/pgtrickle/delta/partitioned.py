@@ -1,0 +1,244 @@
+"""Operators that work partition by partition: window functions, LIMIT, DISTINCT ON.
+
+A change touches the partitions K of the changed rows, and any row of those may come out
+differently. The operator's output is kept in a state table, so what it was is known even where
+PostgreSQL was free to choose (row_number() among peers, LIMIT among ties):
+
+    old(P) = the state table
+    δ(P)   = P(new(child) restricted to K) - state restricted to K, without unchanged rows
+    new(P) = the state table without K + P(new(child) restricted to K)
+
+Without a partition everything is one partition, and any change computes the operator again; what
+stands above it still gets a small delta. Common table expressions of one operator:
+
+    k_n   the touched partitions
+    b_n   the operator's new rows in them, numbered among equal rows
+    o_n   the stored rows in them, likewise
+    g_n, c_n   the rows gone and come
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pgtrickle.delta.linear import changed
+from pgtrickle.delta.maintenance import Maintenance, Rules
+from pgtrickle.delta.relation import WEIGHT, Relation, image, select, union_all
+from pgtrickle.delta.restriction import HASH, Matching, restrict
+from pgtrickle.delta.state import StateTable
+from pgtrickle.query.algebra import Node, TopN, Window
+from pgtrickle.query.expression import SortKey
+from pgtrickle.query.lowering import NotIncremental
+from pgtrickle.query.render import render_expression, render_parts, sort_parts
+
+Partitioned = Window | TopN
+RANK = "__rank"
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """The partition keys as columns p1…pn of the state, and how partitions are matched."""
+
+    keys: tuple[str, ...]
+    matching: Matching
+
+
+def prepare(node: Partitioned, maintenance: Maintenance) -> None:
+    """Analyse the node and add its state table. Children come first."""
+    states = maintenance.states
+    keys = tuple(f"p{i}" for i in range(1, len(node.partition) + 1))
+    child = maintenance.initial(node.child)
+    if keys:
+        items = [
+            f"{render_expression(e)} AS {key}" for e, key in zip(node.partition, keys, strict=True)
+        ]
+        for type in states.describe(select(items, f"FROM {child.source('c')}")):
+            if not type.hashable:
+                raise NotIncremental(
+                    "PARTITION BY", f"values of type {type.name} have no hash function"
+                )
+    analysis = Analysis(keys, Matching(keys, nullable=keys))
+    states.analyses[id(node)] = analysis
+    fill = select(
+        [*analysis.matching.hash_column("b"), "b.*"],
+        f"FROM ({_body(node, _with_partition(node, analysis, child)).sql}) AS b",
+    )
+    states.add(node, fill, index=analysis.matching.columns)
+
+
+def _with_partition(node: Partitioned, analysis: Analysis, child: Relation) -> Relation:
+    """The child with the partition keys as columns."""
+    keys = [
+        f"{render_expression(e)} AS {key}"
+        for e, key in zip(node.partition, analysis.keys, strict=True)
+    ]
+    ids = child.ids + analysis.keys
+    return Relation(select(["c.*", *keys], f"FROM {child.source('c')}"), ids, child.weighted)
+
+
+def _body(node: Partitioned, keyed: Relation) -> Relation:
+    """The operator itself; its columns are the node's, then the partition keys."""
+    ids = node.ids + keyed.ids[len(node.child.ids) :]
+    if isinstance(node, Window):
+        calls = [f"{render_expression(call)} AS {attribute.id}" for attribute, call in node.calls]
+        items = [*(f"w.{id}" for id in keyed.ids[: len(node.child.ids)]), *calls]
+        items += [f"w.{id}" for id in keyed.ids[len(node.child.ids) :]]
+        return Relation(select(items, f"FROM {keyed.source('w')}"), ids, weighted=False)
+    return Relation(_first_rows(node, keyed), ids, weighted=False)
+
+
+def _first_rows(node: TopN, keyed: Relation) -> str:
+    limit = None if node.limit is None else render_expression(node.limit)
+    offset = None if node.offset is None else render_expression(node.offset)
+    order = (
+        "ORDER BY " + ", ".join(_sort_key(key) for key in node.order_by) if node.order_by else ""
+    )
+    if not node.partition:
+        tail = [order]
+        tail += [f"OFFSET {offset}"] if offset else []
+        if limit:
+            tail.append(f"FETCH FIRST ({limit}) ROWS WITH TIES" if node.ties else f"LIMIT {limit}")
+        return select([f"t.{id}" for id in keyed.ids], f"FROM {keyed.source('t')}", *tail)
+    partition = ", ".join(f"t.p{i}" for i in range(1, len(node.partition) + 1))
+    function = "rank()" if node.ties else "row_number()"
+    ranked = select(
+        ["t.*", f"{function} OVER (PARTITION BY {partition} {order}) AS {RANK}"]
+        + ([f"row_number() OVER (PARTITION BY {partition} {order}) AS __number"] if offset else []),
+        f"FROM {keyed.source('t')}",
+    )
+    conditions = []
+    if limit is not None:
+        conditions.append(f"t.{RANK} <= {limit}" + (f" + {offset}" if offset else ""))
+    if offset is not None:
+        conditions.append(f"t.__number > {offset}")
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    return select([f"t.{id}" for id in keyed.ids], f"FROM ({ranked}) AS t", where)
+
+
+def _sort_key(key: SortKey) -> str:
+    return render_parts(sort_parts(key))
+
+
+def _initial(node: Partitioned, maintenance: Maintenance) -> Relation:
+    analysis: Analysis = maintenance.states.analyses[id(node)]
+    keyed = _with_partition(node, analysis, maintenance.initial(node.child))
+    body = _body(node, keyed)
+    sql = select([f"b.{id}" for id in node.ids], f"FROM {body.source('b')}")
+    return Relation(sql, node.ids, weighted=False)
+
+
+def _state(node: Node, maintenance: Maintenance) -> tuple[Analysis, StateTable]:
+    analysis: Analysis = maintenance.states.analyses[id(node)]
+    return analysis, maintenance.states.tables[id(node)]
+
+
+def _old(node: Partitioned, maintenance: Maintenance) -> Relation:
+    _, table = _state(node, maintenance)
+    sql = select([f"s.{id}" for id in node.ids], f"FROM {table.qualified} AS s")
+    return Relation(sql, node.ids, weighted=False)
+
+
+def _new(node: Partitioned, maintenance: Maintenance) -> Relation:
+    if not maintenance.is_changed(node):
+        return _old(node, maintenance)
+    analysis, table = _state(node, maintenance)
+    touched, rows = _touched(node, maintenance)
+    kept = select(
+        [f"s.{id}" for id in node.ids],
+        f"FROM {table.qualified} AS s",
+        f"WHERE NOT EXISTS (SELECT FROM {touched} AS k WHERE {analysis.matching.same('s', 'k')})",
+    )
+    fresh = select([f"b.{id}" for id in node.ids], f"FROM {rows} AS b")
+    return Relation(union_all([kept, fresh]), node.ids, weighted=False)
+
+
+def _delta(node: Partitioned, maintenance: Maintenance) -> Relation:
+    _touched(node, maintenance)
+    suffix = maintenance.states.tables[id(node)].suffix
+    terms = [
+        select([*(f"x.{id}" for id in node.ids), f"{weight} AS {WEIGHT}"], f"FROM {name} AS x")
+        for name, weight in ((f"g_{suffix}", -1), (f"c_{suffix}", 1))
+    ]
+    return Relation(union_all(terms), node.ids, weighted=True)
+
+
+def _touched(node: Partitioned, maintenance: Maintenance) -> tuple[str, str]:
+    """The CTEs k_n and b_n, adding them and what follows from them the first time."""
+    analysis, table = _state(node, maintenance)
+    touched, rows = f"k_{table.suffix}", f"b_{table.suffix}"
+    if id(node) not in maintenance.finished:
+        maintenance.finished[id(node)] = touched
+        _add(node, analysis, table, maintenance)
+    return touched, rows
+
+
+def _add(
+    node: Partitioned, analysis: Analysis, table: StateTable, maintenance: Maintenance
+) -> None:
+    matching, suffix = analysis.matching, table.suffix
+    child = _with_partition(node, analysis, changed(node.child, maintenance))
+    hash = analysis.matching.hash_column("c")
+    keys = [f"c.{key}" for key in analysis.keys]
+    touched = maintenance.add_cte(
+        f"k_{suffix}",
+        select([*hash, *keys] or ["1 AS one"], f"FROM {child.source('c')}", _distinct(keys)),
+    )
+    keyed = _with_partition(node, analysis, maintenance.new(node.child))
+    restricted = Relation(union_all(restrict(keyed, matching, touched)), keyed.ids, weighted=False)
+    body = _body(node, restricted)
+    if not analysis.keys:
+        sql = select(["b.*"], f"FROM {body.source('b')}", f"WHERE EXISTS (SELECT FROM {touched})")
+        body = Relation(sql, body.ids, weighted=False)
+    columns = (*node.ids, *analysis.keys)
+    number = "row_number() OVER (PARTITION BY {}) AS __copy"
+    fresh = maintenance.add_cte(
+        f"b_{suffix}",
+        select(
+            [
+                *analysis.matching.hash_column("b"),
+                *(f"b.{id}" for id in columns),
+                f"{image(f'b.{id}' for id in columns)} AS __image",
+                number.format(image(f"b.{id}" for id in columns)),
+            ],
+            f"FROM {body.source('b')}",
+        ),
+    )
+    stored = maintenance.add_cte(
+        f"o_{suffix}",
+        select(
+            [
+                "s.ctid AS __place",
+                *(f"s.{id}" for id in columns),
+                f"{image(f's.{id}' for id in columns)} AS __image",
+                number.format(image(f"s.{id}" for id in columns)),
+            ],
+            f"FROM {table.qualified} AS s",
+            f"WHERE EXISTS (SELECT FROM {touched} AS k WHERE {matching.same('s', 'k')})",
+        ),
+    )
+    same = "b.__image = o.__image AND b.__copy = o.__copy"
+    gone = maintenance.add_cte(
+        f"g_{suffix}",
+        f"SELECT o.* FROM {stored} AS o WHERE NOT EXISTS (SELECT FROM {fresh} AS b WHERE {same})",
+    )
+    come = maintenance.add_cte(
+        f"c_{suffix}",
+        f"SELECT b.* FROM {fresh} AS b WHERE NOT EXISTS (SELECT FROM {stored} AS o WHERE {same})",
+    )
+    maintenance.add_change(
+        f"d_{suffix}",
+        f"DELETE FROM {table.qualified} AS s WHERE s.ctid = ANY"
+        f" (ARRAY(SELECT g.__place FROM {gone} AS g))",
+    )
+    names = ", ".join([*([HASH] if analysis.keys else []), *columns])
+    maintenance.add_change(
+        f"i_{suffix}",
+        f"INSERT INTO {table.qualified} ({names}) SELECT {names} FROM {come}",
+    )
+
+
+def _distinct(keys: list[str]) -> str:
+    return f"GROUP BY {', '.join(keys)}" if keys else "LIMIT 1"
+
+
+PARTITIONED = Rules(initial=_initial, new=_new, old=_old, delta=_delta)

@@ -1,0 +1,84 @@
+"""Keys that a change touches, and relations restricted to them.
+
+Keys may be NULL, and NULLs of a group belong together. No index serves IS NOT DISTINCT FROM, so
+where a key may be NULL it is matched by its hash, which is stored beside it, and rechecked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pgtrickle.delta.relation import Relation, select
+
+HASH = "__h"
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """How two relations with the same key columns are matched; `nullable` are those of `keys`."""
+
+    keys: tuple[str, ...]
+    nullable: tuple[str, ...]
+
+    @property
+    def hashed(self) -> bool:
+        """Whether the hash of the key is needed."""
+        return bool(self.nullable)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that matching reads, in the order of an index on them."""
+        return (HASH, *self.keys) if self.hashed else self.keys
+
+    def same(self, a: str, b: str) -> str:
+        """Condition that a row of `a` and a row of `b` have the same key."""
+        if not self.keys:
+            return "true"
+        if not self.hashed:
+            return " AND ".join(f"{a}.{key} = {b}.{key}" for key in self.keys)
+        return f"{a}.{HASH} = {b}.{HASH} AND {self._recheck(a, b)}"
+
+    def _recheck(self, a: str, b: str) -> str:
+        return " AND ".join(f"{a}.{key} IS NOT DISTINCT FROM {b}.{key}" for key in self.keys)
+
+    def hash(self, alias: str) -> str:
+        """The hash, computed from the key columns of `alias`."""
+        return f"hash_record_extended(ROW({', '.join(f'{alias}.{key}' for key in self.keys)}), 0)"
+
+    def hash_column(self, alias: str) -> list[str]:
+        """The hash as a select item, where matching needs one."""
+        return [f"{self.hash(alias)} AS {HASH}"] if self.hashed else []
+
+    def of(self, alias: str) -> list[str]:
+        """The columns that matching reads, of `alias`."""
+        return [f"{alias}.{column}" for column in self.columns]
+
+
+def restrict(keyed: Relation, matching: Matching, wanted: str) -> list[str]:
+    """`keyed` restricted to the keys in the CTE `wanted`: selects to be united.
+
+    Written as ``(keys) IN (SELECT …)``, which PostgreSQL turns into a join that reaches base
+    tables through their indexes; rows with a NULL key get an arm of their own, that costs nothing
+    when no wanted key has a NULL.
+    """
+    if not matching.keys:
+        return [keyed.sql]
+    keys = ", ".join(f"k.{key}" for key in matching.keys)
+    names = ", ".join(matching.keys)
+    everything = select(["k.*"], f"FROM {keyed.source('k')}")
+    without_null = " AND ".join(f"{key} IS NOT NULL" for key in matching.nullable)
+    arms = [
+        f"{everything}\nWHERE ({keys}) IN (SELECT {names} FROM {wanted}"
+        + (f" WHERE {without_null})" if without_null else ")")
+    ]
+    if matching.nullable:
+        some_null = " OR ".join(f"{key} IS NULL" for key in matching.nullable)
+        null_here = " OR ".join(f"k.{key} IS NULL" for key in matching.nullable)
+        same = " AND ".join(f"r.{key} IS NOT DISTINCT FROM k.{key}" for key in matching.keys)
+        arms.append(
+            f"{everything}\nWHERE ({null_here})"
+            f" AND EXISTS (SELECT FROM {wanted} WHERE {some_null})"
+            f" AND EXISTS (SELECT FROM {wanted} AS r"
+            f" WHERE r.{HASH} = {matching.hash('k')} AND {same})"
+        )
+    return arms

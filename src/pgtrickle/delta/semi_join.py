@@ -1,0 +1,80 @@
+"""Semi, anti and mark join: EXISTS, IN and their negations.
+
+With F the left rows that flip (see `matching`):
+
+    δ(L ⋉ R) = δL ⋉ new(R)  +  F, +1 where now matched, else -1
+    δ(L ▷ R) = δL ▷ new(R)  +  F, -1 where now matched, else +1
+    δ(mark)  = δL with its mark against new(R)  +  F with the new mark  -  F with the old mark
+"""
+
+from __future__ import annotations
+
+from pgtrickle.delta.maintenance import Maintenance, Rules
+from pgtrickle.delta.matching import MATCHED, flipped
+from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
+from pgtrickle.query.algebra import MarkJoin, SemiJoin
+from pgtrickle.query.render import render_expression
+
+
+def _exists(node: SemiJoin | MarkJoin, right: Relation) -> str:
+    theta = "" if node.condition is None else f" WHERE {render_expression(node.condition)}"
+    return f"EXISTS (SELECT FROM {right.source('r')}{theta})"
+
+
+def _semi(node: SemiJoin, left: Relation, right: Relation) -> Relation:
+    negation = "NOT " if node.negated else ""
+    sql = select(["l.*"], f"FROM {left.source('l')}", f"WHERE {negation}{_exists(node, right)}")
+    return Relation(sql, left.ids, left.weighted)
+
+
+def _mark(node: MarkJoin, left: Relation, right: Relation) -> Relation:
+    weight = [f"l.{WEIGHT}"] if left.weighted else []
+    items = [*(f"l.{id}" for id in left.ids), f"{_exists(node, right)} AS {node.mark.id}", *weight]
+    return Relation(select(items, f"FROM {left.source('l')}"), node.ids, left.weighted)
+
+
+def _semi_delta(node: SemiJoin, maintenance: Maintenance) -> Relation:
+    terms = []
+    left = maintenance.shared_delta(node.left)
+    if left is not None:
+        terms.append(_semi(node, left, maintenance.new(node.right)).sql)
+    rows = flipped(node.left, node.right, node.condition, maintenance)
+    if rows is not None:
+        come, go = ("-1", "1") if node.negated else ("1", "-1")
+        weight = f"x.{WEIGHT} * CASE WHEN x.{MATCHED} THEN {come} ELSE {go} END AS {WEIGHT}"
+        columns = [f"x.{id}" for id in node.left.ids]
+        terms.append(select([*columns, weight], f"FROM {rows.source('x')}"))
+    return maintenance.share(Relation(union_all(terms), node.ids, weighted=True))
+
+
+def _mark_delta(node: MarkJoin, maintenance: Maintenance) -> Relation:
+    terms = []
+    left = maintenance.shared_delta(node.left)
+    if left is not None:
+        terms.append(_mark(node, left, maintenance.new(node.right)).sql)
+    rows = flipped(node.left, node.right, node.condition, maintenance)
+    if rows is not None:
+        flips = maintenance.share(rows)
+        columns = [f"x.{id}" for id in node.left.ids]
+        terms += [
+            select(
+                [*columns, f"{mark} AS {node.mark.id}", f"{sign} x.{WEIGHT} AS {WEIGHT}"],
+                f"FROM {flips.source('x')}",
+            )
+            for mark, sign in ((f"x.{MATCHED}", ""), (f"NOT x.{MATCHED}", "-"))
+        ]
+    return maintenance.share(Relation(union_all(terms), node.ids, weighted=True))
+
+
+SEMI_JOIN = Rules(
+    initial=lambda node, m: _semi(node, m.initial(node.left), m.initial(node.right)),
+    new=lambda node, m: _semi(node, m.new(node.left), m.new(node.right)),
+    old=None,
+    delta=_semi_delta,
+)
+MARK_JOIN = Rules(
+    initial=lambda node, m: _mark(node, m.initial(node.left), m.initial(node.right)),
+    new=lambda node, m: _mark(node, m.new(node.left), m.new(node.right)),
+    old=None,
+    delta=_mark_delta,
+)
