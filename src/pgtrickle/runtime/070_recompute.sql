@@ -166,7 +166,9 @@ begin
         difference := pgtrickle._difference_by_row_sql(target, columns);
     end if;
     return format(
-        'with %1$sresult%2$s as materialized (%3$s), %4$s, '
+        -- A source's column may have another type now than when the table was made; where values of
+        -- it fit the table's column they are stored, and compared, as that.
+        'with %1$squery%2$s as (%3$s), result as materialized (select %7$s from query q), %4$s, '
         'deleted as (delete from only %5$s t using vanished v where t.ctid = v.__pgt_place returning 1), '
         'inserted as (insert into %5$s%2$s select %6$s from appeared a'
         ' where (select pg_catalog.count(*) from deleted) >= 0 returning 1)'
@@ -178,7 +180,12 @@ begin
         query || E'\n',
         difference,
         target::regclass,
-        pgtrickle._prefixed('a', columns));
+        pgtrickle._prefixed('a', columns),
+        (select string_agg(format('q.%1$I::%2$s as %1$I', a.attname, format_type(a.atttypid, -1)), ', ' order by a.attnum)
+         from pg_attribute a
+         where a.attrelid = target
+           and a.attnum > 0
+           and not a.attisdropped));
 end
 $$;
 comment on function pgtrickle._recompute_sql(oid, text, jsonb, jsonb) is

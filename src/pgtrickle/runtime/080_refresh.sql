@@ -84,6 +84,46 @@ comment on function pgtrickle._suspicion(pgtrickle.pgt_dependencies) is
     'Why the captured changes of a source cannot be relied on, null when they can';
 
 
+create or replace function pgtrickle._retire_plan(target bigint)
+    returns text
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    differing text;
+begin
+    select string_agg(format('%s.%I', d.source_relid::regclass, wanted.name), ', ')
+    into differing
+    from pgtrickle.pgt_plans p
+    join pgtrickle.pgt_dependencies d on d.pgt_id = p.pgt_id and d.source_number is not null
+    cross join lateral jsonb_array_elements_text(p.plan -> 'sources' -> d.source_number -> 'columns') wanted(name)
+    left join pgtrickle._probe_columns(d.source_relid) c on c.name = wanted.name
+    where p.pgt_id = target
+      and p.plan_status = 'COMPILED'
+      and not d.column_snapshot @> jsonb_build_array(jsonb_build_object('name', wanted.name, 'type', coalesce(c.declaration, '')));
+    if differing is null then
+        return null;
+    end if;
+    update pgtrickle.pgt_plans p
+    set plan_status = 'PENDING'
+    where p.pgt_id = target;
+    update pgtrickle.pgt_dependencies d
+    set column_snapshot = (
+        select jsonb_agg(jsonb_build_object('name', c.name, 'type', c.declaration) order by c.position)
+        from pgtrickle._probe_columns(d.source_relid) c)
+    where d.pgt_id = target
+      and d.source_number is not null;
+    update pgtrickle.pgt_stream_tables s
+    set refresh_reason = format('the plan has to be compiled again, for columns are not as they were: %s', differing)
+    where s.pgt_id = target
+    returning s.refresh_reason into differing;
+    return differing;
+end
+$$;
+comment on function pgtrickle._retire_plan(bigint) is
+    'Sets a plan PENDING when captured columns are gone or have other types than it was made for, and says so; null when it still fits';
+
+
 create or replace function pgtrickle._rebind(stream_table pgtrickle.pgt_stream_tables, dependency pgtrickle.pgt_dependencies)
     returns text
     language plpgsql
@@ -91,8 +131,6 @@ create or replace function pgtrickle._rebind(stream_table pgtrickle.pgt_stream_t
 as $$
 declare
     successor constant oid := pgtrickle._relation_oid(dependency.source_schema, dependency.source_name);
-    columns text[];
-    differing text;
 begin
     if successor is null then
         raise exception using
@@ -100,27 +138,6 @@ begin
             message = format('stream table %I.%I cannot be refreshed: its source %I.%I does not exist',
                 stream_table.pgt_schema, stream_table.pgt_name, dependency.source_schema, dependency.source_name),
             hint = 'Create the source again, alter the query, or drop the stream table';
-    end if;
-    if dependency.source_number is not null then
-        select array(select jsonb_array_elements_text(p.plan -> 'sources' -> dependency.source_number -> 'columns'))
-        into columns
-        from pgtrickle.pgt_plans p
-        where p.pgt_id = dependency.pgt_id;
-        -- The old buffer remembers the types the plan was made for.
-        select string_agg(format('%I', name), ', ')
-        into differing
-        from unnest(columns) name
-        left join pgtrickle._captured_columns(successor, columns) c using (name)
-        left join pg_attribute b
-            on b.attrelid = to_regclass(format('pgtrickle_changes.changes_%s_0', dependency.source_relid))
-            and b.attname = name
-            and not b.attisdropped
-        where c.type is null
-           or b.atttypid is distinct from pgtrickle._base_type(c.type);
-        update pgtrickle.pgt_plans p
-        set plan_status = case when differing is null then p.plan_status else 'PENDING' end,
-            plan = jsonb_set(p.plan, array['sources', dependency.source_number::text, 'relid'], to_jsonb(successor::bigint))
-        where p.pgt_id = dependency.pgt_id;
     end if;
     update pgtrickle.pgt_dependencies d
     set source_relid = successor,
@@ -135,10 +152,12 @@ begin
     where d.pgt_id = dependency.pgt_id
       and d.source_relid = dependency.source_relid;
     if dependency.source_number is not null then
+        update pgtrickle.pgt_plans p
+        set plan = jsonb_set(p.plan, array['sources', dependency.source_number::text, 'relid'], to_jsonb(successor::bigint))
+        where p.pgt_id = dependency.pgt_id;
         perform pgtrickle._drop_capture_if_unused(dependency.source_relid);
     end if;
-    return format('%s was rebuilt', successor::regclass)
-        || coalesce(format('; its columns %s are not as they were, so the plan has to be compiled again', differing), '');
+    return format('%s was rebuilt', successor::regclass);
 end
 $$;
 comment on function pgtrickle._rebind(pgtrickle.pgt_stream_tables, pgtrickle.pgt_dependencies) is

@@ -166,6 +166,7 @@ declare
     differential boolean;
     asked constant text := upper(coalesce(mode, ''));
     suspicion text;
+    retired text;
     relids oid[];
     pending bigint[];
     markers bigint[];
@@ -256,11 +257,17 @@ begin
         end if;
     end if;
     if outcome.action in ('FULL', 'REINITIALIZE') then
-        if differential and (outcome.action = 'REINITIALIZE' or not stream_table.is_populated or markers is not null) then
-            outcome.reason := concat_ws('; ', outcome.reason, pgtrickle._restore_captures(stream_table, plan));
-        end if;
         if differential then
-            perform pgtrickle._remember_storage(target);
+            if outcome.action = 'REINITIALIZE' or not stream_table.is_populated or markers is not null then
+                retired := pgtrickle._retire_plan(target);
+                outcome.reason := concat_ws('; ', outcome.reason, coalesce(retired, pgtrickle._restore_captures(stream_table, plan)));
+            end if;
+            if retired is not null then
+                plan := null;
+                differential := false;
+            else
+                perform pgtrickle._remember_storage(target);
+            end if;
         end if;
         applied := pgtrickle._refresh_by_recompute(stream_table, plan, frontier);
         snapshot := case when differential then applied.snapshot end;

@@ -227,6 +227,7 @@ def test_captured_rows_are_for_the_consumers_owner_alone(owner: Connection, conn
     plans.positive_amounts(owner)
     buffer = f"pgtrickle_changes.changes_{relid(owner, 'src.orders')}_0"
     owner.execute(f"select id, amount from {buffer}")
+    owner.execute("grant select on marts.positive to pgt_test_reader, pgt_test_writer")
     for role in ("reader", "writer"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connect(role).execute(f"select id from {buffer}")
@@ -298,7 +299,7 @@ def test_what_cannot_be_captured_is_refused(owner: Connection, setup: str, name:
 
 
 def test_quoted_names_everywhere(owner: Connection, connect: Connect) -> None:
-    owner.execute('create schema "My ""Schema"""')
+    connect().execute('create schema "My ""Schema""" authorization pgt_test_owner')
     owner.execute('create table "My ""Schema"""."Ord ers.$capture$" ("I d" int primary key, "A""m" int, "select" int)')
     owner.execute('insert into "My ""Schema"""."Ord ers.$capture$" values (1, 1, 1)')
     target = '"My ""Schema"""."Stre am"'
