@@ -13,9 +13,11 @@ from pgtrickle.query.parse import check_one_select
 from pgtrickle.query.rendition import (
     OutputColumn,
     Rendition,
+    UnreadableRendition,
     rendition_of_query,
     rendition_of_view,
 )
+from pgtrickle.query.rule_tree import same_rule_tree
 
 __all__ = [
     "Canonical",
@@ -48,18 +50,24 @@ def canonicalise(session: Session, query: str) -> Canonical:
     InvalidSyntax or UnsupportedSyntax where the text is not one SELECT.
     """
     check_one_select(query)
-    return _canonical(rendition_of_query(session, query))
+    try:
+        return _canonical(rendition_of_query(session, query))
+    except UnreadableRendition as error:
+        return _unreadable(rendition_of_query(session, query, rounds=0), error)
 
 
 def canonicalise_view(session: Session, view: int) -> Canonical:
     """Bring the definition of an existing view into canonical form. Raises InvalidQuery."""
-    return _canonical(rendition_of_view(session, view))
+    try:
+        return _canonical(rendition_of_view(session, view))
+    except UnreadableRendition as error:
+        return _unreadable(rendition_of_view(session, view, rounds=0), error)
 
 
 def same_meaning(session: Session, view_a: int, view_b: int) -> bool:
     """Tell whether two views (OIDs) have the same rule tree but for presentation."""
     tree_a = rendition_of_view(session, view_a, rounds=0).source_tree
-    return tree_a == rendition_of_view(session, view_b, rounds=0).source_tree
+    return same_rule_tree(tree_a, rendition_of_view(session, view_b, rounds=0).source_tree)
 
 
 def describe(session: Session, query: str) -> tuple[OutputColumn, ...]:
@@ -80,9 +88,13 @@ def _canonical(rendition: Rendition) -> Canonical:
     )
 
 
+def _unreadable(description: Rendition, error: UnreadableRendition) -> Canonical:
+    return Canonical(error.printed, description.columns, description.relations, str(error))
+
+
 def _obstacle(rendition: Rendition) -> str | None:
     if not rendition.at_rest:
         return "PostgreSQL prints the query differently each time it reads it back"
-    if rendition.source_tree != rendition.final_tree:
+    if not same_rule_tree(rendition.source_tree, rendition.final_tree):
         return "what PostgreSQL prints of the query does not mean quite the same as the query"
     return None

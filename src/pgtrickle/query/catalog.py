@@ -256,9 +256,20 @@ _RELATION = """
     where c.oid = %s::oid
 """
 
+# A type is qualified whatever the search_path is: as format_type() does under an empty one.
 _COLUMNS = """
     select a.attname, a.attnum, a.atttypid::bigint,
-      pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypmod,
+      case when n.nspname = 'pg_catalog'
+        then pg_catalog.format_type(a.atttypid, a.atttypmod)
+        else pg_catalog.format('%%I.%%I', n.nspname, y.typname) || coalesce(
+          substring(
+            pg_catalog.format_type(a.atttypid, a.atttypmod)
+            from '(?:\\([^()"]*\\))?(?:\\[\\])?$'
+          ),
+          ''
+        )
+      end,
+      a.atttypmod,
       a.attnotnull and not exists (
         select from pg_catalog.pg_constraint k
         where k.conrelid = a.attrelid
@@ -269,6 +280,11 @@ _COLUMNS = """
       a.attgenerated::text, a.attcollation::bigint,
       coalesce(l.collisdeterministic, true)
     from pg_catalog.pg_attribute a
+    join pg_catalog.pg_type t on t.oid = a.atttypid
+    join pg_catalog.pg_type y
+      on y.oid = case when t.typsubscript = 'pg_catalog.array_subscript_handler'::regproc
+        then t.typelem else t.oid end
+    join pg_catalog.pg_namespace n on n.oid = y.typnamespace
     left join pg_catalog.pg_collation l on l.oid = a.attcollation
     where a.attrelid = %s::oid
       and a.attnum > 0

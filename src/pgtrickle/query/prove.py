@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from pgtrickle.database import Session
 from pgtrickle.query.render import render
-from pgtrickle.query.rendition import InvalidQuery, rendition_of_canonical
+from pgtrickle.query.rendition import InvalidQuery, UnreadableRendition, rendition_of_canonical
+from pgtrickle.query.rule_tree import same_rule_tree
 from pgtrickle.query.statement import Query
 
 
@@ -25,7 +26,8 @@ class ProofFailure:
 def prove(session: Session, canonical_text: str, query: Query) -> ProofFailure | None:
     """Prove that `query` means what `canonical_text` means; None when proved.
 
-    Leaves the session as it was. Raises InvalidQuery where `canonical_text` itself is refused.
+    Leaves the session as it was. Raises InvalidQuery or UnreadableRendition where `canonical_text`
+    itself is refused.
     """
     expected = rendition_of_canonical(session, canonical_text)
     try:
@@ -36,11 +38,11 @@ def prove(session: Session, canonical_text: str, query: Query) -> ProofFailure |
         return ProofFailure("the tree is nested too deeply to be printed", "")
     try:
         found = rendition_of_canonical(session, generated)
-    except InvalidQuery as error:
+    except (InvalidQuery, UnreadableRendition) as error:
         return ProofFailure(f"PostgreSQL refuses the generated SQL: {error}", generated)
     if not found.at_rest or found.text != expected.text:
         return ProofFailure("PostgreSQL prints the generated SQL differently", generated)
-    if found.source_tree != expected.source_tree:
+    if not same_rule_tree(found.source_tree, expected.source_tree):
         return ProofFailure("PostgreSQL understands the generated SQL differently", generated)
     if found.columns != expected.columns:
         return ProofFailure("the generated SQL has other columns", generated)

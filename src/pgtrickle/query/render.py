@@ -404,13 +404,11 @@ def _keyword_call(call: e.Call) -> str:
     return pattern.format(*(_Text(render_expression(each.value)) for each in call.arguments))
 
 
-_BRACKETS = {"ARRAY": ("ARRAY[", "]"), "ROW": ("ROW(", ")")}
-
-
 def _sql_function(function: e.SqlFunction) -> str:
-    if function.keyword in _BRACKETS:
-        opening, closing = _BRACKETS[function.keyword]
-        return f"{opening}{_items(function.arguments)}{closing}"
+    if function.keyword == "ARRAY":
+        return f"ARRAY[{_list(function.arguments)}]"
+    if function.keyword == "ROW":
+        return f"ROW({_items(function.arguments)})"
     if function.arguments or function.keyword == "GROUPING":
         return f"{function.keyword}({_list(function.arguments)})"
     precision = "" if function.precision is None else f"({function.precision})"

@@ -25,6 +25,14 @@ class InvalidQuery(PgTrickleError):  # noqa: N818
         self.detail = detail
 
 
+class UnreadableRendition(PgTrickleError):  # noqa: N818
+    """PostgreSQL accepts the query, but not the text it prints of it (which has its own bugs)."""
+
+    def __init__(self, printed: str, message: str) -> None:
+        super().__init__(f"PostgreSQL cannot read back what it prints of the query: {message}")
+        self.printed = printed
+
+
 @dataclass(frozen=True, slots=True)
 class OutputColumn:
     """A column of a query's result. `collation` is an OID, 0 where the type has none."""
@@ -67,17 +75,26 @@ ROUNDS = 12
 
 
 def rendition_of_query(session: Session, query: str, rounds: int = ROUNDS) -> Rendition:
-    """Render a query read under the session's settings. Raises InvalidQuery."""
+    """Render a query read under the session's settings.
+
+    Raises InvalidQuery, UnreadableRendition.
+    """
     return _render(session, query, "query", rounds)
 
 
 def rendition_of_canonical(session: Session, text: str, rounds: int = ROUNDS) -> Rendition:
-    """Render a query read under the pinned settings. Raises InvalidQuery."""
+    """Render a query read under the pinned settings.
+
+    Raises InvalidQuery, UnreadableRendition.
+    """
     return _render(session, text, "canonical", rounds)
 
 
 def rendition_of_view(session: Session, view: int, rounds: int = ROUNDS) -> Rendition:
-    """Render the definition of the existing view with this OID. Raises InvalidQuery."""
+    """Render the definition of the existing view with this OID.
+
+    Raises InvalidQuery, UnreadableRendition.
+    """
     return _render(session, str(view), "view", rounds)
 
 
@@ -98,6 +115,8 @@ def _render(session: Session, source: str, kind: str, rounds: int) -> Rendition:
     answer = json.loads(session.rows(call, (source, kind, rounds))[0][0])
     if "error" in answer:
         error = answer["error"]
+        if error["printed"] is not None:
+            raise UnreadableRendition(error["printed"], error["message"])
         raise InvalidQuery(
             error["message"],
             sqlstate=error["sqlstate"],

@@ -67,6 +67,8 @@ begin
       );
       last_view := format('pg_temp.%I', view_name || round)::regclass;
     end loop;
+    -- Types are spelled as they are everywhere else: "date" and date are not equal texts.
+    perform set_config('quote_all_identifiers', 'off', true);
     answer := json_build_object(
       'texts', texts,
       'views', array[first_view::bigint, last_view::bigint],

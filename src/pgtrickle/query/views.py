@@ -11,6 +11,7 @@ from pgtrickle.query.catalog import Catalog, RelationFacts, UnknownRelation
 from pgtrickle.query.expression import WholeRow
 from pgtrickle.query.parse import parse
 from pgtrickle.query.prove import prove
+from pgtrickle.query.rendition import rendition_of_view
 from pgtrickle.query.statement import Alias, Derived, FromItem, Query, Table
 from pgtrickle.query.traverse import transform, walk
 
@@ -106,10 +107,13 @@ class _Inliner:
         if reason is not None:
             return reason, None
         try:
-            canonical = canonicalise_view(self.session, view.oid)
-            reason = canonical.obstacle or self._out_of_reach(canonical.relations)
+            relations = rendition_of_view(self.session, view.oid, rounds=0).relations
+            reason = self._out_of_reach(relations)
             if reason is not None:
                 return reason, None
+            canonical = canonicalise_view(self.session, view.oid)
+            if canonical.obstacle is not None:
+                return canonical.obstacle, None
             definition = parse(canonical.text)
             failure = prove(self.session, canonical.text, definition)
         except PgTrickleError as error:
@@ -122,7 +126,7 @@ class _Inliner:
             relation = self.catalog.relation_of_oid(oid)
             shown = f"{relation.schema}.{relation.name}"
             if not relation.readable:
-                return f"it reads {shown}, on which the current role has no SELECT"
+                return f"it reads {shown}, which the current role may not select from"
             if relation.has_row_security:
                 return f"it reads {shown}, which has row security"
         return None

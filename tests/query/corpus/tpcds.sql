@@ -107,7 +107,7 @@ avg_sales as (
     select ss_quantity quantity, ss_list_price list_price from store_sales
     union all
     select cs_quantity quantity, cs_list_price list_price from catalog_sales) x)
-select i_brand_id, sum(sales), sum(number_sales)
+select i_brand_id, sum(sales) as sales, sum(number_sales) as number_sales
 from (
   select i_brand_id, sum(ss_quantity * ss_list_price) sales, count(*) number_sales
   from store_sales, item

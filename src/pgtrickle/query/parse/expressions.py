@@ -332,7 +332,7 @@ def _row(node: Node) -> Expression:
 
 @reads("A_ArrayExpr")
 def _array(node: Node) -> Expression:
-    return SqlFunction("ARRAY", listed(node.many("elements")))
+    return SqlFunction("ARRAY", expressions(node.many("elements")))
 
 
 @reads("SQLValueFunction")
