@@ -71,8 +71,19 @@ begin
         exception
             when sqlstate 'TR001' then
                 null;
-            when unique_violation or exclusion_violation or check_violation or not_null_violation then
-                failure := 'applying the changes met: ' || sqlerrm;
+            when others then
+                if sqlstate ~ '^(40|53|55|57)' then
+                    raise;
+                elsif guards <> '{}' then
+                    -- Changes may have arrived since the count, beyond the guard or in a source left
+                    -- out, so that the statement failed over half of them. Now all, unguarded.
+                    guards := '{}';
+                    which := case when cardinality(relids) > 1 then '*' else which end;
+                elsif sqlstate ~ '^(21|23)' then
+                    failure := 'applying the changes met: ' || sqlerrm;
+                else
+                    raise;
+                end if;
         end;
         exit when failure is not null;
     end loop;
