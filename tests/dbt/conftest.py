@@ -10,13 +10,14 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+from tests.dbt.project import Project
 
 from pgtrickle.database import PsycopgSession
 from pgtrickle.install import install
 
-from tests.dbt.project import Project
-
-SETUPS = ["package", "adapter", "embedded"]
+# The embedded server is a server like any other once it runs: the whole suite on it is for
+# `make test-all`, while test_setups.py starts one in every run.
+SETUPS = ["package", "adapter", pytest.param("embedded", marks=pytest.mark.slow)]
 
 
 def output(setup: str, dsn: str) -> dict[str, Any]:
@@ -62,17 +63,14 @@ def project(setup: str, make_project: Callable[..., Project]) -> Project:
     """A project with two sources, `orders` and `customers`, and no models yet."""
     made = make_project(setup)
     made.sql("create schema analytics")
-    made.sql(
-        "create table analytics.customers (customer_id int primary key, name text not null)"
-    )
+    made.sql("create table analytics.customers (customer_id int primary key, name text not null)")
     made.sql(
         "create table analytics.orders"
         " (order_id int primary key, customer_id int not null, amount numeric(10, 2))"
     )
     made.sql("insert into analytics.customers values (1, 'Ada'), (2, 'Grace'), (3, 'Edsger')")
     made.sql(
-        "insert into analytics.orders"
-        " select n, 1 + n % 3, n * 1.5 from generate_series(1, 30) n"
+        "insert into analytics.orders select n, 1 + n % 3, n * 1.5 from generate_series(1, 30) n"
     )
     made.write(
         "models/sources.yml",

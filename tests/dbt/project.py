@@ -61,7 +61,7 @@ class Project:
     def dbt(self, *arguments: str, fails: bool = False) -> dict[str, str]:
         """Run dbt; the message of each node by its name. `messages` has all it printed."""
         self.messages = []
-        runner = dbtRunner(callbacks=[lambda event: self.messages.append(event.info.msg)])
+        runner = dbtRunner(callbacks=[self._keep])
         done = runner.invoke(
             [
                 *arguments,
@@ -78,6 +78,10 @@ class Project:
         assert done.success is not fails, printed
         results = getattr(done.result, "results", None) or []
         return {result.node.name: result.message for result in results if hasattr(result, "node")}
+
+    def _keep(self, event: Any) -> None:
+        if event.info.level != "debug":
+            self.messages.append(event.info.msg)
 
     # -- the database behind it ------------------------------------------------------------------
 

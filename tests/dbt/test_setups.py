@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.dbt.project import Project
 
+from dbt.adapters.pgtrickle.connections import EMBEDDED
 from pgtrickle.embedded import Server
 
 MakeProject = Callable[..., Project]
@@ -23,6 +24,7 @@ def _with_numbers(project: Project) -> Project:
     project.model("parity", PARITY)
     return project
 
+
 @pytest.mark.parametrize(
     ("setup", "package"),
     [("package", True), ("adapter", False), ("adapter", True), ("embedded", False)],
@@ -33,7 +35,11 @@ def test_the_namespace_works_in_every_setup(
 ) -> None:
     project = make_project(setup, package=package)
     _with_numbers(project)
-    project.model("status", "select '{{ dbt_pgtrickle.pgtrickle_stream_table_status('parity').status }}' as status -- {{ ref('parity') }}", materialized="view")
+    project.model(
+        "status",
+        "select '{{ dbt_pgtrickle.pgtrickle_stream_table_status('parity').status }}' as status -- {{ ref('parity') }}",
+        materialized="view",
+    )
     project.write(
         "models/parity.yml",
         "models:\n  - name: parity\n    data_tests:\n"
@@ -104,9 +110,8 @@ def test_source_freshness_comes_from_the_last_refresh(make_project: MakeProject)
     assert [result["status"] for result in found] == ["pass"]
 
 
+@pytest.mark.parametrize("setup", ["adapter", "embedded"])
 def test_debug_names_the_adapter_and_connects(make_project: MakeProject, setup: str) -> None:
-    if setup == "package":
-        pytest.skip("dbt-postgres's own")
     project = make_project(setup)
     project.dbt("debug")
     assert any("connection ok" in message for message in project.messages)
@@ -117,6 +122,7 @@ def home() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="pgtrickle-dbt-"))
     directory.chmod(0o711)
     yield directory / "server"
+    EMBEDDED.release()
     Server(directory / "server").stop()
     shutil.rmtree(directory)
 

@@ -44,7 +44,10 @@ def test_a_new_model_becomes_a_stream_table_with_the_query_s_columns(project: Pr
 def test_settings_are_read_from_config_and_from_meta(project: Project) -> None:
     project.model("totals", TOTALS, schedule="5m", refresh_mode="full")
     project.model(
-        "named", NAMED, schedule="7m", meta={"schedule": None, "refresh_mode": "AUTO", "initialize": False}
+        "named",
+        NAMED,
+        schedule="7m",
+        meta={"schedule": None, "refresh_mode": "AUTO", "initialize": False},
     )
     project.dbt("run")
     assert _settings(project) == ("5m", "FULL", "ACTIVE", True)
@@ -63,7 +66,7 @@ def test_a_rerun_of_an_unchanged_model_rebuilds_nothing_and_leaves_it_current(
     assert message.startswith("unchanged, refreshed ")
     assert project.oid("totals") == oid
     assert _totals(project) == _expected(project)
-    assert project.dbt("run")["totals"] == "unchanged, already current"
+    assert project.dbt("run")["totals"].startswith("unchanged, already current")
 
 
 def test_refresh_on_run_false_leaves_the_refresh_to_the_schedule(project: Project) -> None:
@@ -93,7 +96,10 @@ def test_a_changed_query_is_applied_in_place(project: Project) -> None:
 def test_a_column_added_to_the_query_appears_without_full_refresh(project: Project) -> None:
     project.model("totals", TOTALS)
     project.dbt("run")
-    project.model("totals", TOTALS.replace("sum(amount) as total", "sum(amount) as total, max(amount) as largest"))
+    project.model(
+        "totals",
+        TOTALS.replace("sum(amount) as total", "sum(amount) as total, max(amount) as largest"),
+    )
     project.dbt("run")
     assert project.value("select max(largest) from $schema.totals") == project.value(
         "select max(amount) from $schema.orders"
@@ -103,7 +109,9 @@ def test_a_column_added_to_the_query_appears_without_full_refresh(project: Proje
 def test_a_reformatted_query_is_no_change(project: Project) -> None:
     project.model("totals", TOTALS)
     project.dbt("run")
-    project.model("totals", TOTALS.replace(", ", ",\n    ").replace("select", "SELECT") + " -- same")
+    project.model(
+        "totals", TOTALS.replace(", ", ",\n    ").replace("select", "SELECT") + " -- same"
+    )
     assert project.dbt("run")["totals"].startswith("unchanged")
 
 
@@ -145,7 +153,10 @@ def test_full_refresh_builds_anew_while_the_old_table_serves(project: Project) -
     assert _totals(project) == _expected(project)
     assert project.sql("select * from $schema.above except select * from $schema.totals") == []
     assert project.value("select count(*) from pgtrickle.pgt_stream_tables") == 2
-    assert project.value("select count(*) from pgtrickle.pgt_stream_tables where pgt_name ~ 'dbt_tmp'") == 0
+    assert (
+        project.value("select count(*) from pgtrickle.pgt_stream_tables where pgt_name ~ 'dbt_tmp'")
+        == 0
+    )
 
 
 @pytest.mark.parametrize("kind", ["table", "view", "materialized_view"])
@@ -164,10 +175,13 @@ def test_another_relation_of_that_name_gives_way_and_comes_back(
     project.model("other", NAMED)
     project.dbt("run")  # the engine cleans up after what dbt dropped
     assert project.sql("select pgt_name from pgtrickle.pgt_stream_tables") == [("other",)]
-    assert project.value(
-        "select count(*) from pg_class c where relnamespace = '$schema'::regnamespace"
-        " and relname ~ '__dbt_(tmp|backup)'"
-    ) == 0
+    assert (
+        project.value(
+            "select count(*) from pg_class c where relnamespace = '$schema'::regnamespace"
+            " and relname ~ '__dbt_(tmp|backup)'"
+        )
+        == 0
+    )
 
 
 def test_hooks_run_in_and_out_of_the_transaction(project: Project) -> None:
@@ -176,13 +190,15 @@ def test_hooks_run_in_and_out_of_the_transaction(project: Project) -> None:
     project.write(
         "models/totals.sql",
         "{{ config(materialized='stream_table',"
-        f" pre_hook=[before_begin(\"{log.format('before')}\"), \"{log.format('pre')}\"],"
-        f" post_hook=[\"{log.format('post')}\", after_commit(\"{log.format('after')}\")]) }}}}\n{TOTALS}",
+        f' pre_hook=[before_begin("{log.format("before")}"), "{log.format("pre")}"],'
+        f' post_hook=["{log.format("post")}", after_commit("{log.format("after")}")]) }}}}\n{TOTALS}',
     )
     for _ in range(2):
         project.sql("truncate $schema.log")
         project.dbt("run")
-        lines = project.sql("select line, at_xid::text from $schema.log order by at_xid::text::bigint")
+        lines = project.sql(
+            "select line, at_xid::text from $schema.log order by at_xid::text::bigint"
+        )
         assert [line for line, _ in lines] == ["before", "pre", "post", "after"]
         xids = [xid for _, xid in lines]
         assert xids[1] == xids[2]
@@ -217,8 +233,13 @@ def test_a_table_in_the_way_survives_a_failing_switch(project: Project) -> None:
 
 
 def test_a_failing_refresh_fails_the_model_and_is_recorded(project: Project) -> None:
-    project.model("ratios", "select order_id, 1 / (amount - 3) as ratio from {{ source('shop', 'orders') }} where amount <> 3")
-    project.model("inverse", "select order_id, 100 / amount as inverse from {{ source('shop', 'orders') }}")
+    project.model(
+        "ratios",
+        "select order_id, 1 / (amount - 3) as ratio from {{ source('shop', 'orders') }} where amount <> 3",
+    )
+    project.model(
+        "inverse", "select order_id, 100 / amount as inverse from {{ source('shop', 'orders') }}"
+    )
     project.dbt("run")
     project.sql("update $schema.orders set amount = 0 where order_id = 4")
     messages = project.dbt("run", fails=True)
@@ -234,7 +255,9 @@ def test_a_failing_refresh_fails_the_model_and_is_recorded(project: Project) -> 
 
 
 def test_empty_never_defines_a_table_by_what_it_held_back(project: Project) -> None:
-    project.model("recent", "select * from {{ source('shop', 'orders') }}", materialized="ephemeral")
+    project.model(
+        "recent", "select * from {{ source('shop', 'orders') }}", materialized="ephemeral"
+    )
     project.model("totals", TOTALS.replace("source('shop', 'orders')", "ref('recent')"))
     assert project.dbt("run", "--empty")["totals"].startswith("created")
     assert _totals(project) == []
@@ -251,12 +274,12 @@ def test_sample_never_defines_a_table_by_what_it_held_back(project: Project) -> 
         "{{ config(materialized='view', event_time='at') }}\n"
         "select *, now() - order_id * interval '1 hour' as at from {{ source('shop', 'orders') }}",
     )
-    project.model("totals", TOTALS.replace("source('shop', 'orders')", "ref('recent')"), refresh_mode="AUTO")
+    project.model(
+        "totals", TOTALS.replace("source('shop', 'orders')", "ref('recent')"), refresh_mode="AUTO"
+    )
     project.dbt("run", "--sample", "3 hours")
     assert _totals(project) == _expected(project)
-    assert "interval" not in project.value(
-        "select original_query from pgtrickle.pgt_stream_tables"
-    )
+    assert "interval" not in project.value("select original_query from pgtrickle.pgt_stream_tables")
 
 
 @pytest.mark.parametrize(
@@ -297,8 +320,13 @@ def test_contract_grants_comments_and_indexes_are_honoured(project: Project) -> 
         project.write("models/totals.yml", properties)
         for _ in range(2):
             project.dbt("run")
-            assert project.value(f"select has_table_privilege('{role}', '$schema.totals', 'select')")
-            assert project.value("select obj_description('$schema.totals'::regclass)") == "What each bought"
+            assert project.value(
+                f"select has_table_privilege('{role}', '$schema.totals', 'select')"
+            )
+            assert (
+                project.value("select obj_description('$schema.totals'::regclass)")
+                == "What each bought"
+            )
             assert project.value("select col_description('$schema.totals'::regclass, 1)") == "Who"
             assert _dbt_indexes(project) == 2
         project.dbt("run", "--full-refresh")
@@ -319,9 +347,14 @@ def _dbt_indexes(project: Project) -> object:
 
 def test_stream_tables_stand_on_stream_tables_and_others_stand_on_them(project: Project) -> None:
     project.model("named", NAMED)
-    project.model("by_name", "select name, sum(amount) as total from {{ ref('named') }} group by name")
+    project.model(
+        "by_name", "select name, sum(amount) as total from {{ ref('named') }} group by name"
+    )
     project.model("top", "select * from {{ ref('by_name') }} where total > 10", materialized="view")
-    project.write("models/tests.yml", "models:\n  - name: by_name\n    columns:\n      - name: name\n        data_tests: [unique, not_null]\n")
+    project.write(
+        "models/tests.yml",
+        "models:\n  - name: by_name\n    columns:\n      - name: name\n        data_tests: [unique, not_null]\n",
+    )
     project.dbt("build")
     project.sql("insert into $schema.orders values (50, 2, 99)")
     project.dbt("build")
@@ -334,7 +367,7 @@ def test_names_with_capitals_spaces_dots_and_quotes_work(project: Project) -> No
     project.model("odd", TOTALS, alias="Mixed Case.Name's")
     for arguments in (["run"], ["run"], ["run", "--full-refresh"]):
         project.dbt(*arguments)
-    assert project.value("select count(*) from $schema.\"Mixed Case.Name's\"") == 3
+    assert project.value('select count(*) from $schema."Mixed Case.Name\'s"') == 3
 
 
 def test_an_upstream_table_rebuilt_in_the_same_run_is_followed(project: Project) -> None:
@@ -342,7 +375,9 @@ def test_an_upstream_table_rebuilt_in_the_same_run_is_followed(project: Project)
     project.model("totals", TOTALS.replace("source('shop', 'orders')", "ref('base')"))
     project.dbt("run")
     for _ in range(2):
-        project.sql("delete from $schema.orders where order_id in (select order_id from $schema.orders limit 2)")
+        project.sql(
+            "delete from $schema.orders where order_id in (select order_id from $schema.orders limit 2)"
+        )
         project.dbt("run")
         assert _totals(project) == _expected(project)
 

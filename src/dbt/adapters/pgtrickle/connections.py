@@ -27,6 +27,7 @@ _EMBEDDED_DEFAULTS = {
     "password": "",
     "database": "postgres",
 }
+_EMBEDDED_KEYS = _EMBEDDED_DEFAULTS.keys() - {"database"}
 
 
 @dataclass
@@ -64,8 +65,10 @@ class PgTrickleCredentials(PostgresCredentials):
         return self.embedded or self.host
 
     def _connection_keys(self) -> tuple[str, ...]:
-        keys = ("engine", *super()._connection_keys())
-        return ("embedded", *keys) if self.embedded else keys
+        keys = super()._connection_keys()
+        if self.embedded:
+            return ("embedded", "engine", *(key for key in keys if key not in _EMBEDDED_KEYS))
+        return ("engine", *keys)
 
 
 class EmbeddedServers:

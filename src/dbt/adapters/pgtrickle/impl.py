@@ -174,6 +174,8 @@ def _bundle_package(unless_installed_in: Any) -> None:
 
 
 def _has_package(config: Any) -> bool:
+    if not hasattr(config, "project_root"):  # `dbt debug` has a profile alone
+        return False
     if config.project_name == "dbt_pgtrickle":
         return True
     packages = Path(config.project_root, config.packages_install_path)

@@ -18,9 +18,7 @@ PgTrickleRelationType = StrEnum(  # type: ignore[misc]
 
 
 def _renameable() -> frozenset[PgTrickleRelationType]:
-    return frozenset(
-        PgTrickleRelationType(name) for name in ("view", "table", "stream_table")
-    )
+    return frozenset(PgTrickleRelationType(name) for name in ("view", "table", "stream_table"))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -38,5 +36,5 @@ class PgTrickleRelation(PostgresRelation):
         return str(PgTrickleRelationType.StreamTable)
 
     @classproperty
-    def get_relation_type(cls):  # type: ignore[no-untyped-def]  # noqa: ANN201, N805
+    def get_relation_type(cls):  # type: ignore[no-untyped-def]  # noqa: N805
         return PgTrickleRelationType

@@ -25,6 +25,7 @@
   {% for id in (node.depends_on.nodes if node else []) %}
     {% set parent = graph.nodes.get(id) or graph.sources.get(id) %}
     {% if parent and parent.get('config', {}).get('materialized') == 'ephemeral' %}
+      {% do names.append('__dbt__cte__' ~ parent.alias) %}
       {% do names.extend(dbt_pgtrickle._references(id)) %}
     {% elif parent and parent.relation_name %}
       {% do names.append(parent.relation_name) %}

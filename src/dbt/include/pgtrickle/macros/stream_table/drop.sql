@@ -9,8 +9,7 @@
       'name': dbt_pgtrickle._name(relation, engine),
     }) %}
   {% else %}
-    {% set kind = 'table' if existing.kind == 'stream table' else existing.kind %}
-    {% set sql = 'drop ' ~ kind ~ ' if exists ' ~ relation.include(database=false) ~ ' cascade' %}
+    {% set sql = 'drop ' ~ dbt_pgtrickle._sql_kind(existing.kind) ~ ' if exists ' ~ relation.include(database=false) ~ ' cascade' %}
   {% endif %}
   {% call statement('pgtrickle_remove') %}
     {{ sql }}

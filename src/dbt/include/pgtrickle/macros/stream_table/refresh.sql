@@ -48,5 +48,6 @@
   {% endif %}
   {% set how = ' by recomputation' if last.action in ('FULL', 'REINITIALIZE') else '' %}
   {% set why = ' (' ~ last.reason ~ ')' if how and last.reason else '' %}
-  {{ return('refreshed ' ~ last.rows ~ ' row' ~ ('' if last.rows == 1 else 's') ~ ' in ' ~ last.ms | int ~ ' ms' ~ how ~ why) }}
+  {% set found = 'refreshed ' ~ last.rows ~ ' row' ~ ('' if last.rows == 1 else 's') if last.rows else 'already current, checked' %}
+  {{ return(found ~ ' in ' ~ last.ms | round(1) ~ ' ms' ~ how ~ why) }}
 {% endmacro %}
