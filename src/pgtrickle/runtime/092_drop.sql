@@ -215,7 +215,7 @@ create or replace function pgtrickle.drop_stream_table(name text, cascade boolea
 as $$
 declare
     target pgtrickle.pgt_stream_tables;
-    reader record;
+    reader pgtrickle.pgt_stream_tables;
     readers text;
 begin
     perform pgtrickle._follow_renames();
