@@ -35,11 +35,9 @@ def test_the_namespace_works_in_every_setup(
 ) -> None:
     project = make_project(setup, package=package)
     _with_numbers(project)
-    project.model(
-        "status",
-        "select '{{ dbt_pgtrickle.pgtrickle_stream_table_status('parity').status }}' as status -- {{ ref('parity') }}",
-        materialized="view",
-    )
+    status = "{{ dbt_pgtrickle.pgtrickle_stream_table_status('parity').status }}"
+    query = f"select '{status}' as status -- {{{{ ref('parity') }}}}"
+    project.model("status", query, materialized="view")
     project.write(
         "models/parity.yml",
         "models:\n  - name: parity\n    data_tests:\n"

@@ -117,7 +117,7 @@ class PgTrickleAdapter(PostgresAdapter):
             return f"{construct}: {reason}"
         return reason or construct or "no reason was given"
 
-    @available.parse(lambda *args, **kwargs: None)
+    @available.parse_none
     def name_stream_tables(self, catalog: agate.Table, names: list[str]) -> agate.Table:
         """The catalog with the type STREAM TABLE for those whose `schema.name` is in `names`."""
         import agate
@@ -137,7 +137,7 @@ class PgTrickleAdapter(PostgresAdapter):
 
     # -- called by dbt around each model --------------------------------------------------------
 
-    def post_model_hook(self, config: Any, context: Any) -> None:
+    def post_model_hook(self, config: Any, context: Any) -> None:  # noqa: ARG002
         """Stop capturing for a model that failed after `prepare_capture`."""
         sources, self._prepared.sources = getattr(self._prepared, "sources", []), []
         if not sources:
