@@ -75,42 +75,41 @@ create or replace function pgtrickle._difference_by_key_sql(target oid, columns 
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    name text;
-    conditions text[] := '{}';
-    nullable text[] := '{}';
+    old_row constant text := format('row(%s)', pgtrickle._prefixed('o', columns));
+    new_row constant text := format('row(%s)', pgtrickle._prefixed('n', columns));
+    same_key text;
+    old_is_null text;
+    new_is_null text;
 begin
-    foreach name in array key loop
-        if exists (
-            select from pg_attribute a
-            where a.attrelid = target
-              and a.attname = name
-              and a.attnotnull)
-        then
-            conditions := conditions || format('o.%1$I = n.%1$I', name);
-        else
-            nullable := nullable || format('%I', name);
-        end if;
-    end loop;
-    if nullable <> '{}' then
-        -- Equality of records, unlike that of values, takes nulls for equal.
-        conditions := conditions || format('row(%s)::record = row(%s)::record',
-            pgtrickle._prefixed('o', nullable), pgtrickle._prefixed('n', nullable));
-    end if;
-    conditions := conditions || format('row(%s)::record *= row(%s)::record',
-        pgtrickle._prefixed('o', columns), pgtrickle._prefixed('n', columns));
+    select string_agg(format('o.%1$I = n.%1$I', name), ' and '),
+        coalesce(string_agg(format('o.%I is null', name), ' or ') filter (where is_nullable), 'false'),
+        coalesce(string_agg(format('n.%I is null', name), ' or ') filter (where is_nullable), 'false')
+    into same_key, old_is_null, new_is_null
+    from unnest(key) name
+    cross join lateral (
+        select not exists (
+            select from pg_attribute a where a.attrelid = target and a.attname = name and a.attnotnull) as is_nullable
+    ) k;
+    -- A join by `=` never pairs nulls, so rows with a null in the key come out on both sides,
+    -- changed or not; those that are the same on both are then recognised by their text.
     return format(
         'difference as materialized ('
-        'select o.__pgt_place, n.__pgt_present%1$s'
-        ' from (select t.ctid as __pgt_place%2$s from only %3$s t) o'
-        ' full join (select true as __pgt_present%4$s from result n) n on %5$s'
+        'select o.__pgt_place, n.__pgt_present, %1$s,'
+        ' case when o.__pgt_place is not null and (%2$s) then %3$s::text end as __pgt_old,'
+        ' case when n.__pgt_present and (%4$s) then %5$s::text end as __pgt_new'
+        ' from (select t.ctid as __pgt_place, %6$s from only %7$s t) o'
+        ' full join (select true as __pgt_present, %1$s from result n) n on %8$s and %3$s::record *= %5$s::record'
         ' where o.__pgt_place is null or n.__pgt_present is null), '
-        'vanished as (select d.__pgt_place from difference d where d.__pgt_place is not null), '
-        'appeared as (select %6$s from difference d where d.__pgt_present)',
-        ', ' || pgtrickle._prefixed('n', columns),
-        ', ' || pgtrickle._prefixed('t', columns),
+        'vanished as (select d.__pgt_place from difference d where d.__pgt_place is not null'
+        ' and not exists (select from difference e where e.__pgt_new = d.__pgt_old)), '
+        'appeared as (select %9$s from difference d where d.__pgt_present'
+        ' and not exists (select from difference e where e.__pgt_old = d.__pgt_new))',
+        pgtrickle._prefixed('n', columns),
+        old_is_null, old_row,
+        new_is_null, new_row,
+        pgtrickle._prefixed('t', columns),
         target::regclass,
-        ', ' || pgtrickle._prefixed('n', columns),
-        array_to_string(conditions, ' and '),
+        same_key,
         pgtrickle._prefixed('d', columns));
 end
 $$;

@@ -28,26 +28,26 @@ def test_stars_are_expanded_and_names_qualified(owner: Connection) -> None:
     assert ";" not in text
 
 
-@pytest.mark.parametrize(
-    "reformatted",
-    [
-        "SELECT customer,sum(amount) as total FROM src.orders GROUP BY customer",
-        "select o.customer, sum(o.amount) total\nfrom src.orders o -- all\ngroup by 1;",
-    ],
-)
-def test_a_query_written_otherwise_is_the_same(owner: Connection, reformatted: str) -> None:
-    query = "select customer, sum(amount) total from src.orders group by 1"
-    written = canonical(owner, reformatted).replace('"o"', '"orders"')
-    assert written.replace('"orders" "orders"', '"orders"') == canonical(owner, query)
+def test_a_query_written_otherwise_is_the_same(owner: Connection) -> None:
+    written = canonical(owner, "select customer, sum(amount) total from src.orders group by 1")
+    again = canonical(
+        owner, "SELECT orders.customer,sum(amount) as total\nFROM src.orders GROUP BY customer;"
+    )
+    assert again == written
 
 
 def test_a_blank_inside_a_literal_makes_another_query(owner: Connection) -> None:
-    one = canonical(owner, "select 'a b' x from src.orders")
-    assert one != canonical(owner, "select 'a  b' x from src.orders") or "a b" in one
+    one, two = (
+        scalar(owner, "select pgtrickle._canonical_query(%s)", query)
+        for query in ("select 'a b' as x", "select 'a  b' as x")
+    )
+    assert one != two
 
 
 def test_canonical_text_is_the_same_in_every_session(owner: Connection) -> None:
-    query = "select timestamptz '2020-01-01 00:00+00' at, interval '1 mon 2 days' i, '\\x01'::bytea b"
+    query = (
+        "select timestamptz '2020-01-01 00:00+00' at, interval '1 mon 2 days' i, '\\x01'::bytea b"
+    )
     before = canonical(owner, query)
     owner.execute("set datestyle = 'German'")
     owner.execute("set intervalstyle = 'iso_8601'")
@@ -94,7 +94,7 @@ def test_columns_have_typmod_and_collation(owner: Connection) -> None:
         ("amount", "numeric(10,2)"),
         ("note", "character varying(20)"),
         ("double", "numeric"),
-        ("c", "character varying(20) collate pg_catalog.\"C\""),
+        ("c", 'character varying(20) collate pg_catalog."C"'),
         ("literal", "text"),
         ("three", "character(3)"),
     ]
@@ -103,7 +103,9 @@ def test_columns_have_typmod_and_collation(owner: Connection) -> None:
 def test_sources_are_found_through_views_at_any_depth(owner: Connection) -> None:
     owner.execute("create table src.customers (id int, name text)")
     owner.execute("create view src.a as select id, customer from src.orders")
-    owner.execute("create view src.b as select a.id, c.name from src.a join src.customers c using (id)")
+    owner.execute(
+        "create view src.b as select a.id, c.name from src.a join src.customers c using (id)"
+    )
     owner.execute("create materialized view src.m as select 1 as id")
     found = owner.execute(
         "select relation_name, source_type, direct, columns from pgtrickle._query_sources("

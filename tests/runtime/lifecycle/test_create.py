@@ -287,7 +287,10 @@ def test_an_offered_plan_is_used(owner: Connection) -> None:
     assert "UNIQUE" in index
     assert "NULLS NOT DISTINCT" in index
     assert scalar(owner, "select count(*) from pgtrickle.pgt_offered_plans") == 0
-    assert scalar(owner, "select count(*) from pgtrickle.pgt_dependencies where source_number = 0") == 1
+    assert (
+        scalar(owner, "select count(*) from pgtrickle.pgt_dependencies where source_number = 0")
+        == 1
+    )
 
 
 QUERY = "select id from src.orders"
@@ -331,6 +334,15 @@ def test_with_refresh_mode_full_an_offered_plan_is_not_used(owner: Connection) -
     assert scalar(owner, "select count(*) from pgtrickle._pending()") == 0
 
 
+def create_with_offer(
+    connection: Connection, query: str, plan: str, name: str = "marts.ids"
+) -> None:
+    """Create a DIFFERENTIAL stream table after offering a plan for it."""
+    with connection.transaction():
+        connection.execute("select pgtrickle.offer_plan(%s, %s)", [query, plan])
+        create(connection, name, query, refresh_mode="DIFFERENTIAL")
+
+
 def full_plan(owner: Connection, query: str) -> str:
     return scalar(
         owner,
@@ -341,11 +353,12 @@ def full_plan(owner: Connection, query: str) -> str:
     )
 
 
-def test_differential_that_is_impossible_is_an_error_naming_the_construct(owner: Connection) -> None:
+def test_differential_that_is_impossible_is_an_error_naming_the_construct(
+    owner: Connection,
+) -> None:
+    offered = full_plan(owner, QUERY)
     with pytest.raises(psycopg.errors.FeatureNotSupported, match="GROUPING SETS") as error:
-        with owner.transaction():
-            owner.execute("select pgtrickle.offer_plan(%s, %s)", [QUERY, full_plan(owner, QUERY)])
-            create(owner, "marts.ids", QUERY, refresh_mode="DIFFERENTIAL")
+        create_with_offer(owner, QUERY, offered)
     assert "AUTO" in (error.value.diag.message_hint or "")
     assert catalog(owner, "ids") is None
 
@@ -370,9 +383,9 @@ def test_without_the_right_to_put_triggers_auto_recomputes_and_says_so(
     row = catalog(writer, "ids")
     assert row.effective_refresh_mode == "FULL"
     assert "grant trigger on src.orders to pgt_test_writer" in row.refresh_reason
-    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="triggers"), writer.transaction():
-        offer(writer)
-        create(writer, "marts.ids2", QUERY, refresh_mode="DIFFERENTIAL")
+    offered = plans.plan_of(writer, QUERY, [("src.orders", ["id"])], ["id"], {"0": "none"})
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="triggers"):
+        create_with_offer(writer, QUERY, offered, name="marts.ids2")
 
 
 @pytest.mark.parametrize(
@@ -412,9 +425,7 @@ def test_rows_are_found_by_hash_where_there_is_no_key(owner: Connection) -> None
         " pgtrickle._image(r), t, x, f), 0)"
     )
     owner.execute("set enable_seqscan = off")
-    explained = owner.execute(
-        f"explain select from marts.odd where {expression} = 1"
-    ).fetchall()
+    explained = owner.execute(f"explain select from marts.odd where {expression} = 1").fetchall()
     assert any("pgtrickle_identity_" in line for (line,) in explained)
 
 
@@ -422,9 +433,7 @@ def test_a_key_that_cannot_be_sorted_is_found_by_hash(owner: Connection) -> None
     owner.execute("create table src.transactions (x xid, n int)")
     query = "select x, count(*) as n from src.transactions group by x"
     with owner.transaction():
-        document = plans.plan_of(
-            owner, query, [("src.transactions", ["x"])], ["x"], {"0": "none"}
-        )
+        document = plans.plan_of(owner, query, [("src.transactions", ["x"])], ["x"], {"0": "none"})
         owner.execute("select pgtrickle.offer_plan(%s, %s)", [query, document])
         create(owner, "marts.transactions", query, initialize=False)
     assert "hash_record_extended" in scalar(

@@ -147,3 +147,17 @@ def test_state_is_refilled_while_a_backup_reads_it(owner: Connection, connect: A
     owner.execute("delete from src.orders where id < 5")
     assert plans.refresh(owner, "marts.totals").action == "DIFFERENTIAL"
     assert plans.difference(owner, "marts.totals") == []
+
+
+def test_keys_with_nulls_are_compared_without_noise(owner: Connection) -> None:
+    owner.execute("create table src.t (k int, l int, v numeric)")
+    owner.execute("insert into src.t select nullif(i % 7, 0), nullif(i / 7, 3), i from generate_series(0, 69) i")
+    keyed(owner, "marts.t", "select k, l, v from src.t", ["k", "l"])
+    outcome = plans.refresh(owner, "marts.t", mode="FULL")
+    assert (outcome.rows_inserted, outcome.rows_deleted) == (0, 0)
+    owner.execute("update src.t set v = v + 1 where k is null and l < 3")
+    owner.execute("delete from src.t where k is null and l is null")
+    owner.execute("insert into src.t values (null, 100, 1)")
+    outcome = plans.refresh(owner, "marts.t", mode="FULL")
+    assert (outcome.rows_inserted, outcome.rows_deleted) == (4, 4)
+    assert plans.difference(owner, "marts.t") == []
