@@ -226,7 +226,8 @@ def _settled(installation: Installation | None) -> InstallResult | None:
         )
     if _release(installation.version) > _release(__version__):
         return InstallResult("newer", installation.version)
-    if (installation.version, installation.fingerprint) == (__version__, _fingerprint()):
+    present = (installation.version, installation.migration, installation.fingerprint)
+    if present == (__version__, _last_migration(), _fingerprint()):
         return InstallResult("current", installation.version)
     return None
 

@@ -1,0 +1,276 @@
+-- The catalog as it was in the first version; see tests/install/test_install.py.
+-- Schemas of the portable engine. `pgtrickle` is the contract; the other two hold what no user
+-- reads: state of stream tables, and captured changes.
+
+create schema pgtrickle;
+comment on schema pgtrickle is 'Stream tables: functions, catalog and views of dbt-pgtrickle (portable engine)';
+
+create schema pgtrickle_state;
+comment on schema pgtrickle_state is 'Hidden state of stream tables and their executor functions; each object belongs to its stream table''s owner';
+
+create schema pgtrickle_changes;
+comment on schema pgtrickle_changes is 'Captured changes of source tables; written by capture triggers only';
+
+grant usage on schema pgtrickle, pgtrickle_state, pgtrickle_changes to public;
+-- The catalog. Columns of the first three tables are those of the pg_trickle contract, so that
+-- tools written for the extension find what they look for; what is ours alone stands in tables of
+-- its own (plans, frontiers, captures) or at the end.
+
+create table pgtrickle.pgt_schema_version (
+    version     text primary key,
+    applied_at  timestamptz not null default now(),
+    description text,
+    -- ours
+    migration   integer not null,
+    fingerprint text not null
+);
+comment on table pgtrickle.pgt_schema_version is 'Versions of the runtime installed in this database, newest last';
+comment on column pgtrickle.pgt_schema_version.migration is 'Number of the last migration the catalog has';
+comment on column pgtrickle.pgt_schema_version.fingerprint is 'Tells two builds of one version apart';
+
+create table pgtrickle.pgt_stream_tables (
+    pgt_id                      bigserial primary key,
+    pgt_relid                   oid not null unique,
+    pgt_name                    text not null,
+    pgt_schema                  text not null,
+    defining_query              text not null,
+    original_query              text,
+    schedule                    text,
+    refresh_mode                text not null default 'DIFFERENTIAL'
+        check (refresh_mode in ('FULL', 'DIFFERENTIAL', 'IMMEDIATE')),
+    status                      text not null default 'INITIALIZING'
+        check (status in ('INITIALIZING', 'ACTIVE', 'SUSPENDED', 'ERROR')),
+    is_populated                boolean not null default false,
+    data_timestamp              timestamptz,
+    frontier                    jsonb,
+    last_refresh_at             timestamptz,
+    consecutive_errors          integer not null default 0,
+    needs_reinit                boolean not null default false,
+    auto_threshold              double precision,
+    last_full_ms                double precision,
+    functions_used              text[],
+    topk_limit                  integer,
+    topk_order_by               text,
+    topk_offset                 integer,
+    diamond_consistency         text not null default 'atomic'
+        check (diamond_consistency in ('none', 'atomic')),
+    diamond_schedule_policy     text not null default 'fastest'
+        check (diamond_schedule_policy in ('fastest', 'slowest')),
+    has_keyless_source          boolean not null default false,
+    function_hashes             text,
+    requested_cdc_mode          text check (requested_cdc_mode in ('auto', 'trigger', 'wal')),
+    is_append_only              boolean not null default false,
+    scc_id                      integer,
+    last_fixpoint_iterations    integer,
+    max_differential_joins      integer,
+    max_delta_fraction          double precision,
+    pooler_compatibility_mode   boolean not null default false,
+    refresh_tier                text not null default 'hot'
+        check (refresh_tier in ('hot', 'warm', 'cold', 'frozen')),
+    effective_refresh_mode      text,
+    fuse_mode                   text not null default 'off' check (fuse_mode in ('off', 'on', 'auto')),
+    fuse_state                  text not null default 'armed'
+        check (fuse_state in ('armed', 'blown', 'disabled')),
+    fuse_ceiling                bigint,
+    fuse_sensitivity            integer,
+    blown_at                    timestamptz,
+    blow_reason                 text,
+    last_error_message          text,
+    last_error_at               timestamptz,
+    downstream_publication_name text,
+    freshness_deadline_ms       bigint,
+    st_partition_key            text,
+    st_placement                text not null default 'local',
+    temporal_mode               boolean not null default false,
+    storage_backend             text not null default 'heap',
+    post_refresh_action         text not null default 'none'
+        check (post_refresh_action in ('none', 'analyze', 'reindex', 'reindex_if_drift')),
+    created_at                  timestamptz not null default now(),
+    updated_at                  timestamptz not null default now(),
+    -- ours
+    requested_refresh_mode      text not null default 'AUTO'
+        check (requested_refresh_mode in ('AUTO', 'FULL', 'DIFFERENTIAL', 'IMMEDIATE')),
+    refresh_reason              text,
+    last_error_code             text,
+    defining_search_path        text not null,
+    defining_settings           jsonb not null default '{}',
+    pgt_owner                   oid not null,
+    unique (pgt_schema, pgt_name)
+);
+comment on table pgtrickle.pgt_stream_tables is 'One row per stream table';
+comment on column pgtrickle.pgt_stream_tables.defining_query is 'Canonical text: what PostgreSQL itself understands the query to be, fully qualified';
+comment on column pgtrickle.pgt_stream_tables.original_query is 'The text the user gave';
+comment on column pgtrickle.pgt_stream_tables.schedule is 'Duration or cron expression; null is CALCULATED, from what stands downstream';
+comment on column pgtrickle.pgt_stream_tables.requested_refresh_mode is 'The mode asked for; AUTO may stand here';
+comment on column pgtrickle.pgt_stream_tables.refresh_reason is 'Why the table is recomputed although that was not asked for';
+comment on column pgtrickle.pgt_stream_tables.defining_search_path is 'search_path at creation, pinned at every refresh';
+comment on column pgtrickle.pgt_stream_tables.defining_settings is 'Further settings the query''s meaning depends on, pinned at every refresh: {"TimeZone": "UTC", ...}';
+comment on column pgtrickle.pgt_stream_tables.pgt_owner is 'Role that owns the table and as which it is refreshed';
+
+create table pgtrickle.pgt_dependencies (
+    pgt_id                  bigint not null references pgtrickle.pgt_stream_tables (pgt_id) on delete cascade,
+    source_relid            oid not null,
+    source_type             text not null
+        check (source_type in ('TABLE', 'STREAM_TABLE', 'VIEW', 'MATVIEW', 'FOREIGN_TABLE')),
+    columns_used            text[],
+    column_snapshot         jsonb,
+    schema_fingerprint      text,
+    cdc_mode                text not null default 'TRIGGER'
+        check (cdc_mode in ('TRIGGER', 'TRANSITIONING', 'WAL')),
+    slot_name               text,
+    decoder_confirmed_lsn   pg_lsn,
+    transition_started_at   timestamptz,
+    source_stable_name      text,
+    source_placement        text not null default 'local',
+    -- ours: how a source is recognised when its OID changes, and what capture cannot see
+    source_schema           text not null,
+    source_name             text not null,
+    source_number           integer,
+    source_storage          jsonb,
+    primary key (pgt_id, source_relid)
+);
+create index on pgtrickle.pgt_dependencies (source_relid);
+comment on table pgtrickle.pgt_dependencies is 'What each stream table reads';
+comment on column pgtrickle.pgt_dependencies.source_number is 'Position in the plan''s sources; null when the plan captures nothing from it';
+comment on column pgtrickle.pgt_dependencies.source_storage is '{"<member oid>": relfilenode, ..., "epoch": capture epoch} of the source and its partitions when it was last read';
+
+create table pgtrickle.pgt_refresh_history (
+    refresh_id              bigserial primary key,
+    pgt_id                  bigint not null references pgtrickle.pgt_stream_tables (pgt_id) on delete cascade,
+    data_timestamp          timestamptz not null,
+    start_time              timestamptz not null,
+    end_time                timestamptz,
+    action                  text not null
+        check (action in ('NO_DATA', 'FULL', 'DIFFERENTIAL', 'REINITIALIZE', 'SKIP')),
+    rows_inserted           bigint default 0,
+    rows_deleted            bigint default 0,
+    delta_row_count         bigint default 0,
+    merge_strategy_used     text,
+    was_full_fallback       boolean not null default false,
+    error_message           text,
+    status                  text not null
+        check (status in ('RUNNING', 'COMPLETED', 'FAILED', 'SKIPPED')),
+    initiated_by            text
+        check (initiated_by in ('SCHEDULER', 'MANUAL', 'INITIAL', 'SELF_MONITOR')),
+    freshness_deadline      timestamptz,
+    tick_watermark_lsn      pg_lsn,
+    fixpoint_iteration      integer,
+    -- ours
+    reason                  text,
+    error_code              text
+);
+create index on pgtrickle.pgt_refresh_history (pgt_id, refresh_id desc);
+comment on table pgtrickle.pgt_refresh_history is 'One row per refresh; rows_inserted and rows_deleted each count an updated row once';
+comment on column pgtrickle.pgt_refresh_history.delta_row_count is 'Captured rows read from all sources';
+comment on column pgtrickle.pgt_refresh_history.reason is 'Why this action was chosen';
+
+create table pgtrickle.pgt_plans (
+    pgt_id       bigint primary key references pgtrickle.pgt_stream_tables (pgt_id) on delete cascade,
+    plan_status  text not null default 'PENDING' check (plan_status in ('PENDING', 'COMPILED')),
+    plan         jsonb,
+    compiled_at  timestamptz
+);
+comment on table pgtrickle.pgt_plans is 'How each stream table is maintained; PENDING until a compiler has seen it, recomputed until then';
+comment on column pgtrickle.pgt_plans.plan is 'The compiled plan; its form is described in the runtime''s README';
+
+create table pgtrickle.pgt_offered_plans (
+    offered_by  oid not null,
+    query_md5   text not null,
+    offered_xid xid8 not null default pg_current_xact_id(),
+    plan        jsonb not null,
+    primary key (offered_by, query_md5, offered_xid)
+);
+comment on table pgtrickle.pgt_offered_plans is 'Plans compiled for a query that this transaction is about to create or alter; gone at its end';
+
+create table pgtrickle.pgt_frontiers (
+    pgt_id     bigint primary key references pgtrickle.pgt_stream_tables (pgt_id) on delete cascade,
+    snapshot   pg_snapshot,
+    own_xid    xid8,
+    own_seq    bigint,
+    cluster_id text,
+    locked_by  xid8
+);
+comment on table pgtrickle.pgt_frontiers is 'What each stream table has consumed, and the row every refresh of it locks';
+comment on column pgtrickle.pgt_frontiers.snapshot is 'Snapshot of the statement that last read the sources';
+comment on column pgtrickle.pgt_frontiers.own_seq is 'Last change sequence number consumed of those written by own_xid itself';
+comment on column pgtrickle.pgt_frontiers.cluster_id is 'Server and database the snapshot belongs to; after a dump and restore it means nothing';
+
+create table pgtrickle.pgt_captures (
+    source_relid oid primary key,
+    columns      text[] not null,
+    segments     integer not null default 2,
+    epoch        integer not null default 1,
+    triggers     text,
+    cluster_id   text,
+    purged_by    xid8,
+    unused_since timestamptz,
+    created_at   timestamptz not null default now()
+);
+comment on table pgtrickle.pgt_captures is 'Sources with capture triggers and the columns captured';
+comment on column pgtrickle.pgt_captures.epoch is 'Grows when changes may have been missed: every consumer then starts anew';
+comment on column pgtrickle.pgt_captures.triggers is 'Fingerprint of the capture triggers as they were created; another one now means that somebody changed them';
+comment on column pgtrickle.pgt_captures.cluster_id is 'Server and database the capture was made in';
+comment on column pgtrickle.pgt_captures.purged_by is 'Transaction that last emptied a segment; writing it makes a newcomer with an older snapshot fail instead of missing rows';
+comment on column pgtrickle.pgt_captures.unused_since is 'When its last consumer went, where the triggers could not be dropped then';
+
+create sequence pgtrickle_changes.change_seq as bigint;
+comment on sequence pgtrickle_changes.change_seq is 'Orders the changes of one transaction; one value per statement and source';
+grant select on sequence pgtrickle_changes.change_seq to public;
+
+create type pgtrickle.refresh_outcome as (
+    pgt_id            bigint,
+    status            text,
+    action            text,
+    rows_inserted     bigint,
+    rows_deleted      bigint,
+    delta_row_count   bigint,
+    was_full_fallback boolean,
+    reason            text,
+    duration_ms       double precision,
+    error_code        text,
+    error_message     text
+);
+comment on type pgtrickle.refresh_outcome is 'What a refresh did: status COMPLETED, FAILED or SKIPPED; the rest as in pgt_refresh_history';
+
+create table pgtrickle.settings (
+    name        text primary key,
+    value       text not null,
+    unit        text,
+    description text not null
+);
+comment on table pgtrickle.settings is 'Settings of the engine; a session placeholder pg_trickle.<name> overrides the row of that name';
+
+-- Rights: everybody may have stream tables; rows belong to the table's owner.
+grant select, insert, update, delete
+    on pgtrickle.pgt_stream_tables, pgtrickle.pgt_dependencies, pgtrickle.pgt_refresh_history,
+       pgtrickle.pgt_plans, pgtrickle.pgt_offered_plans, pgtrickle.pgt_frontiers
+    to public;
+grant select on pgtrickle.pgt_schema_version, pgtrickle.pgt_captures, pgtrickle.settings to public;
+grant usage on all sequences in schema pgtrickle to public;
+
+alter table pgtrickle.pgt_stream_tables enable row level security;
+create policy owner_writes on pgtrickle.pgt_stream_tables
+    using (pg_has_role(pgt_owner, 'USAGE'))
+    with check (pg_has_role(pgt_owner, 'USAGE'));
+create policy readers_see on pgtrickle.pgt_stream_tables for select
+    using (has_table_privilege(pgt_relid, 'SELECT'));
+alter table pgtrickle.pgt_offered_plans enable row level security;
+create policy owner_only on pgtrickle.pgt_offered_plans
+    using (pg_has_role(offered_by, 'USAGE')) with check (pg_has_role(offered_by, 'USAGE'));
+
+alter table pgtrickle.pgt_dependencies enable row level security;
+alter table pgtrickle.pgt_refresh_history enable row level security;
+alter table pgtrickle.pgt_plans enable row level security;
+alter table pgtrickle.pgt_frontiers enable row level security;
+create policy with_stream_table on pgtrickle.pgt_dependencies
+    using (exists (select from pgtrickle.pgt_stream_tables s where s.pgt_id = pgt_dependencies.pgt_id and pg_has_role(s.pgt_owner, 'USAGE')));
+create policy readers_see on pgtrickle.pgt_dependencies for select
+    using (exists (select from pgtrickle.pgt_stream_tables s where s.pgt_id = pgt_dependencies.pgt_id));
+create policy with_stream_table on pgtrickle.pgt_refresh_history
+    using (exists (select from pgtrickle.pgt_stream_tables s where s.pgt_id = pgt_refresh_history.pgt_id and pg_has_role(s.pgt_owner, 'USAGE')));
+create policy readers_see on pgtrickle.pgt_refresh_history for select
+    using (exists (select from pgtrickle.pgt_stream_tables s where s.pgt_id = pgt_refresh_history.pgt_id));
+create policy with_stream_table on pgtrickle.pgt_plans
+    using (exists (select from pgtrickle.pgt_stream_tables s where s.pgt_id = pgt_plans.pgt_id and pg_has_role(s.pgt_owner, 'USAGE')));
+create policy with_stream_table on pgtrickle.pgt_frontiers
+    using (exists (select from pgtrickle.pgt_stream_tables s where s.pgt_id = pgt_frontiers.pgt_id and pg_has_role(s.pgt_owner, 'USAGE')));
