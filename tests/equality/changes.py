@@ -118,7 +118,9 @@ class ChangeMaker:
                 f"{quote(c.name)} = excluded.{quote(c.name)}" for c in table.columns[1:]
             )
             row = table.row(self.choose.number(0, 20000))
-            return f"insert into {table.sql_name} values {row} on conflict (id) do update set {sets}"
+            return (
+                f"insert into {table.sql_name} values {row} on conflict (id) do update set {sets}"
+            )
         return f"{sql} on conflict do nothing"
 
     def update(self, table: Table) -> str:
@@ -146,9 +148,7 @@ class ChangeMaker:
 
     def _copy(self, table: Table) -> str:
         """Duplicates where the table allows them, else rows under other keys."""
-        items = [
-            f"{quote(c.name)} + 3" if c.name == "id" else quote(c.name) for c in table.columns
-        ]
+        items = [f"{quote(c.name)} + 3" if c.name == "id" else quote(c.name) for c in table.columns]
         conflict = " on conflict do nothing" if table.key else ""
         return (
             f"insert into {table.sql_name} select {', '.join(items)} from {table.sql_name}"

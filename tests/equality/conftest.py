@@ -33,8 +33,6 @@ def installed_databases(
 
 
 @pytest.fixture
-def databases(
-    installed_databases: Callable[[str], Databases], server_version: str
-) -> Databases:
+def databases(installed_databases: Callable[[str], Databases], server_version: str) -> Databases:
     """Gives new databases with the runtime, on this test's server."""
     return installed_databases(server_version)

@@ -73,7 +73,7 @@ class QueryMaker:
             self._relation(depth) for _ in range(max(1, number) - len(forced))
         ]
         sql, scope, rows = "", [], 1
-        for relation in relations:
+        for at, relation in enumerate(relations, start=1):
             alias = next(self.aliases)
             item = f"{relation.sql} as {alias}"
             columns = relation.columns(alias)
@@ -82,7 +82,7 @@ class QueryMaker:
                 continue
             if rows * relation.rows > 100 * MANY_ROWS:
                 break
-            last = relation is relations[-1]
+            last = at == len(relations)
             sql, scope, rows = self._join(sql, scope, rows, item, columns, relation.rows, last)
         return sql, scope, rows
 

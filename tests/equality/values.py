@@ -74,7 +74,7 @@ COLUMN_TYPES = {
     "k": INT,
     "big": BIGINT,
     "t": TEXT,
-    "Mixed \"Case\" t": TEXT,
+    'Mixed "Case" t': TEXT,
     "n": NUMERIC,
     "m": MONEY,
     "f": FLOAT,
