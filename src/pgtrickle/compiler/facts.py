@@ -6,12 +6,17 @@ from collections.abc import Sequence
 
 from pgtrickle.database import Session
 from pgtrickle.delta.apply import OutputColumn
-from pgtrickle.delta.state import ColumnType
+from pgtrickle.delta.maintenance import Maintenance
+from pgtrickle.delta.relation import select
+from pgtrickle.delta.rules import RULES
+from pgtrickle.delta.state import ColumnType, States
 from pgtrickle.query import catalog
+from pgtrickle.query.algebra import Node
 from pgtrickle.query.canonical import describe
-from pgtrickle.query.expression import Name
+from pgtrickle.query.expression import Expression, Name
 from pgtrickle.query.lowering import RelationFacts
 from pgtrickle.query.names import quote_name
+from pgtrickle.query.render import render_expression
 from pgtrickle.query.rendition import OutputColumn as ResultColumn
 
 
@@ -85,6 +90,14 @@ class DatabaseFacts:
             )
         return self._kinds[name]
 
+    def types(self, node: Node, expressions: Sequence[Expression]) -> Sequence[str]:
+        child = Maintenance(RULES, {}, frozenset(), States(self)).initial(node)
+        items = [f"{render_expression(e)} AS x{i}" for i, e in enumerate(expressions)]
+        return [
+            column.type
+            for column in describe(self._session, select(items, f"FROM {child.source('c')}"))
+        ]
+
     def __call__(self, sql: str) -> Sequence[ColumnType]:
         return [
             ColumnType(column.type_oid, column.type, self._is_image(column), self._hashable(column))
@@ -135,7 +148,7 @@ class DatabaseFacts:
         known = "select pg_catalog.to_regprocedure('pgtrickle._hashed_form(oid)') is not null"
         if self._session.rows(known) != [(True,)]:
             return {}
-        return dict(  # type: ignore[arg-type]
+        return dict(
             self._session.rows(
                 "select t::bigint, pgtrickle._hashed_form(t) from unnest(%s::oid[]) t", (types,)
             )

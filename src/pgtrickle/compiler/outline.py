@@ -9,12 +9,19 @@ from pgtrickle.delta.state import States
 from pgtrickle.query.algebra import (
     Aggregate,
     Constant,
+    Expand,
     Filter,
     Join,
+    MarkJoin,
     Node,
+    OuterJoin,
     Project,
+    Replicate,
     Scan,
+    SemiJoin,
+    TopN,
     UnionAll,
+    Window,
 )
 
 
@@ -42,6 +49,21 @@ def _line(node: Node, states: States) -> str:
             return "join: linear" if node.condition is not None else "cross join: linear"
         case UnionAll():
             return "union all: linear"
+        case OuterJoin():
+            kind = "full" if node.full else "left"
+            return f"{kind} join: linear, and rows that gain or lose their match"
+        case SemiJoin():
+            kind = "anti join" if node.negated else "semi join"
+            return f"{kind}: linear, and rows that gain or lose their match"
+        case MarkJoin():
+            return "mark join: linear, and rows that gain or lose their match"
+        case Expand() | Replicate():
+            return "expand rows: linear"
+        case Window():
+            return f"window ({len(node.partition)} keys): touched partitions computed again"
+        case TopN():
+            what = f"{node.construct.lower()} ({len(node.partition)} keys)"
+            return f"{what}: touched partitions computed again"
         case Aggregate():
             return _aggregate(node, states)
     return type(node).__name__

@@ -11,7 +11,7 @@ from typing import Any
 from pgtrickle.delta.maintenance import Maintenance, Rules
 from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
 from pgtrickle.query.algebra import Expand, Filter, Node, Project, Replicate, UnionAll
-from pgtrickle.query.render import render_expression
+from pgtrickle.query.render import render_expression, render_from
 
 
 def _filter(node: Filter, child: Relation) -> Relation:
@@ -35,12 +35,10 @@ def _replicate(node: Replicate, child: Relation) -> Relation:
 
 
 def _expand(node: Expand, child: Relation) -> Relation:
-    outputs = [attribute.id for attribute in node.outputs]
-    call = "".join(part if isinstance(part, str) else render_expression(part) for part in node.call)
     join = "LEFT JOIN" if node.outer else "CROSS JOIN"
-    source = f"FROM {child.source('e')} {join} LATERAL {call} AS f ({', '.join(outputs)})"
+    source = f"FROM {child.source('e')} {join} {render_from(node.source)}"
     weight = [f"e.{WEIGHT}"] if child.weighted else []
-    items = [*(f"e.{id}" for id in child.ids), *(f"f.{id}" for id in outputs), *weight]
+    items = [*(f"e.{id}" for id in child.ids), *(a.id for a in node.outputs), *weight]
     return Relation(
         select(items, source, "ON true" if node.outer else ""), node.ids, child.weighted
     )

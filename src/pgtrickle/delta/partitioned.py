@@ -26,8 +26,7 @@ from pgtrickle.delta.maintenance import Maintenance, Rules
 from pgtrickle.delta.relation import WEIGHT, Relation, image, select, union_all
 from pgtrickle.delta.restriction import HASH, Matching, restrict
 from pgtrickle.delta.state import StateTable
-from pgtrickle.query.algebra import Node, TopN, Window
-from pgtrickle.query.expression import SortKey
+from pgtrickle.query.algebra import TopN, Window
 from pgtrickle.query.lowering import NotIncremental
 from pgtrickle.query.render import render_expression, render_parts, sort_parts
 
@@ -46,24 +45,28 @@ class Analysis:
 def prepare(node: Partitioned, maintenance: Maintenance) -> None:
     """Analyse the node and add its state table. Children come first."""
     states = maintenance.states
-    keys = tuple(f"p{i}" for i in range(1, len(node.partition) + 1))
+    analysis = _analysis(node)
     child = maintenance.initial(node.child)
-    if keys:
+    if analysis.keys:
         items = [
-            f"{render_expression(e)} AS {key}" for e, key in zip(node.partition, keys, strict=True)
+            f"{render_expression(e)} AS {key}"
+            for e, key in zip(node.partition, analysis.keys, strict=True)
         ]
         for type in states.describe(select(items, f"FROM {child.source('c')}")):
             if not type.hashable:
                 raise NotIncremental(
                     "PARTITION BY", f"values of type {type.name} have no hash function"
                 )
-    analysis = Analysis(keys, Matching(keys, nullable=keys))
-    states.analyses[id(node)] = analysis
     fill = select(
         [*analysis.matching.hash_column("b"), "b.*"],
         f"FROM ({_body(node, _with_partition(node, analysis, child)).sql}) AS b",
     )
     states.add(node, fill, index=analysis.matching.columns)
+
+
+def _analysis(node: Partitioned) -> Analysis:
+    keys = tuple(f"p{i}" for i in range(1, len(node.partition) + 1))
+    return Analysis(keys, Matching(keys, nullable=keys))
 
 
 def _with_partition(node: Partitioned, analysis: Analysis, child: Relation) -> Relation:
@@ -90,9 +93,7 @@ def _body(node: Partitioned, keyed: Relation) -> Relation:
 def _first_rows(node: TopN, keyed: Relation) -> str:
     limit = None if node.limit is None else render_expression(node.limit)
     offset = None if node.offset is None else render_expression(node.offset)
-    order = (
-        "ORDER BY " + ", ".join(_sort_key(key) for key in node.order_by) if node.order_by else ""
-    )
+    order = f"ORDER BY {render_parts(sort_parts(node.order_by))}" if node.order_by else ""
     if not node.partition:
         tail = [order]
         tail += [f"OFFSET {offset}"] if offset else []
@@ -115,21 +116,15 @@ def _first_rows(node: TopN, keyed: Relation) -> str:
     return select([f"t.{id}" for id in keyed.ids], f"FROM ({ranked}) AS t", where)
 
 
-def _sort_key(key: SortKey) -> str:
-    return render_parts(sort_parts(key))
-
-
 def _initial(node: Partitioned, maintenance: Maintenance) -> Relation:
-    analysis: Analysis = maintenance.states.analyses[id(node)]
-    keyed = _with_partition(node, analysis, maintenance.initial(node.child))
+    keyed = _with_partition(node, _analysis(node), maintenance.initial(node.child))
     body = _body(node, keyed)
     sql = select([f"b.{id}" for id in node.ids], f"FROM {body.source('b')}")
     return Relation(sql, node.ids, weighted=False)
 
 
-def _state(node: Node, maintenance: Maintenance) -> tuple[Analysis, StateTable]:
-    analysis: Analysis = maintenance.states.analyses[id(node)]
-    return analysis, maintenance.states.tables[id(node)]
+def _state(node: Partitioned, maintenance: Maintenance) -> tuple[Analysis, StateTable]:
+    return _analysis(node), maintenance.states.tables[id(node)]
 
 
 def _old(node: Partitioned, maintenance: Maintenance) -> Relation:

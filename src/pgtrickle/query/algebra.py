@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pgtrickle.query.expression import Call, Column, Expression, SortKey
+from pgtrickle.query.statement import FromItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,12 +192,12 @@ class Replicate(Node):
 class Expand(Node):
     """Every row with the rows of set-returning functions of it: a lateral join.
 
-    `call` is the FROM item as text around expressions over the child; `outputs` are its columns.
-    `outer` keeps a row without any (LEFT JOIN LATERAL ... ON true).
+    `source` is the FROM item over the child's attributes, its columns named by `outputs`. `outer`
+    keeps a row without any (LEFT JOIN LATERAL ... ON true).
     """
 
     child: Node
-    call: tuple[str | Expression, ...]
+    source: FromItem
     outputs: tuple[Attribute, ...]
     outer: bool = False
 

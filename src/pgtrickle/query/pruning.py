@@ -59,7 +59,7 @@ def prune(node: Node, needed: frozenset[str] | None = None) -> Node:
         case Replicate():
             return replace(node, child=prune(node.child, wanted | columns_of(node.copies)))
         case Expand():
-            return replace(node, child=prune(node.child, wanted | columns_of(node.call)))
+            return replace(node, child=prune(node.child, wanted | columns_of(node.source)))
         case TopN():
             below = columns_of((node.partition, node.order_by))
             return replace(node, child=prune(node.child, wanted | below))

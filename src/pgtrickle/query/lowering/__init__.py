@@ -4,8 +4,9 @@
 naming the construct that the algebra has no rule for.
 """
 
+from pgtrickle.query.lowering.environment import Lowered
 from pgtrickle.query.lowering.facts import Facts, RelationFacts
 from pgtrickle.query.lowering.obstacle import NotIncremental
-from pgtrickle.query.lowering.query import Lowered, lower
+from pgtrickle.query.lowering.query import lower
 
 __all__ = ["Facts", "Lowered", "NotIncremental", "RelationFacts", "lower"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pgtrickle.query.expression import Name
+from pgtrickle.query.algebra import Node
+from pgtrickle.query.expression import Expression, Name
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +31,7 @@ class Facts(Protocol):
     def is_aggregate(self, name: Name) -> bool: ...
 
     def returns_set(self, name: Name) -> bool: ...
+
+    def types(self, node: Node, expressions: Sequence[Expression]) -> Sequence[str]:
+        """Types, as SQL spells them, of expressions over the attributes of `node`."""
+        ...

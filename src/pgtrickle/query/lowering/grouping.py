@@ -1,107 +1,256 @@
-"""GROUP BY: splits a block's expressions into what is below the aggregation and above it."""
+"""GROUP BY: splits a block's expressions into what is below the aggregation and above it.
+
+Grouping sets are the union of one aggregation for each set, the keys outside the set NULL.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Protocol
 
 from pgtrickle.query import statement as s
-from pgtrickle.query.algebra import Aggregate, Attribute, Node
-from pgtrickle.query.expression import Call, Column, Expression, SqlFunction
+from pgtrickle.query.algebra import Aggregate, Attribute, Node, Project, UnionAll
+from pgtrickle.query.expression import (
+    Call,
+    Cast,
+    Column,
+    Expression,
+    Literal,
+    SqlFunction,
+    Sublink,
+    TypeName,
+)
+from pgtrickle.query.lowering import subqueries
+from pgtrickle.query.lowering.environment import Environment
 from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.lowering.scope import Scope
-from pgtrickle.query.lowering.sources import Environment
+from pgtrickle.query.pruning import columns_of
+
+KeySet = tuple[Expression, ...]
+MOST_SETS = 64
+
+
+class Ungrouped(Protocol):
+    """The block below the aggregation."""
+
+    node: Node
+    scope: Scope
+    environment: Environment
+
+    def resolve(self, expression: Expression) -> Expression: ...
+
+    def is_aggregate(self, expression: Expression) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """The aggregated block: expressions and HAVING over the attributes of `node`.
+
+    `aggregate` is the only Aggregate, where there are no grouping sets.
+    """
+
+    node: Node
+    aggregate: Aggregate
+    targets: list[Expression]
+    having: Expression | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Deferred(Expression):
+    """A subquery above the aggregation, to be attached once that exists."""
+
+    number: int
 
 
 def group(
     query: s.Select,
-    node: Node,
-    scope: Scope,
-    targets: list[Expression],
-    having: Expression | None,
-    environment: Environment,
-) -> tuple[Node, list[Expression], Expression | None]:
-    """Put an Aggregate above `node` where the block has one.
+    block: Ungrouped,
+    expressions: Sequence[Expression],
+    extra_keys: Sequence[Expression],
+) -> Grouped:
+    """Aggregate a block. Raises NotIncremental.
 
-    Returns the new node, and the targets and HAVING rewritten over its attributes. A column that
-    is neither grouped nor aggregated depends on a grouped primary key (PostgreSQL accepts no
-    other), so grouping by it too changes nothing.
+    A column that is neither grouped nor aggregated depends on a grouped primary key (PostgreSQL
+    accepts no other), so grouping by it too changes nothing.
     """
-    builder = _Grouping(node, environment)
-    if not query.group_by and having is None and not builder.has_aggregates(targets):
-        return node, targets, having
-    for item in query.group_by:
-        if isinstance(item, s.GroupingSets):
-            raise NotIncremental(item.kind or "GROUPING SETS", "it is recomputed")
-        builder.add_key(scope.resolve(item))
-    builder.dependent_keys = bool(query.group_by)
-    above = [builder.above(target) for target in targets]
-    having = None if having is None else builder.above(having)
-    return builder.node(), above, having
+    grouping = _Grouping(query, block, extra_keys)
+    targets = [grouping.above(expression) for expression in expressions]
+    having = None if query.having is None else grouping.above(query.having)
+    return grouping.finish(targets, having)
 
 
 class _Grouping:
-    def __init__(self, child: Node, environment: Environment) -> None:
-        self._child = child
-        self._environment = environment
+    def __init__(self, query: s.Select, block: Ungrouped, extra_keys: Sequence[Expression]) -> None:
+        self._block = block
+        self._attributes = block.environment.attributes
+        self._sets = self._key_sets(query)
         self._keys: dict[Expression, Attribute] = {}
         self._aggregates: dict[Call, Attribute] = {}
-        self.dependent_keys = False
+        self._levels: dict[KeySet, Attribute] = {}
+        self._deferred: list[Sublink] = []
+        for key in (*extra_keys, *(key for keys in self._sets for key in keys)):
+            self._add_key(key)
+        self._dependent = bool(query.group_by)
 
-    def has_aggregates(self, expressions: Iterable[Expression]) -> bool:
-        found = False
+    def _key_sets(self, query: s.Select) -> list[KeySet]:
+        """The grouping sets, each a tuple of resolved keys; one for a plain GROUP BY."""
+        choices = [self._expand(item) for item in query.group_by]
+        sets = [tuple(dict.fromkeys(sum(chosen, ()))) for chosen in product(*choices)]
+        if query.group_distinct:
+            sets = list({frozenset(keys): keys for keys in sets}.values())
+        if len(sets) > MOST_SETS:
+            raise NotIncremental("GROUPING SETS", f"{len(sets)} of them are recomputed")
+        return sets
 
-        def look(expression: Expression) -> Expression | None:
-            nonlocal found
-            found = found or self._is_aggregate(expression)
-            return None
+    def _expand(self, item: s.GroupItem) -> list[KeySet]:
+        if not isinstance(item, s.GroupingSets):
+            return [(self._block.resolve(item),)]
+        parts = [self._expand(each) for each in item.items]
+        match item.kind:
+            case "GROUPING SETS":
+                return [keys for part in parts for keys in part]
+            case "":
+                return [sum((part[0] for part in parts), ())]
+        units = [part[0] for part in parts]
+        if item.kind == "ROLLUP":
+            return [sum(units[:n], ()) for n in range(len(units), -1, -1)]
+        return [
+            sum((unit for unit, taken in zip(units, mask, strict=True) if taken), ())
+            for mask in product((True, False), repeat=len(units))
+        ]
 
-        for expression in expressions:
-            rewrite(expression, look)
-        return found
-
-    def add_key(self, expression: Expression) -> Attribute:
+    def _add_key(self, expression: Expression) -> Attribute:
         if expression not in self._keys:
             not_null = any(
                 expression == attribute.reference and attribute.not_null
-                for attribute in self._child.attributes
+                for attribute in self._block.node.attributes
             )
-            self._keys[expression] = self._environment.attributes.new(not_null)
+            self._keys[expression] = self._attributes.new(not_null)
         return self._keys[expression]
 
     def above(self, expression: Expression) -> Expression:
-        """`expression` over the aggregate's attributes."""
-        return rewrite(expression, self._replace)
+        """`expression` over the aggregate's attributes, its subqueries deferred."""
+        return self._block.scope.resolve(expression, self._defer, self._replace)
+
+    def _defer(self, sublink: Sublink) -> Expression:
+        self._deferred.append(sublink)
+        return _Deferred(len(self._deferred) - 1)
 
     def _replace(self, expression: Expression) -> Expression | None:
-        if expression in self._keys:
-            return self._keys[expression].reference
-        match expression:
-            case Call() if self._is_aggregate(expression):
-                return self._aggregate(expression).reference
-            case SqlFunction(keyword="GROUPING"):
-                raise NotIncremental("GROUPING", "it is recomputed")
-            case Column() if self.dependent_keys:
-                return self.add_key(expression).reference
+        if isinstance(expression, Sublink):
+            return None
+        if self._block.is_aggregate(expression):
+            call = self._block.resolve(expression)
+            assert isinstance(call, Call)
+            return self._aggregate(call).reference
+        if isinstance(expression, SqlFunction) and expression.keyword == "GROUPING":
+            return self._level(tuple(self._plain(e) for e in expression.arguments)).reference
+        if subqueries.has_sublink(expression) or isinstance(expression, Literal):
+            return None
+        resolved = self._plain(expression)
+        if resolved in self._keys:
+            return self._keys[resolved].reference
+        if isinstance(expression, Column):
+            if not columns_of(resolved) <= frozenset(self._block.node.ids):
+                return resolved
+            if self._dependent and len(self._sets) == 1:
+                return self._add_key(resolved).reference
+            raise NotIncremental("GROUP BY", "a column that depends on a grouped key")
         return None
+
+    def _plain(self, expression: Expression) -> Expression:
+        return self._block.scope.resolve(expression)
 
     def _aggregate(self, call: Call) -> Attribute:
         if call not in self._aggregates:
-            self._aggregates[call] = self._environment.attributes.new(call.name[-1] == "count")
+            self._aggregates[call] = self._attributes.new(call.name[-1] == "count")
         return self._aggregates[call]
 
-    def _is_aggregate(self, expression: Expression) -> bool:
-        if not isinstance(expression, Call):
-            return False
-        if expression.over is not None:
-            raise NotIncremental(
-                f"window function {expression.name[-1]}", "window functions are recomputed"
-            )
-        return self._environment.facts.is_aggregate(expression.name)
+    def _level(self, arguments: KeySet) -> Attribute:
+        if arguments not in self._levels:
+            self._levels[arguments] = self._attributes.new(not_null=True)
+        return self._levels[arguments]
 
-    def node(self) -> Aggregate:
-        return Aggregate(
-            self._child,
-            tuple((attribute, expression) for expression, attribute in self._keys.items()),
+    def finish(self, targets: list[Expression], having: Expression | None) -> Grouped:
+        node, aggregate = self._node()
+        scope = self._grouped_scope()
+
+        def attached(expression: Expression) -> Expression | None:
+            nonlocal node
+            if not isinstance(expression, _Deferred):
+                return None
+            sublink = self._deferred[expression.number]
+            node, value = subqueries.attach(node, scope, sublink, self._block.environment)
+            return value
+
+        above = [rewrite(target, attached) for target in targets]
+        having = None if having is None else rewrite(having, attached)
+        return Grouped(node, aggregate, above, having)
+
+    def _grouped_scope(self) -> Scope:
+        """What a subquery above the aggregation may read: the grouped columns."""
+        relations = {
+            name: {
+                column: self._keys[attribute.reference]
+                for column, attribute in columns.items()
+                if attribute.reference in self._keys
+            }
+            for name, columns in self._block.scope.relations.items()
+        }
+        return Scope(relations, outer=self._block.scope.outer)
+
+    def _node(self) -> tuple[Node, Aggregate]:
+        plain = Aggregate(
+            self._block.node,
+            tuple((attribute, key) for key, attribute in self._keys.items()),
             tuple((attribute, call) for call, attribute in self._aggregates.items()),
         )
+        if len(self._sets) <= 1:
+            if not self._levels:
+                return plain, plain
+            zeros = tuple((a, Literal("0")) for a in self._levels.values())
+            return Project(plain, tuple((a, a.reference) for a in plain.attributes) + zeros), plain
+        types = self._block.environment.facts.types(self._block.node, list(self._keys))
+        nulls = {
+            key: Cast(Literal("NULL"), TypeName(type))
+            for key, type in zip(self._keys, types, strict=True)
+        }
+        outputs = (
+            *(Attribute(attribute.id) for attribute in self._keys.values()),
+            *self._aggregates.values(),
+            *self._levels.values(),
+        )
+        branches = tuple(self._branch(keys, nulls) for keys in self._sets)
+        return UnionAll(branches, outputs), plain
+
+    def _branch(self, keys: KeySet, nulls: dict[Expression, Cast]) -> Node:
+        """The aggregation by one grouping set, with all columns of the union."""
+        new = self._attributes.new
+        grouped = {key: new(self._keys[key].not_null) for key in keys}
+        computed = {call: new(old.not_null) for call, old in self._aggregates.items()}
+        aggregate = Aggregate(
+            self._block.node,
+            tuple((attribute, key) for key, attribute in grouped.items()),
+            tuple((attribute, call) for call, attribute in computed.items()),
+            construct="GROUPING SETS",
+        )
+        items: list[tuple[Attribute, Expression]] = [
+            (new(), grouped[key].reference if key in grouped else nulls[key]) for key in self._keys
+        ]
+        items += [(new(a.not_null), a.reference) for a in computed.values()]
+        items += [
+            (new(not_null=True), Literal(str(_level(arguments, keys))))
+            for arguments in self._levels
+        ]
+        return Project(aggregate, tuple(items))
+
+
+def _level(arguments: KeySet, keys: KeySet) -> int:
+    """GROUPING(): a bit for each argument, the last one lowest, set where it is not grouped."""
+    level = 0
+    for argument in arguments:
+        level = level * 2 + (argument not in keys)
+    return level

@@ -1,13 +1,13 @@
 """Query blocks become algebra.
 
-A block is, from the inside out: FROM, WHERE, GROUP BY and aggregates, HAVING, select list,
-DISTINCT. Set operations combine blocks. ORDER BY without LIMIT says nothing about a table and
-is dropped.
+A block is, from the inside out: FROM, WHERE, GROUP BY and aggregates, HAVING, window functions,
+select list, DISTINCT, ORDER BY with LIMIT. Set operations combine blocks. ORDER BY without LIMIT
+says nothing about a table and is dropped.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pgtrickle.query import statement as s
 from pgtrickle.query.algebra import (
@@ -15,36 +15,39 @@ from pgtrickle.query.algebra import (
     Attribute,
     Constant,
     Filter,
-    Join,
     Node,
     Project,
-    UnionAll,
+    TopN,
 )
-from pgtrickle.query.expression import Column, Expression, Field, Literal
+from pgtrickle.query.expression import (
+    Call,
+    Column,
+    Expression,
+    Literal,
+    SortKey,
+    Sublink,
+)
+from pgtrickle.query.lowering.attributes import Attributes
+from pgtrickle.query.lowering.block import Block
+from pgtrickle.query.lowering.correlation import lower_correlated
+from pgtrickle.query.lowering.environment import Environment, Lowered
 from pgtrickle.query.lowering.facts import Facts
-from pgtrickle.query.lowering.grouping import group
 from pgtrickle.query.lowering.obstacle import NotIncremental
+from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.lowering.scope import Scope
-from pgtrickle.query.lowering.sources import Attributes, Environment, lower_source
+from pgtrickle.query.lowering.set_operations import combine
+from pgtrickle.query.lowering.windows import add_windows, written_out
+from pgtrickle.query.pruning import columns_of
 from pgtrickle.query.render import quote_identifier, render_expression
-
-
-@dataclass(frozen=True, slots=True)
-class Lowered:
-    """A relation and the names of its columns, in order."""
-
-    node: Node
-    names: tuple[str, ...]
 
 
 def lower(query: s.Query, facts: Facts) -> Lowered:
     """Lower a whole query. Raises NotIncremental."""
-    return _query(query, Environment(facts, Attributes(), {}, _query))
+    environment = Environment(facts, Attributes(), {}, _query, lower_correlated)
+    return _query(query, environment)
 
 
 def _query(query: s.Query, environment: Environment) -> Lowered:
-    if query.limit is not None or query.offset is not None:
-        raise NotIncremental("LIMIT", "a limited result is recomputed")
     if query.locking:
         raise NotIncremental(query.locking, "row locks have no meaning in a stored table")
     environment = _with_common_tables(query, environment)
@@ -52,9 +55,12 @@ def _query(query: s.Query, environment: Environment) -> Lowered:
         case s.Select():
             return _select(query, environment)
         case s.SetOperation():
-            return _set_operation(query, environment)
+            left = _query(query.left, environment)
+            right = _query(query.right, environment)
+            node = combine(query, left.node, right.node, environment.attributes)
+            return _ordered(query, Lowered(node, left.names))
         case s.Values():
-            return _values(query, environment)
+            return _ordered(query, _values(query, environment))
     raise NotIncremental(type(query).__name__, "it is recomputed")
 
 
@@ -87,79 +93,145 @@ def _mentions(value: object, name: str) -> bool:
 
 
 def _select(query: s.Select, environment: Environment) -> Lowered:
-    node, scope = _from(query, environment)
-    if query.where is not None:
-        node = Filter(node, scope.resolve(query.where))
-    if query.windows:
-        raise NotIncremental("WINDOW", "window functions are recomputed")
-    targets = [scope.resolve(target.expression) for target in query.targets]
-    having = None if query.having is None else scope.resolve(query.having)
-    node, targets, having = group(query, node, scope, targets, having, environment)
-    if having is not None:
-        node = Filter(node, having)
-    node = Project(
-        node, tuple((_output(expression, node, environment), expression) for expression in targets)
+    block = Block(query, environment)
+    if block.correlation:
+        raise NotIncremental("correlated subquery", "in this place it is recomputed")
+    targets = [written_out(query, target.expression) for target in query.targets]
+    limited = query.limit is not None or query.offset is not None
+    keys = query.order_by if limited or query.distinct else ()
+    ordered = [written_out(query, key.expression) for key in keys]
+    wanted = [*targets, *(query.distinct or ()), *ordered]
+    if block.is_aggregation:
+        grouped = block.grouped_for(wanted)
+        node, wanted = grouped.node, grouped.targets
+        if grouped.having is not None:
+            node = Filter(node, grouped.having)
+    else:
+        wanted = [block.resolve(expression) for expression in wanted]
+        node = block.node
+    node, wanted = add_windows(node, wanted, environment.attributes)
+    if not columns_of(tuple(wanted)) <= frozenset(node.ids):
+        raise NotIncremental("correlated subquery", "in this place it is recomputed")
+    projection = _Projection(node, wanted, environment)
+    outputs = [projection.attribute(i) for i in range(len(wanted))]
+    node = projection.node()
+    width, on = len(targets), len(query.distinct or ())
+    sort = tuple(
+        replace(key, expression=outputs[width + on + i].reference) for i, key in enumerate(keys)
     )
-    names = tuple(_name(target) for target in query.targets)
-    if query.distinct is not None:
-        if query.distinct:
-            raise NotIncremental("DISTINCT ON", "it is recomputed")
-        node = _distinct(node, environment)
-    return Lowered(node, names)
+    if query.distinct:
+        partition = tuple(a.reference for a in outputs[width : width + on])
+        node = TopN(node, partition, sort, Literal("1"), construct="DISTINCT ON")
+    elif query.distinct is not None:
+        node, outputs, sort = _distinct(node, outputs, sort, width, environment)
+    if limited:
+        node = _first_rows(query, node, sort)
+    if len(node.attributes) > width or tuple(outputs[:width]) != node.attributes:
+        node = Project(node, tuple((_again(a, environment), a.reference) for a in outputs[:width]))
+    return Lowered(node, block.names)
 
 
-def _name(target: s.Target) -> str:
-    """A column that keeps its name is printed without AS."""
-    if target.alias is not None:
-        return target.alias
-    match target.expression:
-        case Column(name=name) | Field(name=name):
-            return name
-    return "?column?"
+def _again(attribute: Attribute, environment: Environment) -> Attribute:
+    return environment.attributes.new(attribute.not_null)
 
 
-def _from(query: s.Select, environment: Environment) -> tuple[Node, Scope]:
-    node: Node | None = None
-    scope = Scope()
-    for item in query.sources:
-        each, names = lower_source(item, environment)
-        node = each if node is None else Join(node, each)
-        scope += names
-    return node or Constant("SELECT", (), single=True), scope
+class _Projection:
+    """The select list; expressions that are equal share a column."""
+
+    def __init__(
+        self, below: Node, expressions: list[Expression], environment: Environment
+    ) -> None:
+        self._below = below
+        self._environment = environment
+        self._by_expression: dict[Expression, Attribute] = {}
+        self._outputs = []
+        for expression in expressions:
+            known = self._by_expression.get(expression)
+            attribute = known or self._output(expression)
+            self._by_expression[expression] = attribute
+            self._outputs.append(attribute)
+
+    def attribute(self, i: int) -> Attribute:
+        """The column of the i-th expression."""
+        return self._outputs[i]
+
+    def node(self) -> Node:
+        items = tuple((attribute, e) for e, attribute in self._by_expression.items())
+        expands = any(self._returns_set(expression) for expression in self._by_expression)
+        return Project(self._below, items, expands)
+
+    def _output(self, expression: Expression) -> Attribute:
+        """A new attribute, NOT NULL where that is plain to see."""
+        match expression:
+            case Column(name=name):
+                by_id = {attribute.id: attribute for attribute in self._below.attributes}
+                return self._environment.attributes.new(name in by_id and by_id[name].not_null)
+            case Literal(sql=sql):
+                return self._environment.attributes.new(sql.upper() != "NULL")
+        return self._environment.attributes.new()
+
+    def _returns_set(self, expression: Expression) -> bool:
+        found = False
+
+        def look(each: Expression) -> Expression | None:
+            nonlocal found
+            if isinstance(each, Call):
+                found = found or self._environment.facts.returns_set(each.name)
+            return each if isinstance(each, Sublink) else None
+
+        rewrite(expression, look)
+        return found
 
 
-def _output(expression: Expression, node: Node, environment: Environment) -> Attribute:
-    """A new attribute for a computed column; NOT NULL where that is plain to see."""
-    match expression:
-        case Column(name=name):
-            by_id = {attribute.id: attribute for attribute in node.attributes}
-            return environment.attributes.new(name in by_id and by_id[name].not_null)
-        case Literal(sql=sql):
-            return environment.attributes.new(sql.upper() != "NULL")
-    return environment.attributes.new()
-
-
-def _distinct(node: Node, environment: Environment) -> Node:
-    keys = tuple(
-        (environment.attributes.new(attribute.not_null), attribute.reference)
-        for attribute in node.attributes
+def _distinct(
+    node: Node,
+    outputs: list[Attribute],
+    sort: tuple[SortKey, ...],
+    width: int,
+    environment: Environment,
+) -> tuple[Node, list[Attribute], tuple[SortKey, ...]]:
+    """SELECT DISTINCT; what it is ordered by stands in the select list."""
+    kept = list(dict.fromkeys(outputs[:width]))
+    keys = {attribute.id: environment.attributes.new(attribute.not_null) for attribute in kept}
+    below = Project(node, tuple((a, a.reference) for a in kept))
+    distinct = Aggregate(
+        below, tuple((keys[a.id], a.reference) for a in kept), (), construct="DISTINCT"
     )
-    return Aggregate(node, keys, (), construct="DISTINCT")
+    renamed = [keys[attribute.id] for attribute in outputs[:width]]
+    order = []
+    for key in sort:
+        if not isinstance(key.expression, Column) or key.expression.name not in keys:
+            raise NotIncremental("DISTINCT", "ordered by what is not selected")
+        order.append(replace(key, expression=keys[key.expression.name].reference))
+    return distinct, renamed, tuple(order)
 
 
-def _set_operation(query: s.SetOperation, environment: Environment) -> Lowered:
-    if query.operation != "UNION":
-        raise NotIncremental(query.operation, "it is recomputed")
-    left = _query(query.left, environment)
-    right = _query(query.right, environment)
-    outputs = tuple(
-        environment.attributes.new(a.not_null and b.not_null)
-        for a, b in zip(left.node.attributes, right.node.attributes, strict=True)
-    )
-    node: Node = UnionAll((left.node, right.node), outputs)
-    if not query.all:
-        node = _distinct(node, environment)
-    return Lowered(node, left.names)
+def _first_rows(query: s.Query, node: Node, sort: tuple[SortKey, ...]) -> Node:
+    """LIMIT and OFFSET with an order."""
+    if not sort and query.limit != Literal("0"):
+        raise NotIncremental("LIMIT", "without ORDER BY any rows may be taken")
+    for bound in (query.limit, query.offset):
+        if bound is not None:
+            Scope().resolve(bound)  # raises for anything but constants
+    return TopN(node, (), sort, query.limit, query.offset, query.with_ties)
+
+
+def _ordered(query: s.Query, lowered: Lowered) -> Lowered:
+    """LIMIT of a set operation, ordered by column numbers or names."""
+    if query.limit is None and query.offset is None:
+        return lowered
+    attributes = lowered.node.attributes
+    sort = []
+    for key in query.order_by:
+        match key.expression:
+            case Literal(sql=sql) if sql.isdigit():
+                sort.append(replace(key, expression=attributes[int(sql) - 1].reference))
+            case Column(relation=None, name=name) if name in lowered.names:
+                position = lowered.names.index(name)
+                sort.append(replace(key, expression=attributes[position].reference))
+            case _:
+                raise NotIncremental("ORDER BY", "of a set operation by an expression")
+    return replace(lowered, node=_first_rows(query, lowered.node, tuple(sort)))
 
 
 def _values(query: s.Values, environment: Environment) -> Lowered:
@@ -168,11 +240,5 @@ def _values(query: s.Values, environment: Environment) -> Lowered:
     columns = ", ".join(quote_identifier(a.id) for a in attributes)
     text = ", ".join(f"({', '.join(render_expression(e) for e in row)})" for row in rows)
     names = tuple(f"column{i}" for i in range(1, len(attributes) + 1))
-    return Lowered(
-        Constant(
-            f"SELECT {columns} FROM (VALUES {text}) AS v ({columns})",
-            attributes,
-            single=len(rows) == 1,
-        ),
-        names,
-    )
+    sql = f"SELECT {columns} FROM (VALUES {text}) AS v ({columns})"
+    return Lowered(Constant(sql, attributes, single=len(rows) == 1), names)

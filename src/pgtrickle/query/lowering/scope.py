@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pgtrickle.query.algebra import Attribute
@@ -11,36 +12,68 @@ from pgtrickle.query.lowering.rewriting import rewrite
 
 SYSTEM_COLUMNS = frozenset({"tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"})
 
+Attach = Callable[[Sublink], Expression]
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Names visible in a block: by FROM alias, and merged columns of JOIN USING by bare name."""
+    """Names visible in a block: by FROM alias, and merged columns of JOIN USING by bare name.
+
+    A name not found here is looked for in `outer`, the block around a subquery.
+    """
 
     relations: dict[str, dict[str, Attribute]] = field(default_factory=dict)
     merged: dict[str, Expression] = field(default_factory=dict)
+    outer: Scope | None = None
 
     def __add__(self, other: Scope) -> Scope:
-        return Scope(self.relations | other.relations, self.merged | other.merged)
+        return Scope(
+            self.relations | other.relations, self.merged | other.merged, self.outer or other.outer
+        )
 
-    def resolve(self, expression: Expression) -> Expression:
-        """Replace every column reference by the attribute it means."""
-        return rewrite(expression, self._reference)
+    def resolve(
+        self,
+        expression: Expression,
+        attach: Attach | None = None,
+        before: Callable[[Expression], Expression | None] | None = None,
+    ) -> Expression:
+        """Replace every column reference by the attribute it means.
 
-    def _reference(self, expression: Expression) -> Expression | None:
-        match expression:
-            case Sublink(kind=kind):
-                raise NotIncremental(
-                    f"subquery ({kind})", "subqueries in expressions are recomputed"
-                )
-            case WholeRow(relation=name):
-                raise NotIncremental(f"{name}.*", "a whole row used as a value is recomputed")
-            case Field(operand=WholeRow(relation=name)):
-                raise NotIncremental(f"{name}.*", "a whole row used as a value is recomputed")
-            case Column(relation=relation, name=name):
-                return self._column(relation, name)
-        return None
+        A subquery is handed to `attach`, which answers with the expression that has its value.
+        What `before` answers for is taken as it is.
+        """
+
+        def replace(found: Expression) -> Expression | None:
+            known = None if before is None else before(found)
+            if known is not None:
+                return known
+            match found:
+                case Sublink(kind=kind):
+                    if attach is None:
+                        raise NotIncremental(
+                            f"subquery ({kind})", "a subquery in this place is recomputed"
+                        )
+                    return attach(found)
+                case WholeRow(relation=name) | Field(operand=WholeRow(relation=name)):
+                    raise NotIncremental(f"{name}.*", "a whole row used as a value is recomputed")
+                case Column(relation=relation, name=name):
+                    return self._column(relation, name)
+            return None
+
+        return rewrite(expression, replace)
 
     def _column(self, relation: str | None, name: str) -> Expression:
+        found = self._find(relation, name)
+        if found is not None:
+            return found
+        shown = name if relation is None else f"{relation}.{name}"
+        if name in SYSTEM_COLUMNS:
+            raise NotIncremental(f"system column {shown}", "its value is not part of the data")
+        raise NotIncremental(
+            f"column reference {shown}", "it does not name a column of this query block"
+        )
+
+    def _find(self, relation: str | None, name: str) -> Expression | None:
         if relation is None:
             if name in self.merged:
                 return self.merged[name]
@@ -49,9 +82,4 @@ class Scope:
                 return owners[0][name].reference
         elif name in self.relations.get(relation, {}):
             return self.relations[relation][name].reference
-        shown = name if relation is None else f"{relation}.{name}"
-        if name in SYSTEM_COLUMNS:
-            raise NotIncremental(f"system column {shown}", "its value is not part of the data")
-        raise NotIncremental(
-            f"column reference {shown}", "it does not name a column of this query block"
-        )
+        return None if self.outer is None else self.outer._find(relation, name)

@@ -1,80 +1,89 @@
-"""FROM items become algebra: tables, subqueries, WITH names, joins, constant functions."""
+"""FROM items become algebra: tables, subqueries, WITH names, joins, functions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import count
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 from pgtrickle.query import statement as s
-from pgtrickle.query.algebra import Attribute, Constant, Join, Node, Scan
-from pgtrickle.query.expression import And, Column, Expression, Operator
-from pgtrickle.query.lowering.facts import Facts
+from pgtrickle.query.algebra import (
+    Attribute,
+    Constant,
+    Expand,
+    Join,
+    Node,
+    OuterJoin,
+    Scan,
+)
+from pgtrickle.query.expression import Column, Expression, Literal, Operator, SqlFunction
+from pgtrickle.query.lowering.conditions import conjunction
+from pgtrickle.query.lowering.environment import Environment
 from pgtrickle.query.lowering.obstacle import NotIncremental
+from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.lowering.scope import Scope
-from pgtrickle.query.render import quote_identifier, render_expression
-
-if TYPE_CHECKING:
-    from pgtrickle.query.lowering.query import Lowered
-
-
-class Attributes:
-    """Hands out attribute ids, unique in one tree."""
-
-    def __init__(self) -> None:
-        self._numbers = count(1)
-
-    def new(self, not_null: bool = False) -> Attribute:
-        return Attribute(f"c{next(self._numbers)}", not_null)
+from pgtrickle.query.pruning import columns_of
+from pgtrickle.query.render import quote_identifier, render_from
 
 
 @dataclass(frozen=True, slots=True)
-class Environment:
-    """What a block may refer to beyond its own FROM: the database and the WITH names."""
+class Source:
+    """A relation, and the names it makes visible."""
 
-    facts: Facts
-    attributes: Attributes
-    common_tables: dict[str, Callable[[], Lowered]]
-    lower_query: Callable[[s.Query, Environment], Lowered]
+    node: Node
+    scope: Scope
 
 
-def lower_source(item: s.FromItem, environment: Environment) -> tuple[Node, Scope]:
-    """One FROM item: its relation and the names it makes visible."""
+def lower_from(items: tuple[s.FromItem, ...], environment: Environment) -> Source:
+    """The whole FROM clause: a cross join of its items, from left to right."""
+    found: Source | None = None
+    for item in items:
+        found = _beside(found, item, environment)
+    scope = Scope(outer=environment.outer)
+    if found is None:
+        return Source(Constant("SELECT", (), single=True), scope)
+    return Source(found.node, found.scope + scope)
+
+
+def _beside(left: Source | None, item: s.FromItem, environment: Environment) -> Source:
+    """An item to the right of others, which it may read where it is lateral."""
+    if left is not None:
+        lateral = _lateral(left, item, environment, outer=False)
+        if lateral is not None:
+            return lateral
+    right = _source(item, environment)
+    if left is None:
+        return right
+    return Source(Join(left.node, right.node), left.scope + right.scope)
+
+
+def _source(item: s.FromItem, environment: Environment) -> Source:
     match item:
         case s.Table():
             return _table(item, environment)
-        case s.Derived(query=query, alias=alias, lateral=lateral):
-            if lateral:
-                raise NotIncremental("LATERAL", "a subquery that reads its left side is recomputed")
-            lowered = environment.lower_query(query, environment)
-            return lowered.node, _named(alias, lowered.names, lowered.node.attributes)
+        case s.Derived(query=query, alias=alias):
+            lowered = environment.lower_query(query, replace(environment, outer=None))
+            return _named(alias, lowered.names, lowered.node)
         case s.Join():
             return _join(item, environment)
-        case s.FunctionSource():
-            return _function(item, environment)
-        case s.TemplateSource(construct=construct):
-            raise NotIncremental(construct, "it is recomputed")
+        case s.FunctionSource() | s.TemplateSource():
+            return _constant(item, environment)
     raise NotIncremental(type(item).__name__, "it is recomputed")
 
 
-def _named(
-    alias: s.Alias | None, names: tuple[str, ...], attributes: tuple[Attribute, ...]
-) -> Scope:
-    """The scope of one relation under its alias; alias columns rename from the left."""
-    if alias is None:
-        return Scope({"": dict(zip(names, attributes, strict=True))})
-    renamed = alias.columns + names[len(alias.columns) :]
-    return Scope({alias.name: dict(zip(renamed, attributes, strict=True))})
+def _named(alias: s.Alias | None, names: tuple[str, ...], node: Node) -> Source:
+    """A relation under its alias; alias columns rename from the left."""
+    columns = alias.columns if alias is not None else ()
+    renamed = columns + names[len(columns) :]
+    visible = dict(zip(renamed, node.attributes, strict=False))
+    return Source(node, Scope({alias.name if alias is not None else "": visible}))
 
 
-def _table(item: s.Table, environment: Environment) -> tuple[Node, Scope]:
+def _table(item: s.Table, environment: Environment) -> Source:
     alias = item.alias or s.Alias(item.name)
     if item.schema is None:
         if item.name not in environment.common_tables:
             raise NotIncremental(item.name, "it is not a relation this query can name")
         lowered = environment.common_tables[item.name]()
-        return lowered.node, _named(alias, lowered.names, lowered.node.attributes)
+        return _named(alias, lowered.names, lowered.node)
     shown = f"{item.schema}.{item.name}"
     if item.sample:
         raise NotIncremental("TABLESAMPLE", f"which rows of {shown} it returns is random")
@@ -85,47 +94,133 @@ def _table(item: s.Table, environment: Environment) -> tuple[Node, Scope]:
         (environment.attributes.new(not_null), name) for name, not_null in facts.columns
     )
     scan = Scan(facts.relid, item.schema, item.name, columns, facts.keys)
-    return scan, _named(alias, tuple(name for name, _ in facts.columns), scan.attributes)
+    return _named(alias, tuple(name for name, _ in facts.columns), scan)
 
 
-def _join(item: s.Join, environment: Environment) -> tuple[Node, Scope]:
-    if item.kind not in ("INNER", "CROSS"):
-        raise NotIncremental(f"{item.kind} JOIN", "outer joins are recomputed")
-    left, left_scope = lower_source(item.left, environment)
-    right, right_scope = lower_source(item.right, environment)
-    scope = left_scope + right_scope
+def _join(item: s.Join, environment: Environment) -> Source:
+    left = _source(item.left, environment)
+    if item.kind in ("INNER", "CROSS", "LEFT"):
+        lateral = _lateral(left, item.right, environment, outer=item.kind == "LEFT")
+        if lateral is not None:
+            return _lateral_condition(item, lateral)
+    right = _source(item.right, environment)
+    scope = replace(left.scope + right.scope, outer=environment.outer)
     condition = None if item.on is None else scope.resolve(item.on)
     if item.using:
         pairs = [
-            (left_scope.resolve(Column(None, name)), right_scope.resolve(Column(None, name)))
+            (left.scope.resolve(Column(None, name)), right.scope.resolve(Column(None, name)))
             for name in item.using
         ]
         condition = conjunction([Operator(("=",), a, b) for a, b in pairs])
-        merged = {name: a for name, (a, _) in zip(item.using, pairs, strict=True)}
-        scope = Scope(scope.relations, scope.merged | merged)
+        merged = {
+            name: _merged(item.kind, a, b) for name, (a, b) in zip(item.using, pairs, strict=True)
+        }
+        scope = replace(scope, merged=scope.merged | merged)
+    _check_local(condition, left.node, right.node)
     if item.alias is not None or item.using_alias is not None:
         raise NotIncremental("alias of a JOIN", "it is recomputed")
-    return Join(left, right, condition), scope
+    return Source(_join_node(item.kind, left.node, right.node, condition), scope)
 
 
-def _function(item: s.FunctionSource, environment: Environment) -> tuple[Node, Scope]:
+def _merged(kind: str, left: Expression, right: Expression) -> Expression:
+    """What the one column of JOIN USING is."""
+    if kind == "FULL":
+        return SqlFunction("COALESCE", (left, right))
+    return right if kind == "RIGHT" else left
+
+
+def _join_node(kind: str, left: Node, right: Node, condition: Expression | None) -> Node:
+    match kind:
+        case "LEFT":
+            return OuterJoin(left, right, condition)
+        case "RIGHT":
+            return OuterJoin(right, left, condition)
+        case "FULL":
+            return OuterJoin(left, right, condition, full=True)
+    return Join(left, right, condition)
+
+
+def _check_local(condition: Expression | None, left: Node, right: Node) -> None:
+    if not columns_of(condition) <= frozenset(left.ids) | frozenset(right.ids):
+        raise NotIncremental("JOIN ... ON", "its condition reads the query around a subquery")
+
+
+def _lateral(
+    left: Source, item: s.FromItem, environment: Environment, *, outer: bool
+) -> Source | None:
+    """`left` with a lateral item to its right; None where the item does not read `left`."""
+    scope = replace(left.scope, outer=environment.outer)
+    match item:
+        case s.FunctionSource() | s.TemplateSource():
+            resolved = rewrite(item, lambda e: scope.resolve(e))
+            if not columns_of(resolved) & frozenset(left.node.ids):
+                return None
+            _check_columns(columns_of(resolved), left.node)
+            source, outputs, names = _renamed(resolved, environment)
+            node = Expand(left.node, source, outputs, outer)
+            visible = dict(zip(names, outputs, strict=True))
+            alias = item.alias.name if item.alias is not None else ""
+            return Source(node, left.scope + Scope({alias: visible}))
+        case s.Derived(query=query, alias=alias, lateral=True):
+            inner = environment.lower_correlated(query, replace(environment, outer=scope))
+            if not inner.reads_outer:
+                return None
+            joined, outputs = inner.columns_beside(left.node, environment.attributes, outer=outer)
+            columns = alias.columns if alias is not None else ()
+            names = columns + inner.names[len(columns) :]
+            visible = dict(zip(names, outputs, strict=True))
+            name = alias.name if alias is not None else ""
+            return Source(joined, left.scope + Scope({name: visible}))
+    return None
+
+
+def _lateral_condition(item: s.Join, source: Source) -> Source:
+    """ON of a join with a lateral item: only what is always true."""
+    if item.on is not None and item.on != Literal("true"):
+        raise NotIncremental("LATERAL", "a lateral join with a condition is recomputed")
+    return source
+
+
+def _check_columns(read: frozenset[str], node: Node) -> None:
+    if not read <= frozenset(node.ids):
+        raise NotIncremental("LATERAL", "it reads more than its left side")
+
+
+def _constant(item: s.FunctionSource | s.TemplateSource, environment: Environment) -> Source:
     """A function of constants is a relation that never changes (volatility is checked before)."""
-    if item.alias is None or len(item.functions) != 1 or item.functions[0].definitions:
-        raise NotIncremental("ROWS FROM", "it is recomputed")
-    Scope().resolve(item.functions[0].call)  # raises where it reads another relation
-    width = len(item.alias.columns)
-    if not width:
+    resolved = rewrite(item, lambda e: Scope().resolve(e))
+    source, outputs, names = _renamed(resolved, environment)
+    columns = ", ".join(quote_identifier(attribute.id) for attribute in outputs)
+    node = Constant(f"SELECT {columns} FROM {render_from(source)}", outputs)
+    return _named(s.Alias(item.alias.name if item.alias else ""), names, node)
+
+
+def _renamed(
+    item: s.FunctionSource | s.TemplateSource, environment: Environment
+) -> tuple[s.FromItem, tuple[Attribute, ...], tuple[str, ...]]:
+    """The item with its columns named by new attributes; these; and the columns' names before."""
+    if item.alias is None:
         raise NotIncremental("function in FROM", "its columns are not named")
-    attributes = tuple(environment.attributes.new() for _ in range(width))
-    call = render_expression(item.functions[0].call)
-    ordinality = " WITH ORDINALITY" if item.ordinality else ""
-    columns = ", ".join(quote_identifier(a.id) for a in attributes)
-    sql = f"SELECT {columns} FROM {call}{ordinality} AS f ({columns})"
-    return Constant(sql, attributes), _named(item.alias, item.alias.columns, attributes)
-
-
-def conjunction(conditions: list[Expression]) -> Expression | None:
-    """AND of all of them; None for none."""
-    if not conditions:
-        return None
-    return conditions[0] if len(conditions) == 1 else And(tuple(conditions))
+    if isinstance(item, s.FunctionSource) and any(f.definitions for f in item.functions):
+        if len(item.functions) != 1 or item.ordinality:
+            raise NotIncremental("ROWS FROM", "with column definitions it is recomputed")
+        (function,) = item.functions
+        names = tuple(name for name, _, _ in function.definitions)
+        outputs = tuple(environment.attributes.new() for _ in names)
+        definitions = tuple(
+            (attribute.id, type, collation)
+            for attribute, (_, type, collation) in zip(outputs, function.definitions, strict=True)
+        )
+        source = replace(
+            item,
+            functions=(replace(function, definitions=definitions),),
+            alias=s.Alias("f"),
+            lateral=True,
+        )
+        return source, outputs, names
+    names = item.alias.columns
+    if not names:
+        raise NotIncremental("function in FROM", "its columns are not named")
+    outputs = tuple(environment.attributes.new() for _ in names)
+    alias = s.Alias("f", tuple(attribute.id for attribute in outputs))
+    return replace(item, alias=alias, lateral=True), outputs, names

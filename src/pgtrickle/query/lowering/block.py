@@ -1,0 +1,152 @@
+"""One SELECT block while it is lowered: what FROM and WHERE give, and what is asked of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pgtrickle.query import statement as s
+from pgtrickle.query.algebra import Filter, Node
+from pgtrickle.query.expression import Call, Column, Expression, Field, SortKey, Sublink
+from pgtrickle.query.lowering import subqueries
+from pgtrickle.query.lowering.conditions import conjunction, conjuncts
+from pgtrickle.query.lowering.environment import Environment
+from pgtrickle.query.lowering.grouping import Grouped, group
+from pgtrickle.query.lowering.rewriting import rewrite
+from pgtrickle.query.lowering.sources import lower_from
+from pgtrickle.query.pruning import columns_of
+
+
+class Block:
+    """FROM and WHERE of a block as `node`.
+
+    `correlation` holds the conjuncts of WHERE that read the block around it; they are not applied.
+    """
+
+    def __init__(self, query: s.Select, environment: Environment) -> None:
+        self.query = query
+        self.environment = environment
+        source = lower_from(query.sources, environment)
+        self.node: Node = source.node
+        self.scope = source.scope
+        self.correlation: list[Expression] = []
+        self._where()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the result columns."""
+        return tuple(_name(target) for target in self.query.targets)
+
+    def _where(self) -> None:
+        plain: list[Expression] = []
+        with_subqueries: list[Expression] = []
+        for condition in conjuncts(self.query.where):
+            (with_subqueries if subqueries.has_sublink(condition) else plain).append(condition)
+        local = []
+        for condition in plain:
+            resolved = self.resolve(condition)
+            if columns_of(resolved) <= frozenset(self.node.ids):
+                local.append(resolved)
+            else:
+                self.correlation.append(resolved)
+        predicate = conjunction(local)
+        if predicate is not None:
+            self.node = Filter(self.node, predicate)
+        for condition in with_subqueries:
+            self.node = subqueries.restrict(self.node, self.scope, condition, self.environment)
+
+    def resolve(self, expression: Expression) -> Expression:
+        """`expression` over `node`, which gains the columns of the subqueries in it."""
+        return self.scope.resolve(expression, self._attach)
+
+    def sort_key(self, key: SortKey) -> SortKey:
+        return replace(key, expression=self.resolve(key.expression))
+
+    def _attach(self, sublink: Sublink) -> Expression:
+        self.node, value = subqueries.attach(self.node, self.scope, sublink, self.environment)
+        return value
+
+    @property
+    def reads_outer_above(self) -> bool:
+        """Whether the select list or HAVING reads the block around."""
+        outer = self.environment.outer
+        if outer is None:
+            return False
+        reads = False
+
+        def look(expression: Expression) -> Expression | None:
+            nonlocal reads
+            if isinstance(expression, Sublink):
+                return expression
+            if isinstance(expression, Column):
+                found = self.scope.resolve(expression)
+                reads = reads or not columns_of(found) <= frozenset(self.node.ids)
+            return None
+
+        for target in self.query.targets:
+            rewrite(target.expression, look)
+        return reads
+
+    @property
+    def is_aggregation(self) -> bool:
+        """Whether the block groups its rows."""
+        query = self.query
+        return (
+            bool(query.group_by)
+            or query.having is not None
+            or any(self._has_aggregate(target.expression) for target in query.targets)
+        )
+
+    @property
+    def is_scalar_aggregation(self) -> bool:
+        """Whether the block aggregates all its rows into one."""
+        query = self.query
+        return (
+            self.is_aggregation
+            and not query.group_by
+            and query.distinct is None
+            and query.limit is None
+            and query.offset is None
+            and not query.windows
+        )
+
+    def _has_aggregate(self, expression: Expression) -> bool:
+        found = False
+
+        def look(each: Expression) -> Expression | None:
+            nonlocal found
+            if isinstance(each, Sublink):
+                return each
+            found = found or self.is_aggregate(each)
+            return None
+
+        rewrite(expression, look)
+        return found
+
+    def is_aggregate(self, expression: Expression) -> bool:
+        """Whether `expression` is an aggregate call (and not one over a window)."""
+        return (
+            isinstance(expression, Call)
+            and expression.over is None
+            and self.environment.facts.is_aggregate(expression.name)
+        )
+
+    def grouped(self, extra_keys: list[Expression] | None = None) -> Grouped:
+        """The block aggregated by its own keys, and before them by `extra_keys`."""
+        expressions = [target.expression for target in self.query.targets]
+        return self.grouped_for(expressions, extra_keys or [])
+
+    def grouped_for(
+        self, expressions: list[Expression], extra_keys: list[Expression] | None = None
+    ) -> Grouped:
+        """As `grouped`, for other expressions than the select list."""
+        return group(self.query, self, expressions, extra_keys or [])
+
+
+def _name(target: s.Target) -> str:
+    """A column that keeps its name is printed without AS."""
+    if target.alias is not None:
+        return target.alias
+    match target.expression:
+        case Column(name=name) | Field(name=name):
+            return name
+    return "?column?"

@@ -1,0 +1,106 @@
+"""A subquery that may read the block around it, as a relation to be joined with that block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pgtrickle.query.algebra import Attribute, Join, Node, OuterJoin, Project
+from pgtrickle.query.expression import Expression, Operator
+from pgtrickle.query.lowering.attributes import Attributes
+from pgtrickle.query.lowering.conditions import conjunction
+from pgtrickle.query.lowering.obstacle import NotIncremental
+from pgtrickle.query.pruning import columns_of
+
+
+@dataclass(frozen=True, slots=True)
+class Correlated:
+    """A lowered subquery.
+
+    `values` are its select list over `node`'s attributes (and those around); the conjuncts of
+    `condition` link `node` with the block around. `one_row`: an aggregation, which gives one row
+    also where nothing matches; `values` then hold over the NULLs of an outer join, too.
+    `having`: that row may be missing after all, and its values are then NULL.
+    """
+
+    node: Node
+    names: tuple[str, ...]
+    values: tuple[Expression, ...]
+    condition: tuple[Expression, ...]
+    one_row: bool = False
+    having: bool = False
+
+    @property
+    def reads_outer(self) -> bool:
+        """Whether the subquery reads the block around it at all."""
+        return bool(self.condition) or not columns_of(self.values) <= frozenset(self.node.ids)
+
+    def equated(self) -> list[tuple[Expression, Expression]]:
+        """The condition as (inner, outer) pairs. Raises NotIncremental."""
+        return equated(self.condition, self.node)
+
+    def check_reach(self, left: Node) -> None:
+        """Raise NotIncremental where the subquery reads more than `left` around it."""
+        known = frozenset(left.ids) | frozenset(self.node.ids)
+        if not columns_of((self.condition, self.values)) <= known:
+            raise NotIncremental("correlated subquery", "it reads a block further out")
+
+    def beside(self, left: Node, *, outer: bool) -> Node:
+        """`left` joined with the subquery; `outer` keeps left rows without a match."""
+        self.check_reach(left)
+        condition = conjunction(self.condition)
+        if self.one_row and condition is None:
+            return Join(left, self.node)
+        if outer or self.one_row:
+            return OuterJoin(left, self.node, condition)
+        return Join(left, self.node, condition)
+
+    def columns_beside(
+        self, left: Node, attributes: Attributes, *, outer: bool
+    ) -> tuple[Node, tuple[Attribute, ...]]:
+        """As `beside`, with the subquery's values as attributes of their own."""
+        if self.having:
+            raise NotIncremental("LATERAL", "an aggregation with HAVING is recomputed")
+        if outer and not self.one_row:
+            # Values of a missing row are NULL: they are computed below the join.
+            if not columns_of(self.values) <= frozenset(self.node.ids):
+                raise NotIncremental("LEFT JOIN LATERAL", "its columns read the left side")
+            node, outputs = _with_values(self.node, self.values, attributes)
+            return replace(self, node=node, values=()).beside(left, outer=True), outputs
+        return _with_values(self.beside(left, outer=outer), self.values, attributes)
+
+
+def equated(correlation: Sequence[Expression], node: Node) -> list[tuple[Expression, Expression]]:
+    """The correlation as (inner, outer) pairs that are equated. Raises NotIncremental."""
+    inside = frozenset(node.ids)
+    pairs = []
+    for condition in correlation:
+        pair = _pair(condition, inside)
+        if pair is None:
+            raise NotIncremental(
+                "correlated subquery",
+                "it aggregates or limits for each row by another condition than equality",
+            )
+        pairs.append(pair)
+    return pairs
+
+
+def _pair(condition: Expression, inside: frozenset[str]) -> tuple[Expression, Expression] | None:
+    if not isinstance(condition, Operator) or condition.name != ("=",) or condition.left is None:
+        return None
+    for inner, outer in (
+        (condition.left, condition.right),
+        (condition.right, condition.left),
+    ):
+        reads = columns_of(inner)
+        if reads and reads <= inside and not columns_of(outer) & inside:
+            return inner, outer
+    return None
+
+
+def _with_values(
+    node: Node, values: tuple[Expression, ...], attributes: Attributes
+) -> tuple[Node, tuple[Attribute, ...]]:
+    outputs = tuple(attributes.new() for _ in values)
+    kept = tuple((attribute, attribute.reference) for attribute in node.attributes)
+    return Project(node, kept + tuple(zip(outputs, values, strict=True))), outputs

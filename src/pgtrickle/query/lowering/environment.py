@@ -1,0 +1,37 @@
+"""What a query block may refer to beyond its own FROM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pgtrickle.query.algebra import Node
+from pgtrickle.query.lowering.attributes import Attributes
+from pgtrickle.query.lowering.correlated import Correlated
+from pgtrickle.query.lowering.facts import Facts
+from pgtrickle.query.lowering.scope import Scope
+from pgtrickle.query.statement import Query
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A relation and the names of its columns, in order."""
+
+    node: Node
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The database, the WITH names, and the scope of the block around (None at the top).
+
+    `lower_query` lowers a query that does not read the block around it, `lower_correlated` one that
+    may. (They are handed around to keep the modules below them free of cycles.)
+    """
+
+    facts: Facts
+    attributes: Attributes
+    common_tables: dict[str, Callable[[], Lowered]]
+    lower_query: Callable[[Query, Environment], Lowered]
+    lower_correlated: Callable[[Query, Environment], Correlated]
+    outer: Scope | None = None

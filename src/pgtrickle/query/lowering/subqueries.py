@@ -1,0 +1,246 @@
+"""Subqueries in expressions become joins.
+
+A conjunct of WHERE that is EXISTS, IN or ALL, or the negation of one, becomes a semi or anti
+join. In any other place a subquery's value becomes a column: a *mark* for EXISTS, marks combined
+by CASE for the three-valued IN, ANY and ALL, the joined value of a scalar subquery.
+
+NOT IN is true only where no row's comparison is anything but false. Where both sides may be NULL
+it is taken apart, so that the large part stays an equality that an index can serve:
+
+    x NOT IN (Q)  ⟺  no row equal to x, no NULL in Q, and x is not NULL or Q is empty
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pgtrickle.query.algebra import Aggregate, Filter, MarkJoin, Node, Project, SemiJoin
+from pgtrickle.query.expression import (
+    Argument,
+    Call,
+    Case,
+    Cast,
+    Column,
+    Expression,
+    Is,
+    Literal,
+    Not,
+    Operator,
+    Or,
+    SqlFunction,
+    Sublink,
+    Template,
+    TypeName,
+)
+from pgtrickle.query.lowering.conditions import conjunction
+from pgtrickle.query.lowering.correlated import Correlated
+from pgtrickle.query.lowering.environment import Environment
+from pgtrickle.query.lowering.obstacle import NotIncremental
+from pgtrickle.query.lowering.rewriting import rewrite
+from pgtrickle.query.lowering.scope import Scope
+
+EQUAL = ("=",)
+NULL_BOOLEAN = Cast(Literal("NULL"), TypeName("boolean"))
+
+
+def restrict(node: Node, scope: Scope, condition: Expression, environment: Environment) -> Node:
+    """`node` filtered by a conjunct of WHERE that holds subqueries."""
+    match condition:
+        case Sublink(kind="EXISTS"):
+            return _exists(node, scope, condition, environment, negated=False)
+        case Not(operand=Sublink(kind="EXISTS") as sublink):
+            return _exists(node, scope, sublink, environment, negated=True)
+        case Sublink(kind="ANY"):
+            inner, pairs = _comparison(node, scope, condition, environment)
+            return SemiJoin(node, inner.node, _and(inner, pairs), negated=False)
+        case Not(operand=Sublink(kind="ANY") as sublink):
+            return _no_match(node, scope, sublink, environment)
+        case Sublink(kind="ALL"):
+            inner, pairs = _comparison(node, scope, condition, environment)
+            untrue = Is(_together(pairs), "NOT TRUE")
+            return SemiJoin(node, inner.node, _and(inner, [untrue]), negated=True)
+
+    def attached(sublink: Sublink) -> Expression:
+        nonlocal node
+        node, value = attach(node, scope, sublink, environment)
+        return value
+
+    resolved = scope.resolve(condition, attached)
+    return Filter(node, resolved)
+
+
+def attach(
+    node: Node, scope: Scope, sublink: Sublink, environment: Environment
+) -> tuple[Node, Expression]:
+    """`node` with what a subquery contributes, and the expression of the subquery's value."""
+    match sublink.kind:
+        case "EXISTS":
+            inner = _lowered(node, scope, sublink, environment)
+            if inner.one_row:
+                raise NotIncremental("EXISTS", "over an aggregation it is recomputed")
+            return _mark(node, inner, list(inner.condition), environment)
+        case "ANY" | "ALL":
+            return _quantified(node, scope, sublink, environment)
+        case "SCALAR":
+            inner = _lowered(node, scope, sublink, environment)
+            if not inner.one_row:
+                inner = _single(inner, environment)
+            return inner.beside(node, outer=True), inner.values[0]
+    raise NotIncremental(f"subquery ({sublink.kind})", "it is recomputed")
+
+
+def _lowered(node: Node, scope: Scope, sublink: Sublink, environment: Environment) -> Correlated:
+    inner = environment.lower_correlated(sublink.query, replace(environment, outer=scope))
+    inner.check_reach(node)
+    return inner
+
+
+def _exists(
+    node: Node, scope: Scope, sublink: Sublink, environment: Environment, *, negated: bool
+) -> Node:
+    inner = _lowered(node, scope, sublink, environment)
+    if inner.one_row:
+        raise NotIncremental("EXISTS", "over an aggregation it is recomputed")
+    return SemiJoin(node, inner.node, conjunction(inner.condition), negated)
+
+
+def _comparison(
+    node: Node, scope: Scope, sublink: Sublink, environment: Environment
+) -> tuple[Correlated, list[Expression]]:
+    """The subquery, and ``test operator value`` column by column."""
+    inner = _lowered(node, scope, sublink, environment)
+    if inner.one_row and inner.condition:
+        # Its values hold over an outer join; here it is one row of a relation.
+        raise NotIncremental("IN", "over a correlated aggregation it is recomputed")
+    if sublink.test is None or sublink.operator is None:
+        raise NotIncremental(sublink.kind, "it compares nothing")
+    test = scope.resolve(sublink.test)
+    tests: tuple[Expression, ...] = (test,)
+    if isinstance(test, SqlFunction) and test.keyword == "ROW" and len(inner.values) > 1:
+        tests = test.arguments
+    if len(tests) != len(inner.values):
+        raise NotIncremental(sublink.kind, "it compares whole rows")
+    operator = sublink.operator
+    if len(tests) > 1 and operator != EQUAL:
+        raise NotIncremental(sublink.kind, "rows compared by order are recomputed")
+    return inner, [Operator(operator, a, b) for a, b in zip(tests, inner.values, strict=True)]
+
+
+def _together(pairs: list[Expression]) -> Expression:
+    found = conjunction(pairs)
+    if found is None:
+        raise NotIncremental("IN", "it compares nothing")
+    return found
+
+
+def _and(inner: Correlated, conditions: list[Expression]) -> Expression | None:
+    return conjunction([*conditions, *inner.condition])
+
+
+def _mark(
+    node: Node, inner: Correlated, conditions: list[Expression], environment: Environment
+) -> tuple[Node, Expression]:
+    mark = environment.attributes.new(not_null=True)
+    return MarkJoin(node, inner.node, conjunction(conditions), mark), mark.reference
+
+
+def _is_not_null(expression: Expression, node: Node) -> bool:
+    return isinstance(expression, Column) and any(
+        attribute.id == expression.name and attribute.not_null for attribute in node.attributes
+    )
+
+
+def _simple_equality(
+    sublink: Sublink, pairs: list[Expression]
+) -> tuple[Expression, Expression] | None:
+    """The two sides of ``x = value`` where that is all that is compared."""
+    match pairs:
+        case [Operator(name=("=",), left=Expression() as a, right=b)] if sublink.operator == EQUAL:
+            return a, b
+    return None
+
+
+def _no_match(node: Node, scope: Scope, sublink: Sublink, environment: Environment) -> Node:
+    """NOT IN, NOT (x op ANY): where every comparison is false."""
+    inner, pairs = _comparison(node, scope, sublink, environment)
+    sides = _simple_equality(sublink, pairs)
+    if sides is None:
+        not_false = Is(_together(pairs), "NOT FALSE")
+        return SemiJoin(node, inner.node, _and(inner, [not_false]), negated=True)
+    test, value = sides
+    result: Node = SemiJoin(node, inner.node, _and(inner, pairs), negated=True)
+    if not _is_not_null(value, inner.node):
+        again = _lowered(node, scope, sublink, environment)
+        is_null = Is(again.values[0], "NULL")
+        result = SemiJoin(result, again.node, _and(again, [is_null]), negated=True)
+    if not _is_not_null(test, node):
+        again = _lowered(node, scope, sublink, environment)
+        result, some = _mark(result, again, list(again.condition), environment)
+        result = Filter(result, Or((Is(test, "NOT NULL"), Not(some))))
+    return result
+
+
+def _quantified(
+    node: Node, scope: Scope, sublink: Sublink, environment: Environment
+) -> tuple[Node, Expression]:
+    """ANY and ALL with their three values, from marks."""
+    inner, pairs = _comparison(node, scope, sublink, environment)
+    decisive = _together(pairs)
+    if sublink.kind == "ALL":
+        decisive = Is(decisive, "FALSE")
+    node, decided = _mark(node, inner, [decisive, *inner.condition], environment)
+    again, pairs = _comparison(node, scope, sublink, environment)
+    unknown = Is(_together(pairs), "NULL")
+    node, undecided = _mark(node, again, [unknown, *again.condition], environment)
+    yes, no = ("true", "false") if sublink.kind == "ANY" else ("false", "true")
+    value = Case(None, ((decided, Literal(yes)), (undecided, NULL_BOOLEAN)), Literal(no))
+    return node, value
+
+
+def _single(inner: Correlated, environment: Environment) -> Correlated:
+    """A scalar subquery without aggregation: its only row, or PostgreSQL's error for two.
+
+    Collects the values of each correlation key; taking the one value out of the collection is a
+    subquery again, which raises for a second row.
+    """
+    pairs = inner.equated()
+    keys, outers = [a for a, _ in pairs], [b for _, b in pairs]
+    (type,) = environment.facts.types(inner.node, [inner.values[0]])
+    if type.endswith("[]"):
+        raise NotIncremental("scalar subquery", "one that returns an array is recomputed")
+    value = environment.attributes.new()
+    below = Project(
+        inner.node,
+        (
+            *((a, a.reference) for a in inner.node.attributes),
+            (value, inner.values[0]),
+        ),
+    )
+    collected = environment.attributes.new()
+    call = Call(("array_agg",), (Argument(value.reference),))
+    attributes = tuple(environment.attributes.new() for _ in keys)
+    node = Aggregate(
+        below, tuple(zip(attributes, keys, strict=True)), ((collected, call),), "scalar subquery"
+    )
+    only = Template(
+        "scalar subquery",
+        ("(SELECT v.v FROM unnest(", collected.reference, ") AS v (v))"),
+    )
+    condition = tuple(
+        Operator(EQUAL, attribute.reference, outer)
+        for attribute, outer in zip(attributes, outers, strict=True)
+    )
+    return Correlated(node, inner.names, (only,), condition, one_row=True)
+
+
+def has_sublink(expression: Expression) -> bool:
+    """Whether a subquery stands anywhere in `expression`."""
+    found = False
+
+    def look(each: Expression) -> Expression | None:
+        nonlocal found
+        found = found or isinstance(each, Sublink)
+        return each if found else None
+
+    rewrite(expression, look)
+    return found
