@@ -28,5 +28,5 @@ class PsycopgSession:
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self.connection.cursor() as cursor:
-            cursor.execute(sql, parameters or None)  # type: ignore[arg-type]
+            cursor.execute(sql, parameters or None)
             return list(cursor.fetchall()) if cursor.description is not None else []

@@ -61,6 +61,7 @@ def _full(canonical: Canonical, construct: str, reason: str) -> Plan:
 def _differential(session: Session, canonical: Canonical) -> Plan:
     tree = _trusted_tree(session, canonical)
     facts = DatabaseFacts(session)
+    facts.check_settings()
     root = prune(lower(tree, facts).node)
     sources = _sources(root)
     if not sources:

@@ -14,8 +14,7 @@ from pgtrickle.query import catalog
 from pgtrickle.query.algebra import Node
 from pgtrickle.query.canonical import describe
 from pgtrickle.query.expression import Expression, Name
-from pgtrickle.query.lowering import RelationFacts
-from pgtrickle.query.names import quote_name
+from pgtrickle.query.lowering import NotIncremental, RelationFacts
 from pgtrickle.query.render import render_expression
 from pgtrickle.query.rendition import OutputColumn as ResultColumn
 
@@ -90,6 +89,19 @@ class DatabaseFacts:
             )
         return self._kinds[name]
 
+    def check_settings(self) -> None:
+        """Raise NotIncremental where the session prints values so that different ones look alike.
+
+        The delta rules compare rows by what they print as.
+        """
+        ((digits, style),) = self._session.rows(
+            "select current_setting('extra_float_digits')::integer, current_setting('DateStyle')"
+        )
+        if digits < 1:
+            raise NotIncremental("extra_float_digits", "below 1, different numbers print alike")
+        if not style.startswith("ISO"):
+            raise NotIncremental("DateStyle", "other than ISO, different times can print alike")
+
     def types(self, node: Node, expressions: Sequence[Expression]) -> Sequence[str]:
         child = Maintenance(RULES, {}, frozenset(), States(self)).initial(node)
         items = [f"{render_expression(e)} AS x{i}" for i, e in enumerate(expressions)]
@@ -123,21 +135,10 @@ class DatabaseFacts:
         """The stream table's columns as apply needs them."""
         types = sorted({column.type_oid for column in columns})
         hashed = self._hashed_forms(types)
-        sends = {
-            oid: quote_name((schema, name))
-            for oid, schema, name in self._session.rows(
-                "select t.oid::bigint, n.nspname, p.proname from pg_catalog.pg_type t"
-                " join pg_catalog.pg_proc p on p.oid = t.typsend"
-                " join pg_catalog.pg_namespace n on n.oid = p.pronamespace"
-                " where t.oid = any (%s::oid[])",
-                (types,),
-            )
-        }
         return tuple(
             OutputColumn(
                 column.name,
                 column.type,
-                "" if column.type_oid in TEXT_IS_EXACT else sends.get(column.type_oid, ""),
                 hashed.get(column.type_oid, "%s"),
             )
             for column in columns
@@ -153,11 +154,3 @@ class DatabaseFacts:
                 "select t::bigint, pgtrickle._hashed_form(t) from unnest(%s::oid[]) t", (types,)
             )
         )
-
-
-TEXT_IS_EXACT = frozenset(
-    {16, 17, 20, 21, 23, 25, 26, 114, 142, 1042, 1043, 1082, 1083, 1114, 1184, 1186, 1266, 1700}
-    | {2950, 3802, 18, 19}
-)
-"""OIDs of built-in types whose text determines the value under any setting: booleans, integers,
-numeric, character types, dates and times, uuid, bytea, json, jsonb, xml."""

@@ -2,8 +2,7 @@
 
 The delta is first *netted*: rows that print alike are added up by weight, so that a row updated
 twice, or taken away by one term and given back by another, leaves only its net effect. Rows are
-compared by their image (their text, or their wire form where text may lose digits), never by
-``=``: 1.0 and 1.00 are different rows.
+compared by their image, never by ``=``: 1.0 and 1.00 are different rows.
 
 Two kinds of identity:
 
@@ -21,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pgtrickle.delta.maintenance import Maintenance
-from pgtrickle.delta.relation import WEIGHT, Relation, select
+from pgtrickle.delta.relation import WEIGHT, Relation, image, select
 from pgtrickle.query.algebra import Aggregate, Filter, Node, Project
 from pgtrickle.query.names import quote_identifier
 
@@ -30,13 +29,12 @@ from pgtrickle.query.names import quote_identifier
 class OutputColumn:
     """A column of the stream table.
 
-    `type` as format_type spells it. `send` is the function that gives its wire form, or '' where
-    its text is exact. `hashed` is its form in the row's hash, with ``%s`` for the column.
+    `type` as format_type spells it. `hashed` is its form in the row's hash, with ``%s`` for the
+    column.
     """
 
     name: str
     type: str
-    send: str
     hashed: str
 
 
@@ -91,14 +89,10 @@ def _net(root: Node, delta: Relation, target: Target, maintenance: Maintenance) 
         "delta",
         select(["row_number() OVER () AS rn", *values, WEIGHT], f"FROM {delta.source('d')}"),
     )
-    image = ", ".join(
-        f"{column.send}(v{i})" if column.send else f"v{i}"
-        for i, column in enumerate(target.columns, start=1)
-    )
     grouped = select(
         ["min(rn) AS rn", f"sum({WEIGHT}) AS w"],
         f"FROM {raw}",
-        f'GROUP BY ROW({image})::text COLLATE "C"',
+        f"GROUP BY {image(f'v{i}' for i in range(1, len(target.columns) + 1))}",
         f"HAVING sum({WEIGHT}) <> 0",
     )
     sql = select(
