@@ -27,8 +27,8 @@ SCHEMA = """
 
 STREAM_TABLES = {
     "rich": "select id, region, balance from account where balance > 10",
-    "by_region": "select region, count(*) as accounts, sum(balance) as total, max(trim_scale(balance)) as most"
-    " from account group by region",
+    "by_region": "select region, count(*) as n, sum(balance) as total,"
+    " max(trim_scale(balance)) as most from account group by region",
     "statement": "select a.id, a.region, e.amount, e.note, r.weight"
     " from account a join entry e on e.account = a.id join region r on r.name = a.region",
     "turnover": "select r.weight, count(*) as n, sum(e.amount) as total, min(e.amount) as least,"
@@ -101,30 +101,30 @@ def write(session: psycopg.Connection, random: Random) -> str:
 
 def _statement(session: psycopg.Connection, random: Random) -> None:
     at, by = random.randint(1, 90), random.choice(("1.0", "1.00", "-2.5", "0.125"))
-    session.execute(
-        random.choice(_STATEMENTS).format(at=at, by=by, region=f"r{random.randint(0, 5)}")
-    )
+    statement = random.choice(_STATEMENTS.split(";"))
+    session.execute(statement.format(at=at, by=by, region=f"r{random.randint(0, 5)}"))
 
 
-_STATEMENTS = (
-    "insert into account values ({at}, '{region}', {by}) on conflict (id) do nothing",
-    "insert into account values ({at}, '{region}', {by})"
-    " on conflict (id) do update set balance = account.balance + excluded.balance",
-    "update account set balance = balance + {by} where id = {at}",
-    "update account set region = nullif('{region}', 'r5') where id = {at}",
-    "update account set id = id + 100 where id = {at} and not exists"
-    " (select from account where id = {at} + 100)",
-    "delete from account where id in ({at}, {at} + 100)",
-    "insert into entry select {at}, n * {by}, '{region}' from generate_series(1, 3) n",
-    "insert into entry values ({at}, {by}, null), ({at}, {by}, null)",
-    "update entry set amount = amount + {by} where account = {at}",
-    "update entry set note = '{region}' where account = {at} and note is null",
-    "delete from entry where account = {at}",
-    "insert into region values ('{region}', {at} % 3)",
-    "update region set weight = {at} % 4 where name = '{region}'",
-    "delete from region where ctid = (select ctid from region where name = '{region}' limit 1)"
-    " and (select count(*) from region) > 6",
-)
+_STATEMENTS = """
+    insert into account values ({at}, '{region}', {by}) on conflict (id) do nothing;
+    insert into account values ({at}, '{region}', {by})
+        on conflict (id) do update set balance = account.balance + excluded.balance;
+    update account set balance = balance + {by} where id = {at};
+    update account set region = nullif('{region}', 'r5') where id = {at};
+    update account set id = id + 100 where id = {at}
+        and not exists (select from account where id = {at} + 100);
+    delete from account where id in ({at}, {at} + 100);
+    insert into entry select {at}, n * {by}, '{region}' from generate_series(1, 3) n;
+    insert into entry values ({at}, {by}, null), ({at}, {by}, null);
+    update entry set amount = amount + {by} where account = {at};
+    update entry set note = '{region}' where account = {at} and note is null;
+    delete from entry where account = {at};
+    insert into region values ('{region}', {at} % 3);
+    update region set weight = {at} % 4 where name = '{region}';
+    delete from region where ctid = (select ctid from region where name = '{region}' limit 1)
+        and (select count(*) from region) > 6
+"""
+"""Separated by semicolons."""
 
 
 def _single(session: psycopg.Connection, random: Random) -> None:
@@ -178,5 +178,7 @@ def _repeatable(session: psycopg.Connection, random: Random) -> None:
         _statement(session, random)
 
 
-_KINDS = (_single, _single, _single, _several, _several, _long, _rolled_back, _savepoint, _two_phase,
-          _repeatable)  # fmt: skip
+_KINDS = (
+    *(_single, _single, _single, _several, _several),
+    *(_long, _rolled_back, _savepoint, _two_phase, _repeatable),
+)

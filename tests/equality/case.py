@@ -24,13 +24,15 @@ Databases = Callable[[], AbstractContextManager[str]]
 @dataclass(frozen=True)
 class StreamTable:
     """`normals` are SQL expressions over ``{}``, by column, under which the images are compared
-    of columns whose equal values may print either way ('' elsewhere). `unique` is the statement
-    that creates a unique index on it, as users do; values that are swapped under it may need a
-    recomputation."""
+    of columns whose equal values may print either way ('' elsewhere; () for nowhere).
+
+    `unique` is the statement that creates a unique index on it, as users do; values that are
+    swapped under it may need a recomputation.
+    """
 
     name: str
     query: str
-    normals: tuple[str, ...]
+    normals: tuple[str, ...] = ()
     unique: str = ""
 
 
@@ -74,7 +76,7 @@ class Case:
         return "\n".join([*(f"{sql};" for sql in self.setup), *creates, *map(str, self.steps)])
 
 
-class Wrong(AssertionError):
+class Wrong(AssertionError):  # noqa: N818 - a finding
     """What a case showed; `kind` tells one finding from another while it is being minimised."""
 
     def __init__(self, kind: str, message: str) -> None:
@@ -107,10 +109,7 @@ class _Play:
 
     def run(self) -> Counter[str]:
         for sql in self.case.setup:
-            try:
-                self.sessions[0].execute(sql)
-            except psycopg.Error as error:
-                raise NotACase(f"{sql}: {error}") from error
+            self._set_up(sql)
         for stream in self.case.streams:
             self._create(stream)
         for step in self.case.steps:
@@ -124,11 +123,14 @@ class _Play:
             self._refresh(stream.name)
         return self.actions
 
-    def _create(self, stream: StreamTable) -> None:
+    def _set_up(self, sql: str) -> None:
         try:
-            self.sessions[0].execute(f"explain {stream.query}")
+            self.sessions[0].execute(sql)
         except psycopg.Error as error:
-            raise NotACase(f"{stream.query}: {error}") from error
+            raise NotACase(f"{sql}: {error}") from error
+
+    def _create(self, stream: StreamTable) -> None:
+        self._set_up(f"explain {stream.query}")
         try:
             self.engine.create_stream_table(stream.name, stream.query, refresh_mode="DIFFERENTIAL")
         except (psycopg.Error, PgTrickleError) as error:
@@ -192,10 +194,14 @@ class _Play:
             raise Wrong("verify", f"{stream.query}\nafter {after}: {verdict.differences}")
 
     def _images(self, stream: StreamTable, relation: str) -> Counter[tuple[str | None, ...]]:
-        names = [f"c{i}" for i in range(1, len(stream.normals) + 1)]
+        """The rows, each column as text."""
+        empty = self.sessions[0].execute(f"select * from {relation} as q limit 0")
+        width = len(empty.description or ())
+        normals = stream.normals or ("",) * width
+        names = [f"c{i}" for i in range(1, width + 1)]
         items = [
             f"({(normal or '{}').format(name)})::text"
-            for name, normal in zip(names, stream.normals, strict=True)
+            for name, normal in zip(names, normals, strict=True)
         ]
         rows = self.sessions[0].execute(
             f"select {', '.join(items)} from {relation} as q ({', '.join(names)})"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hypothesis import strategies as st
-
 from tests.equality.case import Case, Step, StreamTable
 from tests.equality.changes import ChangeMaker, relation_of
 from tests.equality.choosing import Chooser

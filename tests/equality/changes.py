@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from tests.equality.case import Refresh, Run, Step, StreamTable
 from tests.equality.choosing import Chooser
 from tests.equality.queries import QueryMaker, Relation, Value
-from tests.equality.schema import Table
+from tests.equality.schema import Table, TableColumn
 from tests.equality.values import BIGINT, FLOAT, INT, NUMERIC, quote
 
 
@@ -128,7 +128,7 @@ class ChangeMaker:
         sets = ", ".join(f"{quote(c.name)} = {self._new_value(table, c)}" for c in columns)
         return f"update {table.sql_name} set {sets}{self._where(table, 80)}"
 
-    def _new_value(self, table: Table, column) -> str:  # noqa: ANN001
+    def _new_value(self, table: Table, column: TableColumn) -> str:
         name, type = quote(column.name), column.type
         computed = {
             INT.family: (f"{name} + 1", f"1 - {name}", f"- {name}", f"{name} % 3"),

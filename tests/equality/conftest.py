@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+from tests.equality.case import Databases
 
 import pgtrickle
-from tests.equality.case import Databases
 
 
 @pytest.fixture(scope="session")

@@ -196,17 +196,16 @@ class QueryMaker:
         named = tuple(replace(o, sql=f"c{i}") for i, o in enumerate(outputs, start=1))
         return Relation(f"{head} {items} from {source}{tail}", named, rows)
 
-    def _union(self, depth: int, want: Sequence[Type] | None, all: bool) -> Relation:
+    def _union(self, depth: int, want: Sequence[Type] | None, keep: bool) -> Relation:
         left = self._select(depth - 1, want, [])
-        if not all and not all_comparable(left):
-            all = True
+        keep = keep or not all_comparable(left)
         right = self._select(depth - 1, [value.type for value in left.values], [])
         pairs = zip(left.values, right.values, strict=True)
         values = [replace(a, open=a.open or b.open, type=_merged_type(a, b)) for a, b in pairs]
-        if not all:
+        if not keep:
             values = [_opened(value) for value in values]
         return Relation(
-            f"{left.sql} union {'all ' if all else ''}{right.sql}",
+            f"{left.sql} union {'all ' if keep else ''}{right.sql}",
             tuple(values),
             left.rows + right.rows,
         )

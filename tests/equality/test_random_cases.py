@@ -15,7 +15,6 @@ from random import SystemRandom
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
-
 from tests.equality.case import Case, Databases, Wrong, check, minimised
 from tests.equality.cases import cases
 

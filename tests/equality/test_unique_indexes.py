@@ -6,7 +6,6 @@ The result is unique before and after; only the way from one to the other might 
 from __future__ import annotations
 
 import pytest
-
 from tests.equality.case import Case, Databases, Refresh, Run, StreamTable, check
 
 TABLE = (
@@ -41,7 +40,6 @@ def test_values_trade_places(result: str, databases: Databases) -> None:
     stream = StreamTable(
         "stream_1",
         f"select * from ({query}) as q ({names})",
-        ("",) * columns,
         unique=f"create unique index on stream_1 {indexed}",
     )
     steps: list[Run | Refresh] = []
