@@ -21,7 +21,7 @@ from pgtrickle.plan import Identity, Plan, Source, State
 from pgtrickle.query.algebra import Node, scans
 from pgtrickle.query.canonical import Canonical, canonicalise
 from pgtrickle.query.functions import function_uses
-from pgtrickle.query.keys import keys
+from pgtrickle.query.keys import group_key, keys
 from pgtrickle.query.lowering import NotIncremental, lower
 from pgtrickle.query.parse import QueryTooDeep, UnsupportedSyntax, parse
 from pgtrickle.query.prove import prove
@@ -29,6 +29,10 @@ from pgtrickle.query.pruning import prune
 from pgtrickle.query.render import render
 from pgtrickle.query.statement import Query
 from pgtrickle.query.views import inline_views
+
+
+MOST_NULLABLE = 3
+"""Nullable key columns up to which a row is looked up by its key: each doubles the look-ups."""
 
 
 def compile_query(session: Session, query: str) -> Plan:
@@ -124,8 +128,15 @@ def _sources(root: Node) -> tuple[Source, ...]:
 def _target(root: Node, canonical: Canonical, facts: DatabaseFacts) -> Target:
     """The stream table; its key is the query's shortest, where the output holds one."""
     found = [key for key in keys(root) if key]
-    key = tuple(i for i, id in enumerate(root.ids) if id in found[0]) if found else None
-    return Target(f"t_{uuid4().hex}", facts.output(canonical.columns), key)
+    chosen = found[0] if found else frozenset(group_key(root) or ())
+    key = tuple(i for i, id in enumerate(root.ids) if id in chosen)
+    nullable = () if found else tuple(i for i in key if not root.attributes[i].not_null)
+    return Target(
+        f"t_{uuid4().hex}",
+        facts.output(canonical.columns),
+        key if key and len(nullable) <= MOST_NULLABLE else None,
+        nullable,
+    )
 
 
 def _identity(target: Target) -> Identity:

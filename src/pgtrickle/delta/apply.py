@@ -6,8 +6,10 @@ compared by their image, never by ``=``: 1.0 and 1.00 are different rows.
 
 Two kinds of identity:
 
-* **key**: columns that are unique and not null in the query. A key with a row gone and a row come
-  is an update, which keeps the physical row and is HOT where no index is concerned.
+* **key**: columns that are unique in the query. A key with a row gone and a row come is an update,
+  which keeps the physical row and is HOT where no index is concerned. Where key columns may be
+  NULL, each combination of NULLs is looked up on its own, for ``IS NULL`` can use the index and
+  ``IS NOT DISTINCT FROM`` cannot.
 * **row**: no key. Rows are found through an expression index on the hash of the whole row and
   rechecked by image; as many copies go as the delta says.
 
@@ -18,9 +20,10 @@ outcome inconsistent, and the runtime recomputes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 from pgtrickle.delta.maintenance import Maintenance
-from pgtrickle.delta.relation import WEIGHT, Relation, image, select
+from pgtrickle.delta.relation import WEIGHT, Relation, image, select, union_all
 from pgtrickle.query.algebra import Aggregate, Filter, Node, Project
 from pgtrickle.query.names import quote_identifier
 
@@ -42,13 +45,14 @@ class OutputColumn:
 class Target:
     """The stream table as apply sees it.
 
-    `key` holds positions of columns, or is None for row identity. `token` stands
-    for the table's name in the generated SQL.
+    `key` holds positions of columns, or is None for row identity; `nullable` those of the key that
+    may be NULL. `token` stands for the table's name in the generated SQL.
     """
 
     token: str
     columns: tuple[OutputColumn, ...]
     key: tuple[int, ...] | None
+    nullable: tuple[int, ...] = ()
 
     def names(self, alias: str = "") -> list[str]:
         prefix = f"{alias}." if alias else ""
@@ -111,40 +115,57 @@ def _one_per_key(root: Node) -> bool:
 
 
 def _by_key(target: Target, netted: str, maintenance: Maintenance) -> str:
-    key = target.key or ()
-
-    def same(table: str, alias: str) -> str:
-        columns = target.names(table)
-        return " AND ".join(f"{columns[i]} = {alias}.v{i + 1}" for i in key) or "true"
-
-    def twin(weight: str) -> str:
-        keys = " AND ".join(f"o.v{i + 1} = n.v{i + 1}" for i in key) or "true"
-        return f"EXISTS (SELECT FROM {netted} AS o WHERE o.w {weight} 0 AND {keys})"
-
-    assignments = ", ".join(
-        f"{name} = n.{value}"
-        for name, value in zip(target.names(), [v[2:] for v in target.values("n")], strict=True)
-    )
+    located = _located(target, netted, maintenance)
+    assignments = ", ".join(f"{name} = n.v{i}" for i, name in enumerate(target.names(), start=1))
     maintenance.add_change(
         "gone",
-        f"DELETE FROM {target.token} AS t USING {netted} AS n\n"
-        f"WHERE n.w < 0 AND {same('t', 'n')} AND NOT {twin('>')}\nRETURNING 1",
+        f"DELETE FROM {target.token} AS t USING {located} AS n\n"
+        f"WHERE n.w < 0 AND t.ctid = n.place AND NOT {_twin(target, netted, '>')}\nRETURNING 1",
     )
     maintenance.add_change(
         "stayed",
-        f"UPDATE {target.token} AS t SET {assignments} FROM {netted} AS n\n"
-        f"WHERE n.w > 0 AND {same('t', 'n')} AND {twin('<')}\nRETURNING 1",
+        f"UPDATE {target.token} AS t SET {assignments} FROM {located} AS n\n"
+        f"WHERE n.w > 0 AND t.ctid = n.place AND {_twin(target, netted, '<')}\nRETURNING 1",
     )
     maintenance.add_change(
         "come",
         f"INSERT INTO {target.token} ({', '.join(target.names())})\n"
         f"SELECT {', '.join(target.values('n'))} FROM {netted} AS n\n"
-        f"WHERE n.w > 0 AND NOT {twin('<')}\nRETURNING 1",
+        f"WHERE n.w > 0 AND NOT {_twin(target, netted, '<')}\nRETURNING 1",
     )
     return (
         "(SELECT count(*) FROM gone) + (SELECT count(*) FROM stayed)"
         f" = (SELECT count(*) FROM {netted} WHERE w < 0)"
     )
+
+
+def _twin(target: Target, netted: str, weight: str) -> str:
+    """Whether the key of ``n`` has another row of that sign. Record equality joins NULLs."""
+    here = ", ".join(f"n.v{i + 1}" for i in target.key or ())
+    there = ", ".join(f"o.v{i + 1}" for i in target.key or ())
+    same = f"ROW({there})::record = ROW({here})::record"
+    return f"EXISTS (SELECT FROM {netted} AS o WHERE o.w {weight} 0 AND {same})"
+
+
+def _located(target: Target, netted: str, maintenance: Maintenance) -> str:
+    """CTE of the netted rows whose key is in the table, with their `place` there."""
+    columns = target.names("t")
+    arms = []
+    for nulls in product((False, True), repeat=len(target.nullable)):
+        is_null = dict(zip(target.nullable, nulls, strict=True))
+        conditions = [
+            f"{columns[i]} IS NULL AND n.v{i + 1} IS NULL"
+            if is_null.get(i)
+            else f"{columns[i]} = n.v{i + 1}"
+            for i in target.key or ()
+        ]
+        arms.append(
+            select(
+                ["n.*", "t.ctid AS place"],
+                f"FROM {netted} AS n JOIN {target.token} AS t ON {' AND '.join(conditions)}",
+            )
+        )
+    return maintenance.add_cte("located", union_all(arms))
 
 
 def _by_row(target: Target, netted: str, maintenance: Maintenance) -> str:

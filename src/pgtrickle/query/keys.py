@@ -85,6 +85,31 @@ def _projected(node: Project) -> list[Key]:
     ]
 
 
+def group_key(node: Node) -> tuple[str, ...] | None:
+    """The attributes that tell the groups of a top-level aggregation apart; they may be NULL.
+
+    None where `node` is no aggregation, or hides one of its keys.
+    """
+    renamed: dict[str, str] | None = None
+    while isinstance(node, Project | Filter):
+        if isinstance(node, Project):
+            if node.expands:
+                return None
+            handed_on = {e.name: a.id for a, e in reversed(node.items) if isinstance(e, Column)}
+            renamed = (
+                handed_on
+                if renamed is None
+                else {name: renamed[id] for name, id in handed_on.items() if id in renamed}
+            )
+        node = node.child
+    if not isinstance(node, Aggregate) or not node.keys:
+        return None
+    names = [attribute.id for attribute, _ in node.keys]
+    if renamed is None:
+        return tuple(names)
+    return tuple(renamed[name] for name in names) if all(n in renamed for n in names) else None
+
+
 def _joined(node: Join, equal: frozenset[tuple[str, str]]) -> list[Key]:
     left, right = keys(node.left, equal), keys(node.right, equal)
     found = [a | b for a in left for b in right]
@@ -96,9 +121,7 @@ def _joined(node: Join, equal: frozenset[tuple[str, str]]) -> list[Key]:
 def _outer_joined(node: OuterJoin, equal: frozenset[tuple[str, str]]) -> list[Key]:
     """The left side's keys, where each left row meets at most one right row."""
     equal |= equalities(node.condition)
-    if node.full or not any(
-        _determined(key, node.left, equal) for key in keys(node.right, equal)
-    ):
+    if node.full or not any(_determined(key, node.left, equal) for key in keys(node.right, equal)):
         return []
     return list(keys(node.left))
 
