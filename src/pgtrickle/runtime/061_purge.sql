@@ -1,13 +1,18 @@
 -- Purge: emptying segments of change buffers that every consumer has consumed.
 --
 -- Writers fill one segment. When it has grown and the other one is empty, they are turned to the
--- other; when all consumers have consumed the whole of the old one, it is truncated. No row is
--- ever deleted singly, so buffers have no dead rows and no reader rescans much.
+-- other; when all consumers have consumed the whole of the old one, it is truncated, so that no
+-- reader rescans much and there are no dead rows.
 --
--- Nothing is lost to a late commit: a segment is looked at only under ACCESS EXCLUSIVE, taken
--- without waiting, so no transaction that wrote to it is in flight. Nothing is lost to a new
--- consumer: it holds the row in pgt_captures from before it is populated, and the purge, which
--- writes that row, skips it while held.
+-- Truncating locks readers of the segment out until commit, and a transaction that goes on after it
+-- could deadlock with other refreshes. So a refresh truncates only when it is alone in its
+-- transaction, and otherwise deletes, a bounded number of rows.
+--
+-- Nothing is lost to a late commit: a segment is truncated under ACCESS EXCLUSIVE, taken without
+-- waiting, so no transaction that wrote to it is in flight; and only rows that were already visible
+-- before consumption was checked are deleted. Nothing is lost to a new consumer: it holds the row
+-- in pgt_captures from before it is populated, and the purge, which writes that row, skips it
+-- while held.
 
 create or replace function pgtrickle._is_consumed(segment regclass, source oid)
     returns boolean
@@ -50,29 +55,54 @@ comment on function pgtrickle._is_consumed(regclass, oid) is
 revoke all on function pgtrickle._is_consumed(regclass, oid) from public;
 
 
-create or replace function pgtrickle._purge(source oid, least_bytes bigint default 262144)
+create or replace function pgtrickle._old_segment(source oid, least_bytes bigint)
+    returns regclass
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    current constant integer := pg_sequence_last_value(to_regclass(format('pgtrickle_changes.segment_%s', source)));
+    current_segment constant regclass := to_regclass(format('pgtrickle_changes.changes_%s_%s', source, current));
+    other_segment constant regclass := to_regclass(format('pgtrickle_changes.changes_%s_%s', source, 1 - current));
+begin
+    if pg_relation_size(other_segment) > 0 then
+        return other_segment;
+    end if;
+    if pg_relation_size(current_segment) < least_bytes then
+        return null;
+    end if;
+    perform setval(format('pgtrickle_changes.segment_%s', source), 1 - current);
+    return current_segment;
+end
+$$;
+comment on function pgtrickle._old_segment(oid, bigint) is
+    'The segment of a source that is to be emptied. Turns writers to the other one first when that is empty and theirs has grown; null when there is nothing to empty';
+revoke all on function pgtrickle._old_segment(oid, bigint) from public;
+
+
+create or replace function pgtrickle._purge(source oid, least_bytes bigint default 262144, truncates boolean default true)
     returns boolean
     language plpgsql
     security definer
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    current integer;
     segment regclass;
+    seen pg_snapshot;
+    has_rows boolean;
 begin
-    current := pg_sequence_last_value(to_regclass(format('pgtrickle_changes.segment_%s', source)));
-    if current is null or current_setting('transaction_isolation') <> 'read committed' then
+    if current_setting('transaction_isolation') <> 'read committed' then
         return false;
     end if;
-    if pg_relation_size(to_regclass(format('pgtrickle_changes.changes_%s_%s', source, 1 - current))) = 0 then
-        if pg_relation_size(to_regclass(format('pgtrickle_changes.changes_%s_%s', source, current))) < least_bytes then
-            return false;
-        end if;
-        perform setval(format('pgtrickle_changes.segment_%s', source), 1 - current);
-        current := 1 - current;
+    segment := pgtrickle._old_segment(source, least_bytes);
+    if segment is null then
+        return false;
     end if;
-    segment := format('pgtrickle_changes.changes_%s_%s', source, 1 - current);
-    -- Looked at twice: first without keeping anybody out, so that a lagging consumer costs nobody.
+    execute format('select exists (select from %s)', segment) into has_rows;
+    if not (has_rows or truncates) then
+        return false;
+    end if;
+    -- Looked at once without keeping anybody out, so that a lagging consumer costs nobody anything.
     if not pgtrickle._is_consumed(segment, source) then
         return false;
     end if;
@@ -80,19 +110,28 @@ begin
     if not found then
         return false;
     end if;
-    execute format('lock table %s in access exclusive mode nowait', segment);
+    if truncates then
+        execute format('lock table %s in access exclusive mode nowait', segment);
+    end if;
+    seen := pg_current_snapshot();
     if not pgtrickle._is_consumed(segment, source) then
         return false;
     end if;
     update pgtrickle.pgt_captures c set purged_by = pg_current_xact_id() where c.source_relid = source;
-    execute format('truncate %s', segment);
+    if truncates then
+        execute format('truncate %s', segment);
+    else
+        execute format('delete from %1$s where ctid = any (array('
+            'select b.ctid from %1$s b where pg_visible_in_snapshot(b.__pgt_xid, $1) limit 50000))', segment)
+        using seen;
+    end if;
     return true;
 exception when lock_not_available or object_in_use then
     return false;
 end
 $$;
-comment on function pgtrickle._purge(oid, bigint) is
-    'Empties a segment of the source''s buffer when every consumer has consumed it; true when it did. Never waits; keeps its locks until commit, so call it at the end of a transaction. least_bytes: a segment below this size is left as it is';
+comment on function pgtrickle._purge(oid, bigint, boolean) is
+    'Empties a segment of the source''s buffer when every consumer has consumed it; true when it did. Never waits. Keeps its locks until commit, so truncate only at the end of a transaction; otherwise it deletes. least_bytes: a segment below this size is left as it is';
 
 
 create or replace function pgtrickle._purge_all()

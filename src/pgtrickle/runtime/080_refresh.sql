@@ -62,6 +62,9 @@ begin
     if capture.triggers is distinct from pgtrickle._capture_triggers(dependency.source_relid) then
         return format('capture triggers of %s were dropped, disabled or replaced, or a partition has none', relation);
     end if;
+    if pgtrickle._row_security_applies(dependency.source_relid, current_user) then
+        return format('row security of %s applies to the stream table''s owner', relation);
+    end if;
     storage := pgtrickle._source_storage(dependency.source_relid);
     if dependency.source_storage = storage then
         return null;

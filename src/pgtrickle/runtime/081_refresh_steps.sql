@@ -295,9 +295,11 @@ begin
     where f.pgt_id = target;
     outcome.duration_ms := 1000 * extract(epoch from clock_timestamp() - started);
     perform pgtrickle._record_success(outcome, started, case asked when 'INITIAL' then 'INITIAL' else initiated_by end, differential);
-    if transaction_timestamp() = statement_timestamp() and relids is not null then
-        -- Alone in its transaction, so that what the purge locks is free again at once.
-        perform pgtrickle._purge(relid) from unnest(relids) relid;
+    if relids is not null then
+        -- Equal times: the first statement of its transaction. (A client that prepares it has other
+        -- times, and deletes, though it may be alone.)
+        perform pgtrickle._purge(relid, truncates => transaction_timestamp() = statement_timestamp())
+        from unnest(relids) relid;
     end if;
     return outcome;
 end

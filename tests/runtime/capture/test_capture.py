@@ -401,20 +401,59 @@ def test_purge_leaves_own_uncommitted_rows(owner: Connection, connect: Connect, 
     assert_current(owner, "marts.positive")
 
 
-def test_autocommitted_refreshes_keep_the_buffer_small(
-    owner: Connection, writer: Connection, connect: Connect, orders: None
+@pytest.mark.parametrize("alone", [True, False])
+def test_refreshes_alone_keep_the_buffer_small(
+    owner: Connection, writer: Connection, connect: Connect, orders: None, alone: bool
 ) -> None:
+    """Alone in its transaction a refresh truncates; within one it deletes, and vacuum frees."""
+    plans.positive_amounts(owner)
+    owner.prepare_threshold = None
+    source = relid(owner, "src.orders")
+    sizes = []
+    for _ in range(8):
+        for _ in range(20):
+            writer.execute("update src.orders set amount = -amount")
+        if alone:
+            owner.execute("select pgtrickle.refresh_stream_table('marts.positive')")
+        else:
+            with owner.transaction():
+                owner.execute("select pgtrickle.refresh_stream_table('marts.positive')")
+            connect().execute(f"vacuum pgtrickle_changes.changes_{source}_0, pgtrickle_changes.changes_{source}_1")
+        assert plans.difference(owner, "marts.positive") == []
+        sizes.append(
+            sum(value(connect(), f"select pg_relation_size('pgtrickle_changes.changes_{source}_{n}')") for n in (0, 1))
+        )
+    assert max(sizes) < 1024 * 1024, sizes
+    assert sizes[-1] <= sizes[2], sizes
+
+
+def test_deleting_purge_keeps_a_late_commit(owner: Connection, writer: Connection, connect: Connect, orders: None) -> None:
     plans.positive_amounts(owner)
     source = relid(owner, "src.orders")
-    for _ in range(6):
-        writer.execute("update src.orders set amount = amount + 1 from generate_series(1, 60) where true")
-        for _ in range(40):
-            writer.execute("update src.orders set amount = -amount")
-        assert_current(owner, "marts.positive", action="DIFFERENTIAL")
-    size = sum(
-        value(connect(), f"select pg_relation_size('pgtrickle_changes.changes_{source}_{n}')") for n in (0, 1)
-    )
-    assert size < 3 * 1024 * 1024
+    purge = f"select pgtrickle._purge({source}, 0, truncates => false)"
+    late = connect("writer", autocommit=False)
+    late.execute("insert into src.orders values (500, 1, 500)")
+    writer.execute("insert into src.orders values (501, 1, 501)")
+    plans.refresh(owner, "marts.positive")
+    assert value(owner, purge) is True
+    late.commit()
+    assert segments(connect, source) == [1, 0]
+    assert_current(owner, "marts.positive", action="DIFFERENTIAL")
+
+
+def test_row_security_that_comes_later_means_recomputing(owner: Connection, connect: Connect, orders: None) -> None:
+    owner.execute("grant select, trigger on src.orders to pgt_test_reader")
+    connect().execute("grant create on schema marts to pgt_test_reader")
+    reader = connect("reader")
+    plans.positive_amounts(reader, "marts.theirs")
+    owner.execute("alter table src.orders enable row level security")
+    owner.execute("create policy few on src.orders for select using (amount < 10)")
+    for _ in range(2):
+        owner.execute("insert into src.orders (id, customer, amount) select max(id) + 1, 1, 5 from src.orders")
+        outcome = plans.refresh(reader, "marts.theirs")
+        assert (outcome.action, "row security" in outcome.reason) == ("REINITIALIZE", True)
+        assert plans.difference(reader, "marts.theirs") == []
+    assert value(reader, "select max(amount) from marts.theirs") == 9
 
 
 # --- widening -----------------------------------------------------------------------------------------

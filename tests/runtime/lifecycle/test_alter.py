@@ -392,20 +392,24 @@ def test_an_offered_plan_comes_with_the_query(
     names = ["id", "amount", "note"] if more else ["id"]
     query = f"select {', '.join(names)} from src.orders where amount > 0"
     changes = f"select {', '.join(names)}, __pgt_weight from changes_0 where amount > 0"
+    columns_ = ["id", "amount", "note"]
+    owner.execute("select pgtrickle._ensure_capture('src.orders'::regclass, %s)", [columns_])
     with owner.transaction():
         plans.offer(
             owner,
             query,
-            [("src.orders", ["id", "amount", "note"])],
+            [("src.orders", columns_)],
             ["id"],
             {"0": plans.keyed("marts.positive", names, "id", changes)},
         )
         alter(owner, "marts.positive", query=query)
+        # Committed after the new result was computed: the next refresh must see it.
+        writer.execute("insert into src.orders values (6, 6, 6, 'f')")
     assert catalog(owner, "positive").effective_refresh_mode == "DIFFERENTIAL"
     assert len(rows(owner, "marts.positive")) == 3
     writer.execute("insert into src.orders values (7, 7, 7, 'g'), (8, 8, -8, 'h')")
     outcome = plans.refresh(owner, "marts.positive")
-    assert (outcome.action, outcome.rows_inserted) == ("DIFFERENTIAL", 1)
+    assert (outcome.action, outcome.rows_inserted) == ("DIFFERENTIAL", 2)
     assert plans.difference(owner, "marts.positive") == []
 
 

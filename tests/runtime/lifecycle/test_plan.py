@@ -96,6 +96,16 @@ def test_a_plan_for_another_query_is_refused(owner: Connection, positive: None) 
         call(owner, "install_plan", "marts.positive", other)
 
 
+def test_a_plan_fits_though_the_stored_text_is_of_an_older_server(
+    owner: Connection, connect: Any, positive: None
+) -> None:
+    connect().execute(
+        "update pgtrickle.pgt_stream_tables set defining_query ="
+        " 'select orders.id, orders.amount from src.orders where orders.amount > 0::numeric'"
+    )
+    assert call(owner, "install_plan", "marts.positive", plan(owner)) == "DIFFERENTIAL"
+
+
 def test_a_plan_that_captures_what_the_query_does_not_read_is_refused(
     owner: Connection, positive: None
 ) -> None:
