@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .project import StreamTable
 
 # Recomputing everything is what stream tables save: so not after each batch.
-_MEASURED_BATCHES = 15
+_MEASURED_BATCHES = 10
 
 
 def begin(connection: psycopg.Connection, beginning: Period) -> int:
@@ -42,7 +42,7 @@ def play(
     `tables` come in the order of their dependencies. `connection` is in autocommit.
     """
     outcome = Outcome([TableOutcome(table.qualified) for table in tables], batches=len(batches))
-    measured_every = max(1, len(batches) // _MEASURED_BATCHES)
+    measured_every = -(-len(batches) // _MEASURED_BATCHES)
     started = time.perf_counter()
     for number, batch in enumerate(batches):
         change(connection, batch, outcome)
