@@ -452,6 +452,7 @@ begin
     execute format('create temporary table pg_temp.%I (%s) on commit drop', staging, (
         select string_agg(format('%I %s', c ->> 'name', c ->> 'declaration'), ', ' order by (c ->> 'position')::integer)
         from jsonb_array_elements(columns) c));
+    perform pgtrickle._lock_sources(p_pgt_id);
     perform pgtrickle._remember_storage(p_pgt_id);
     filled := pgtrickle._apply(target,
         pgtrickle._populate_sql(format('pg_temp.%I', staging)::regclass, target.defining_query, coalesce(plan -> 'state', '[]')),
@@ -590,7 +591,7 @@ begin
         return;
     end if;
     select p.* into present from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id;
-    offered := pgtrickle._take_offer(target.original_query, target.defining_query, true);
+    offered := pgtrickle._take_offer(target.original_query, target.defining_search_path);
     if mode = 'FULL' or offered is not null
         or (mode = 'DIFFERENTIAL' and present.plan_status = 'COMPILED' and present.plan ->> 'mode' = 'FULL')
     then
@@ -773,7 +774,7 @@ begin
         perform pgtrickle._alter_query(pgtrickle._find_by_name(target.pgt_schema, target.pgt_name), query, search_path, settings);
     else
         -- A compiler that is at hand may have better to offer than what the table has.
-        offered := pgtrickle._take_offer(query, target.defining_query, true);
+        offered := pgtrickle._take_offer(query, search_path);
         select p.* into present from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id;
         if offered is not null and (present.plan_status = 'PENDING' or present.plan ->> 'compiler' <> offered ->> 'compiler') then
             perform pgtrickle._set_plan(target.pgt_id, offered);

@@ -103,6 +103,31 @@ comment on function pgtrickle._take_offer(text, text, boolean) is
     'The plan offered in this transaction for this query text, where it was made from the same canonical text; null where there is none';
 
 
+create or replace function pgtrickle._take_offer(p_query text, search_path text)
+    returns jsonb
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    analysis record;
+begin
+    if not exists (
+        select
+        from pgtrickle.pgt_offered_plans o
+        where o.offered_by = (select r.oid from pg_roles r where r.rolname = current_user)
+          and o.query_md5 = md5(p_query)
+          and o.offered_xid = pg_current_xact_id())
+    then
+        return null;
+    end if;
+    analysis := pgtrickle._analyze_query(p_query, search_path);
+    return pgtrickle._take_offer(p_query, analysis.canonical, analysis.faithful);
+end
+$$;
+comment on function pgtrickle._take_offer(text, text) is
+    'The plan offered in this transaction for this query text as read under this search_path; null where there is none';
+
+
 create or replace function pgtrickle._is_hashable(type oid)
     returns boolean
     language plpgsql
@@ -543,7 +568,12 @@ begin
     former_role := pgtrickle._act_as_owner(target);
     perform pgtrickle._check_plan(plan);
     perform from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id for update;
-    if plan ->> 'query' <> target.defining_query then
+    -- The stored text may be of an older PostgreSQL, or of before a column was added: what counts is
+    -- how it reads today.
+    if plan ->> 'mode' = 'DIFFERENTIAL'
+        and plan ->> 'query' <> target.defining_query
+        and plan ->> 'query' <> (pgtrickle._analyze_query(target.defining_query, target.defining_search_path)).canonical
+    then
         raise exception using
             errcode = '55000',
             message = pg_catalog.format('the plan was made for another query than the one stream table %I.%I has now', target.pgt_schema, target.pgt_name),
