@@ -24,7 +24,10 @@ messages() {
 for r in json.load(open("target/run_results.json"))["results"]:
     print(r["unique_id"].split(".")[2] + ":", r["message"])'
 }
-says() { messages | grep -q "^$1: $2" || { echo "expected \"$1: $2\", found:" >&2; messages >&2; exit 1; }; }
+says() {
+  local found; found=$(messages)
+  grep -q "^$1: $2" <<<"$found" || { printf 'expected "%s: %s", found:\n%s\n' "$1" "$2" "$found" >&2; exit 1; }
+}
 
 for target in ${DBT_TARGETS:-package adapter}; do
   export DBT_TARGET=$target DBT_SCHEMA=integration_$target

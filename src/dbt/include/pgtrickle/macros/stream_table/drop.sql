@@ -9,9 +9,11 @@
       'name': dbt_pgtrickle._name(relation, engine),
     }) %}
   {% else %}
-    {% set sql = 'drop ' ~ dbt_pgtrickle._sql_kind(existing.kind) ~ ' if exists ' ~ relation.include(database=false) ~ ' cascade' %}
+    {% set kind = 'table' if existing.kind == 'stream table' else existing.kind %}
+    {% set sql = 'drop ' ~ kind ~ ' if exists ' ~ relation.include(database=false) ~ ' cascade' %}
   {% endif %}
   {% call statement('pgtrickle_remove') %}
     {{ sql }}
   {% endcall %}
+  {% do adapter.cache_dropped(relation) %}
 {% endmacro %}

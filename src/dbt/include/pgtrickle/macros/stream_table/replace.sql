@@ -15,26 +15,13 @@
     {% call statement('main') %}
       {{ dbt_pgtrickle._create_sql(engine, 'create_stream_table', staged, definition, settings) }}
     {% endcall %}
-    {% do dbt_pgtrickle._rename(existing.kind, relation, old) %}
-    {% do dbt_pgtrickle._rename('table', staged, relation) %}
+    {# Through the adapter, so that dbt's cache knows, also of the views that go with the old one. #}
+    {% do adapter.rename_relation(relation, old) %}
+    {% do adapter.rename_relation(staged, relation) %}
     {# The engine learns a name when it is next called by it; the old one must not keep it. #}
     {% call statement('pgtrickle_named') %}
       {{ dbt_pgtrickle._call(engine, 'alter_stream_table', {'name': dbt_pgtrickle._name(relation, engine)}) }}
     {% endcall %}
     {% do dbt_pgtrickle._remove(engine, old, existing) %}
   {% endif %}
-{% endmacro %}
-
-
-{% macro _rename(kind, relation, to) %}
-  {% call statement('pgtrickle_rename') %}
-    alter {{ dbt_pgtrickle._sql_kind(kind) }} {{ relation.include(database=false) }}
-    rename to {{ dbt_pgtrickle._identifier(to.identifier) }}
-  {% endcall %}
-{% endmacro %}
-
-
-{# What SQL calls a relation of a kind. #}
-{% macro _sql_kind(kind) %}
-  {{ return('table' if kind == 'stream table' else kind) }}
 {% endmacro %}
