@@ -30,7 +30,9 @@ def _prepare(dsn: str) -> None:
     """Roles, which all databases of a server share, and what each may do in this database."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         for role in ROLES:
-            with contextlib.suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+            with contextlib.suppress(
+                psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation
+            ):
                 connection.execute(f"create role {role} login")
         name = conninfo_to_dict(dsn)["dbname"]
         connection.execute(f'grant create on database "{name}" to pgt_test_installer')

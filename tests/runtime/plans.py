@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- an SQL statement reads best on one line
 """Stream tables with plans written by hand, so that the runtime is tested without the compiler."""
 
 from __future__ import annotations
@@ -232,16 +233,16 @@ def attempt(
     ).fetchone()
 
 
-def difference(connection: psycopg.Connection[Any], name: str, query: str | None = None) -> list[Any]:
+def difference(
+    connection: psycopg.Connection[Any], name: str, query: str | None = None
+) -> list[Any]:
     """Rows of the query that the table lacks (+) and rows it has too many (-), by image."""
     if query is None:
-        found = connection.execute(
-            "select (pgtrickle._find(%s)).defining_query", [name]
-        ).fetchone()
+        found = connection.execute("select (pgtrickle._find(%s)).defining_query", [name]).fetchone()
         assert found is not None
         query = found[0]
     return connection.execute(
-        f"select image, sum(weight) from ("  # noqa: S608 -- names and queries of the tests
+        f"select image, sum(weight) from ("
         f"select (q.*)::text as image, 1 as weight from ({query}) q union all "
         f"select (t.*)::text, -1 from {name} t) both_sides"
         " group by image having sum(weight) <> 0 order by image"

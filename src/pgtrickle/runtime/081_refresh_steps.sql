@@ -102,10 +102,15 @@ create or replace function pgtrickle._refresh_by_recompute(
 as $$
 declare
     states constant jsonb := coalesce(plan -> 'state', '[]');
+    work_mem constant text := current_setting('work_mem');
     filled boolean;
     statement text;
     applied record;
 begin
+    if pg_size_bytes(work_mem) < 64 * 1024 * 1024 then
+        -- Comparing in memory takes half the time.
+        perform set_config('work_mem', '64MB', true);
+    end if;
     perform pgtrickle._empty_states(states);
     execute format('select exists (select from only %s)', stream_table.pgt_relid::regclass) into filled;
     if filled then
@@ -114,6 +119,7 @@ begin
         statement := pgtrickle._populate_sql(stream_table.pgt_relid, stream_table.defining_query, states);
     end if;
     applied := pgtrickle._apply(stream_table, statement, frontier);
+    perform set_config('work_mem', work_mem, true);
     if not applied.consistent then
         raise exception using
             errcode = '40001',

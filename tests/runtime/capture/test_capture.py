@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- an SQL statement reads best on one line
 """What is captured, for whom, and that neither purge nor widening loses anything."""
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ Connection = psycopg.Connection[Any]
 
 @pytest.fixture
 def orders(owner: Connection) -> None:
-    owner.execute("create table src.orders (id int primary key, customer int not null, amount int not null, note text)")
+    owner.execute(
+        "create table src.orders (id int primary key, customer int not null, amount int not null, note text)"
+    )
     owner.execute("insert into src.orders select i, i % 10, i - 50 from generate_series(1, 100) i")
 
 
@@ -53,12 +56,20 @@ def during(act: Any) -> threading.Thread:
 
 @pytest.fixture
 def partitioned(owner: Connection) -> None:
-    owner.execute("create table src.p (id int not null, customer int not null, amount int not null) partition by range (id)")
-    owner.execute("create table src.p_low partition of src.p for values from (0) to (100) partition by range (id)")
+    owner.execute(
+        "create table src.p (id int not null, customer int not null, amount int not null) partition by range (id)"
+    )
+    owner.execute(
+        "create table src.p_low partition of src.p for values from (0) to (100) partition by range (id)"
+    )
     owner.execute("create table src.p_low_a partition of src.p_low for values from (0) to (50)")
-    owner.execute("create table src.p_low_b (extra_first int, amount int not null, id int not null, customer int not null)")
+    owner.execute(
+        "create table src.p_low_b (extra_first int, amount int not null, id int not null, customer int not null)"
+    )
     owner.execute("alter table src.p_low_b drop column extra_first")
-    owner.execute("alter table src.p_low attach partition src.p_low_b for values from (50) to (100)")
+    owner.execute(
+        "alter table src.p_low attach partition src.p_low_b for values from (50) to (100)"
+    )
     owner.execute("create table src.p_high partition of src.p for values from (100) to (1000)")
     owner.execute("insert into src.p select i, i % 10, i from generate_series(0, 199) i")
     plans.totals(owner, "marts.ptotals", "src.p")
@@ -82,18 +93,24 @@ def test_changes_through_every_member_are_captured_once(
     assert_current(owner, "marts.ptotals", "marts.ppositive", action="DIFFERENTIAL")
 
 
-def test_rows_that_move_between_partitions(owner: Connection, writer: Connection, partitioned: None) -> None:
+def test_rows_that_move_between_partitions(
+    owner: Connection, writer: Connection, partitioned: None
+) -> None:
     writer.execute("update src.p set id = id + 500 where id < 120")
     writer.execute("update src.p_low set id = 99 - id, amount = amount + 1")
     assert_current(owner, "marts.ptotals", "marts.ppositive", action="DIFFERENTIAL")
 
 
-def test_truncate_of_one_partition(owner: Connection, writer: Connection, partitioned: None) -> None:
+def test_truncate_of_one_partition(
+    owner: Connection, writer: Connection, partitioned: None
+) -> None:
     writer.execute("truncate src.p_low_a")
     assert_current(owner, "marts.ptotals", "marts.ppositive")
 
 
-def test_attached_and_detached_partitions_are_noticed(owner: Connection, writer: Connection, partitioned: None) -> None:
+def test_attached_and_detached_partitions_are_noticed(
+    owner: Connection, writer: Connection, partitioned: None
+) -> None:
     owner.execute("create table src.p_new (like src.p)")
     owner.execute("insert into src.p_new values (1001, 1, 1)")
     owner.execute("alter table src.p attach partition src.p_new for values from (1000) to (2000)")
@@ -116,9 +133,15 @@ def test_attached_and_detached_partitions_are_noticed(owner: Connection, writer:
     ("tampering", "reason"),
     [
         ("alter table src.orders disable trigger pgtrickle_capture_insert", "trigger"),
-        ("alter table src.orders disable trigger user; alter table src.orders enable trigger user", "trigger"),
+        (
+            "alter table src.orders disable trigger user; alter table src.orders enable trigger user",
+            "trigger",
+        ),
         ("drop trigger pgtrickle_capture_update on src.orders", "trigger"),
-        ("alter table src.orders alter column note type varchar(100); vacuum full src.orders", "rewritten"),
+        (
+            "alter table src.orders alter column note type varchar(100); vacuum full src.orders",
+            "rewritten",
+        ),
     ],
 )
 def test_tampering_is_noticed_by_every_consumer(
@@ -139,7 +162,9 @@ def test_tampering_is_noticed_by_every_consumer(
     assert_current(owner, "marts.positive", "marts.totals", action="DIFFERENTIAL")
 
 
-def test_a_source_swapped_under_its_name_is_rebound(owner: Connection, writer: Connection, orders: None) -> None:
+def test_a_source_swapped_under_its_name_is_rebound(
+    owner: Connection, writer: Connection, orders: None
+) -> None:
     plans.positive_amounts(owner)
     plans.totals(owner)
     old = relid(owner, "src.orders")
@@ -153,11 +178,16 @@ def test_a_source_swapped_under_its_name_is_rebound(owner: Connection, writer: C
     assert_current(owner, "marts.positive", "marts.totals")
     writer.execute("insert into src.orders values (500, 1, 500)")
     assert_current(owner, "marts.positive", "marts.totals", action="DIFFERENTIAL")
-    assert value(owner, "select count(*) from pgtrickle.pgt_captures where source_relid = %s", old) == 0
+    assert (
+        value(owner, "select count(*) from pgtrickle.pgt_captures where source_relid = %s", old)
+        == 0
+    )
     assert value(owner, "select to_regclass(%s)", f"pgtrickle_changes.changes_{old}_0") is None
 
 
-def test_a_rebuilt_source_of_other_types_sets_the_plan_pending(owner: Connection, orders: None) -> None:
+def test_a_rebuilt_source_of_other_types_sets_the_plan_pending(
+    owner: Connection, orders: None
+) -> None:
     plans.positive_amounts(owner)
     owner.execute("drop table src.orders")
     owner.execute("create table src.orders (id int, customer int, amount smallint)")
@@ -168,7 +198,9 @@ def test_a_rebuilt_source_of_other_types_sets_the_plan_pending(owner: Connection
     assert value(owner, "select plan_status from pgtrickle.pgt_plans") == "PENDING"
 
 
-def test_a_missing_source_is_named_and_the_table_keeps_serving(owner: Connection, orders: None) -> None:
+def test_a_missing_source_is_named_and_the_table_keeps_serving(
+    owner: Connection, orders: None
+) -> None:
     plans.positive_amounts(owner)
     owner.execute("drop table src.orders")
     outcome = plans.attempt(owner, "marts.positive")
@@ -179,7 +211,9 @@ def test_a_missing_source_is_named_and_the_table_keeps_serving(owner: Connection
     assert value(owner, "select count(*) from marts.positive") == 50
     owner.execute("create table src.orders (id int, customer int, amount int, note text)")
     plans.refresh(owner, "marts.positive")
-    assert owner.execute("select status, consecutive_errors from pgtrickle.pgt_stream_tables").fetchone() == ("ACTIVE", 0)
+    assert owner.execute(
+        "select status, consecutive_errors from pgtrickle.pgt_stream_tables"
+    ).fetchone() == ("ACTIVE", 0)
 
 
 @pytest.mark.parametrize(
@@ -197,9 +231,9 @@ def test_altering_a_captured_column_never_breaks_writers(
     plans.positive_amounts(owner)
     writer.execute("insert into src.orders values (499, 1, 4)")
     owner.execute(alteration)
-    writer.execute("insert into src.orders (id, customer) values (500, 1)") if "drop" in alteration else writer.execute(
-        "insert into src.orders values (500, 1, 4)"
-    )
+    writer.execute(
+        "insert into src.orders (id, customer) values (500, 1)"
+    ) if "drop" in alteration else writer.execute("insert into src.orders values (500, 1, 4)")
     writer.execute("update src.orders set customer = 2")
     plans.attempt(owner, "marts.positive")
     writer.execute("delete from src.orders where id = 500")
@@ -210,9 +244,16 @@ def test_altering_a_captured_column_never_breaks_writers(
 def test_a_wider_column_needs_nothing(owner: Connection, writer: Connection) -> None:
     owner.execute("create table src.names (id int primary key, amount varchar(3) not null)")
     plans.create(
-        owner, "marts.n", "select id, amount from src.names",
-        sources=[("src.names", ["id", "amount"])], identity=["id"],
-        deltas={"0": plans.keyed("marts.n", ["id", "amount"], "id", "select id, amount, __pgt_weight from changes_0")},
+        owner,
+        "marts.n",
+        "select id, amount from src.names",
+        sources=[("src.names", ["id", "amount"])],
+        identity=["id"],
+        deltas={
+            "0": plans.keyed(
+                "marts.n", ["id", "amount"], "id", "select id, amount, __pgt_weight from changes_0"
+            )
+        },
     )
     owner.execute("alter table src.names alter column amount type varchar(10)")
     owner.execute("alter table marts.n alter column amount type varchar(10)")
@@ -223,7 +264,9 @@ def test_a_wider_column_needs_nothing(owner: Connection, writer: Connection) -> 
 # --- rights ---------------------------------------------------------------------------------------
 
 
-def test_captured_rows_are_for_the_consumers_owner_alone(owner: Connection, connect: Connect, orders: None) -> None:
+def test_captured_rows_are_for_the_consumers_owner_alone(
+    owner: Connection, connect: Connect, orders: None
+) -> None:
     plans.positive_amounts(owner)
     buffer = f"pgtrickle_changes.changes_{relid(owner, 'src.orders')}_0"
     owner.execute(f"select id, amount from {buffer}")
@@ -233,12 +276,18 @@ def test_captured_rows_are_for_the_consumers_owner_alone(owner: Connection, conn
             connect(role).execute(f"select id from {buffer}")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connect(role).execute("select pgtrickle.refresh_stream_table('marts.positive')")
-    for statement in (f"insert into {buffer} default values", f"truncate {buffer}", f"delete from {buffer}"):
+    for statement in (
+        f"insert into {buffer} default values",
+        f"truncate {buffer}",
+        f"delete from {buffer}",
+    ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             owner.execute(statement)
 
 
-def test_a_missing_trigger_privilege_names_the_grant(connect: Connect, orders: None, owner: Connection) -> None:
+def test_a_missing_trigger_privilege_names_the_grant(
+    connect: Connect, orders: None, owner: Connection
+) -> None:
     reader = connect("reader")
     owner.execute("grant select on src.orders to pgt_test_reader")
     with pytest.raises(psycopg.errors.InsufficientPrivilege) as caught:
@@ -248,7 +297,9 @@ def test_a_missing_trigger_privilege_names_the_grant(connect: Connect, orders: N
     reader.execute("select pgtrickle._ensure_capture('src.orders'::regclass, '{id}')")
 
 
-def test_columns_the_owner_may_not_read_are_not_given(connect: Connect, orders: None, owner: Connection) -> None:
+def test_columns_the_owner_may_not_read_are_not_given(
+    connect: Connect, orders: None, owner: Connection
+) -> None:
     plans.positive_amounts(owner)
     owner.execute("grant select (id, customer), trigger on src.orders to pgt_test_reader")
     reader = connect("reader")
@@ -261,7 +312,9 @@ def test_columns_the_owner_may_not_read_are_not_given(connect: Connect, orders: 
         reader.execute(f"select amount from {buffer}")
 
 
-def test_a_stranger_cannot_feed_a_capture_function(connect: Connect, orders: None, owner: Connection) -> None:
+def test_a_stranger_cannot_feed_a_capture_function(
+    connect: Connect, orders: None, owner: Connection
+) -> None:
     plans.positive_amounts(owner)
     source = relid(owner, "src.orders")
     owner.execute("create table src.fake (like src.orders)")
@@ -277,7 +330,9 @@ def test_row_security_is_respected(owner: Connection, connect: Connect, orders: 
     owner.execute("alter table src.orders enable row level security")
     owner.execute("grant select, trigger on src.orders to pgt_test_reader")
     with pytest.raises(psycopg.errors.FeatureNotSupported, match="row security"):
-        connect("reader").execute("select pgtrickle._ensure_capture('src.orders'::regclass, '{id}')")
+        connect("reader").execute(
+            "select pgtrickle._ensure_capture('src.orders'::regclass, '{id}')"
+        )
 
 
 @pytest.mark.parametrize(
@@ -289,7 +344,10 @@ def test_row_security_is_respected(owner: Connection, connect: Connect, orders: 
         ("create temp table x (id int)", "pg_temp.x"),
         ("create table src.x (id int); create table src.y () inherits (src.x)", "src.x"),
         ("create table src.x (id int); create table src.y () inherits (src.x)", "src.y"),
-        ("create table src.x (id int) partition by list (id); create table src.y partition of src.x default", "src.y"),
+        (
+            "create table src.x (id int) partition by list (id); create table src.y partition of src.x default",
+            "src.y",
+        ),
     ],
 )
 def test_what_cannot_be_captured_is_refused(owner: Connection, setup: str, name: str) -> None:
@@ -300,14 +358,23 @@ def test_what_cannot_be_captured_is_refused(owner: Connection, setup: str, name:
 
 def test_quoted_names_everywhere(owner: Connection, connect: Connect) -> None:
     connect().execute('create schema "My ""Schema""" authorization pgt_test_owner')
-    owner.execute('create table "My ""Schema"""."Ord ers.$capture$" ("I d" int primary key, "A""m" int, "select" int)')
+    owner.execute(
+        'create table "My ""Schema"""."Ord ers.$capture$" ("I d" int primary key, "A""m" int, "select" int)'
+    )
     owner.execute('insert into "My ""Schema"""."Ord ers.$capture$" values (1, 1, 1)')
     target = '"My ""Schema"""."Stre am"'
     columns = ['"I d"', '"A""m"']
     plans.create(
-        owner, target, 'select "I d", "A""m" from "My ""Schema"""."Ord ers.$capture$"',
-        sources=[('"My ""Schema"""."Ord ers.$capture$"', ["I d", 'A"m'])], identity=["I d"],
-        deltas={"0": plans.keyed(target, columns, '"I d"', 'select "I d", "A""m", __pgt_weight from changes_0')},
+        owner,
+        target,
+        'select "I d", "A""m" from "My ""Schema"""."Ord ers.$capture$"',
+        sources=[('"My ""Schema"""."Ord ers.$capture$"', ["I d", 'A"m'])],
+        identity=["I d"],
+        deltas={
+            "0": plans.keyed(
+                target, columns, '"I d"', 'select "I d", "A""m", __pgt_weight from changes_0'
+            )
+        },
     )
     owner.execute('update "My ""Schema"""."Ord ers.$capture$" set "A""m" = 2')
     assert_current(owner, target, action="DIFFERENTIAL")
@@ -318,7 +385,8 @@ def test_quoted_names_everywhere(owner: Connection, connect: Connect) -> None:
 
 def segments(connect: Connect, source: int) -> list[int]:
     return [
-        int(value(connect(), f"select count(*) from pgtrickle_changes.changes_{source}_{n}")) for n in (0, 1)
+        int(value(connect(), f"select count(*) from pgtrickle_changes.changes_{source}_{n}"))
+        for n in (0, 1)
     ]
 
 
@@ -390,7 +458,9 @@ def test_purge_fails_a_newcomer_whose_snapshot_is_older(
         plans.positive_amounts(old, "marts.newcomer")
 
 
-def test_purge_leaves_own_uncommitted_rows(owner: Connection, connect: Connect, orders: None) -> None:
+def test_purge_leaves_own_uncommitted_rows(
+    owner: Connection, connect: Connect, orders: None
+) -> None:
     plans.positive_amounts(owner)
     purge = f"select pgtrickle._purge({relid(owner, 'src.orders')}, 0)"
     own = connect("owner", autocommit=False)
@@ -418,16 +488,25 @@ def test_refreshes_alone_keep_the_buffer_small(
         else:
             with owner.transaction():
                 owner.execute("select pgtrickle.refresh_stream_table('marts.positive')")
-            connect().execute(f"vacuum pgtrickle_changes.changes_{source}_0, pgtrickle_changes.changes_{source}_1")
+            connect().execute(
+                f"vacuum pgtrickle_changes.changes_{source}_0, pgtrickle_changes.changes_{source}_1"
+            )
         assert plans.difference(owner, "marts.positive") == []
         sizes.append(
-            sum(value(connect(), f"select pg_relation_size('pgtrickle_changes.changes_{source}_{n}')") for n in (0, 1))
+            sum(
+                value(
+                    connect(), f"select pg_relation_size('pgtrickle_changes.changes_{source}_{n}')"
+                )
+                for n in (0, 1)
+            )
         )
     assert max(sizes) < 1024 * 1024, sizes
     assert sizes[-1] <= sizes[2], sizes
 
 
-def test_deleting_purge_keeps_a_late_commit(owner: Connection, writer: Connection, connect: Connect, orders: None) -> None:
+def test_deleting_purge_keeps_a_late_commit(
+    owner: Connection, writer: Connection, connect: Connect, orders: None
+) -> None:
     plans.positive_amounts(owner)
     source = relid(owner, "src.orders")
     purge = f"select pgtrickle._purge({source}, 0, truncates => false)"
@@ -441,7 +520,9 @@ def test_deleting_purge_keeps_a_late_commit(owner: Connection, writer: Connectio
     assert_current(owner, "marts.positive", action="DIFFERENTIAL")
 
 
-def test_row_security_that_comes_later_means_recomputing(owner: Connection, connect: Connect, orders: None) -> None:
+def test_row_security_that_comes_later_means_recomputing(
+    owner: Connection, connect: Connect, orders: None
+) -> None:
     owner.execute("grant select, trigger on src.orders to pgt_test_reader")
     connect().execute("grant create on schema marts to pgt_test_reader")
     reader = connect("reader")
@@ -449,7 +530,9 @@ def test_row_security_that_comes_later_means_recomputing(owner: Connection, conn
     owner.execute("alter table src.orders enable row level security")
     owner.execute("create policy few on src.orders for select using (amount < 10)")
     for _ in range(2):
-        owner.execute("insert into src.orders (id, customer, amount) select max(id) + 1, 1, 5 from src.orders")
+        owner.execute(
+            "insert into src.orders (id, customer, amount) select max(id) + 1, 1, 5 from src.orders"
+        )
         outcome = plans.refresh(reader, "marts.theirs")
         assert (outcome.action, "row security" in outcome.reason) == ("REINITIALIZE", True)
         assert plans.difference(reader, "marts.theirs") == []
@@ -479,10 +562,18 @@ def test_widening_waits_for_writers_so_none_captures_null(
     writer.execute("delete from src.orders where id between 55 and 65")
     assert_current(owner, "marts.positive", "marts.totals", action="DIFFERENTIAL")
     frontier = "(select snapshot from pgtrickle.pgt_frontiers order by pgt_id desc limit 1)"
-    assert value(connect(), f"select count(*) from pgtrickle_changes.changes_{source}_0 where customer is null and __pgt_xid >= pg_snapshot_xmin({frontier})") == 0
+    assert (
+        value(
+            connect(),
+            f"select count(*) from pgtrickle_changes.changes_{source}_0 where customer is null and __pgt_xid >= pg_snapshot_xmin({frontier})",
+        )
+        == 0
+    )
 
 
-def test_two_sessions_capture_the_same_source_at_once(owner: Connection, connect: Connect, orders: None) -> None:
+def test_two_sessions_capture_the_same_source_at_once(
+    owner: Connection, connect: Connect, orders: None
+) -> None:
     first, second = connect("owner", autocommit=False), connect("owner")
     plans.positive_amounts(first)
     thread = during(lambda: plans.totals(second))
@@ -500,15 +591,29 @@ def test_capture_goes_with_its_last_consumer(owner: Connection, orders: None) ->
     assert value(owner, "select count(*) from pgtrickle.pgt_captures") == 1
     owner.execute("select pgtrickle.drop_stream_table('marts.totals')")
     assert value(owner, "select count(*) from pgtrickle.pgt_captures") == 0
-    assert value(owner, "select count(*) from pg_trigger where tgname like 'pgtrickle_capture%%'") == 0
+    assert (
+        value(owner, "select count(*) from pg_trigger where tgname like 'pgtrickle_capture%%'") == 0
+    )
 
 
-def test_a_stream_table_on_a_stream_table(owner: Connection, writer: Connection, orders: None) -> None:
+def test_a_stream_table_on_a_stream_table(
+    owner: Connection, writer: Connection, orders: None
+) -> None:
     plans.positive_amounts(owner)
     plans.create(
-        owner, "marts.second", "select id from marts.positive where amount > 10",
-        sources=[("marts.positive", ["id", "amount"])], identity=["id"],
-        deltas={"0": plans.keyed("marts.second", ["id"], "id", "select id, __pgt_weight from changes_0 where amount > 10")},
+        owner,
+        "marts.second",
+        "select id from marts.positive where amount > 10",
+        sources=[("marts.positive", ["id", "amount"])],
+        identity=["id"],
+        deltas={
+            "0": plans.keyed(
+                "marts.second",
+                ["id"],
+                "id",
+                "select id, __pgt_weight from changes_0 where amount > 10",
+            )
+        },
     )
     writer.execute("update src.orders set amount = amount + 5")
     assert_current(owner, "marts.positive", "marts.second", action="DIFFERENTIAL")

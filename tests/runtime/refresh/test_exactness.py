@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- an SQL statement reads best on one line
 """Every change is consumed exactly once, whenever its transaction commits."""
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ Connection = psycopg.Connection[Any]
 
 @pytest.fixture(autouse=True)
 def orders(owner: Connection) -> None:
-    owner.execute("create table src.orders (id int primary key, customer int not null, amount int not null, note text)")
+    owner.execute(
+        "create table src.orders (id int primary key, customer int not null, amount int not null, note text)"
+    )
     owner.execute("insert into src.orders select i, i % 10, i - 50 from generate_series(1, 100) i")
     plans.positive_amounts(owner)
     plans.totals(owner)
@@ -93,7 +96,9 @@ def test_changes_of_the_refreshing_transaction_itself(
     own.execute("insert into src.orders values (501, 1, 501)")
     own.commit()
     assert_current(owner)
-    assert owner.execute("select count(*) from marts.positive where id in (500, 501)").fetchone() == (2,)
+    assert owner.execute(
+        "select count(*) from marts.positive where id in (500, 501)"
+    ).fetchone() == (2,)
     assert "REINITIALIZE" not in actions(owner, "marts.positive")
 
 
@@ -190,12 +195,16 @@ def test_truncate_seen_with_an_older_snapshot(owner: Connection, connect: Connec
     [
         "insert into src.orders values (5, 1, 1000), (700, 1, 7) on conflict (id) do update set amount = excluded.amount",
         "insert into src.orders values (99, 1, 1) on conflict do nothing",
-        "merge into src.orders o using (values (1, 10), (99, null), (800, 8)) v(id, amount) on o.id = v.id"
-        " when matched and v.amount is null then delete"
-        " when matched then update set amount = v.amount"
-        " when not matched then insert values (v.id, 1, v.amount, 'merged')",
-        "with moved as (delete from src.orders where id > 90 returning *)"
-        " insert into src.orders select id + 1000, customer, amount from moved",
+        (
+            "merge into src.orders o using (values (1, 10), (99, null), (800, 8)) v(id, amount) on o.id = v.id"
+            " when matched and v.amount is null then delete"
+            " when matched then update set amount = v.amount"
+            " when not matched then insert values (v.id, 1, v.amount, 'merged')"
+        ),
+        (
+            "with moved as (delete from src.orders where id > 90 returning *)"
+            " insert into src.orders select id + 1000, customer, amount from moved"
+        ),
         "update src.orders set id = id + 1000 where id > 50",
         "update src.orders set note = 'x'",
         "update src.orders set amount = amount, note = 'y'",
@@ -215,10 +224,14 @@ def test_copy_is_captured(owner: Connection, writer: Connection) -> None:
     assert_current(owner)
 
 
-def test_update_of_nothing_captured_writes_nothing(owner: Connection, writer: Connection, connect: Connect) -> None:
+def test_update_of_nothing_captured_writes_nothing(
+    owner: Connection, writer: Connection, connect: Connect
+) -> None:
     plans.positive_amounts(owner, "marts.p2")
     (relid,) = owner.execute("select 'src.orders'::regclass::oid").fetchone() or (None,)
     writer.execute("update src.orders set note = 'x'")
-    assert connect().execute(f"select count(*) from pgtrickle_changes.changes_{relid}_0").fetchone() == (0,)
+    assert connect().execute(
+        f"select count(*) from pgtrickle_changes.changes_{relid}_0"
+    ).fetchone() == (0,)
     writer.execute("update src.orders set note = 'z', amount = amount + (id = 7)::int")
     assert plans.refresh(owner, "marts.totals").delta_row_count == 200

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- an SQL statement reads best on one line
 """Recomputation applies exactly the difference, decided on images, to tables of every shape."""
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def test_bag_of_every_type(owner: Connection, change: str, ordering: str) -> Non
         ("select k from src.t", "update src.t set k = k + 1 where k > 3"),
         ("select null::text as only", "select 1"),
         ("select count(*) from src.t", "delete from src.t where k > 5"),
-        ("select k as \"a \"\" b\", k as \"Order\" from src.t", "update src.t set k = -k"),
+        ('select k as "a "" b", k as "Order" from src.t', "update src.t set k = -k"),
         ("select (t.*)::src.t as whole from src.t t", "update src.t set k = -k"),
     ],
 )
@@ -88,7 +89,9 @@ def keyed(owner: Connection, name: str, query: str, key: list[str]) -> None:
         query,
         sources=[("src.t", ["k"])],
         identity=key,
-        deltas={"0": "outcome as (select 0::bigint rows_inserted, 0::bigint rows_deleted, false consistent)"},
+        deltas={
+            "0": "outcome as (select 0::bigint rows_inserted, 0::bigint rows_deleted, false consistent)"
+        },
     )
 
 
@@ -123,7 +126,9 @@ def test_unique_values_may_be_swapped_under_a_users_index(
     assert plans.difference(owner, "marts.t") == []
 
 
-def test_readers_are_not_blocked_and_the_table_keeps_its_file(owner: Connection, connect: Any) -> None:
+def test_readers_are_not_blocked_and_the_table_keeps_its_file(
+    owner: Connection, connect: Any
+) -> None:
     owner.execute("create table src.t as select generate_series(1, 100) k")
     plans.create(owner, "marts.t", "select k from src.t")
     before = owner.execute("select pg_relation_filenode('marts.t')").fetchone()
@@ -136,7 +141,9 @@ def test_readers_are_not_blocked_and_the_table_keeps_its_file(owner: Connection,
 
 
 def test_state_is_refilled_while_a_backup_reads_it(owner: Connection, connect: Any) -> None:
-    owner.execute("create table src.orders (id int primary key, customer int not null, amount int not null)")
+    owner.execute(
+        "create table src.orders (id int primary key, customer int not null, amount int not null)"
+    )
     owner.execute("insert into src.orders select i, i % 10, i from generate_series(1, 100) i")
     plans.totals(owner)
     backup = connect(autocommit=False)
@@ -151,7 +158,9 @@ def test_state_is_refilled_while_a_backup_reads_it(owner: Connection, connect: A
 
 def test_keys_with_nulls_are_compared_without_noise(owner: Connection) -> None:
     owner.execute("create table src.t (k int, l int, v numeric)")
-    owner.execute("insert into src.t select nullif(i % 7, 0), nullif(i / 7, 3), i from generate_series(0, 69) i")
+    owner.execute(
+        "insert into src.t select nullif(i % 7, 0), nullif(i / 7, 3), i from generate_series(0, 69) i"
+    )
     keyed(owner, "marts.t", "select k, l, v from src.t", ["k", "l"])
     outcome = plans.refresh(owner, "marts.t", mode="FULL")
     assert (outcome.rows_inserted, outcome.rows_deleted) == (0, 0)

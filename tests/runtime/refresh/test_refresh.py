@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- an SQL statement reads best on one line
 """A refresh brings a stream table to its query, and says how."""
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ Connection = psycopg.Connection[Any]
 
 @pytest.fixture(autouse=True)
 def orders(owner: Connection) -> None:
-    owner.execute("create table src.orders (id int primary key, customer int not null, amount int not null, note text)")
+    owner.execute(
+        "create table src.orders (id int primary key, customer int not null, amount int not null, note text)"
+    )
     owner.execute("insert into src.orders select i, i % 10, i - 50 from generate_series(1, 100) i")
 
 

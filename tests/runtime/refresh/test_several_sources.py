@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- an SQL statement reads best on one line
 """Several sources changing at once, and changes that arrive while a refresh is under way."""
 
 from __future__ import annotations
@@ -46,8 +47,12 @@ def joined(owner: Connection, wait: str = "") -> None:
 @pytest.fixture(autouse=True)
 def tables(owner: Connection) -> None:
     owner.execute("create table src.customers (id int primary key, name text)")
-    owner.execute("create table src.orders (id int primary key, customer int not null, amount int not null)")
-    owner.execute("insert into src.customers select i, 'customer ' || i from generate_series(0, 9) i")
+    owner.execute(
+        "create table src.orders (id int primary key, customer int not null, amount int not null)"
+    )
+    owner.execute(
+        "insert into src.customers select i, 'customer ' || i from generate_series(0, 9) i"
+    )
     owner.execute("insert into src.orders select i, i % 10, i from generate_series(1, 100) i")
 
 
@@ -63,11 +68,20 @@ def assert_current(owner: Connection, *names: str) -> Any:
     [
         ["update src.orders set customer = 3 where id < 10"],
         ["update src.customers set name = upper(name) where id = 3"],
-        ["update src.customers set name = upper(name) where id < 4", "update src.orders set customer = 9 - customer"],
-        ["delete from src.customers where id = 1", "delete from src.orders where id < 50", "insert into src.customers values (1, 'new')"],
+        [
+            "update src.customers set name = upper(name) where id < 4",
+            "update src.orders set customer = 9 - customer",
+        ],
+        [
+            "delete from src.customers where id = 1",
+            "delete from src.orders where id < 50",
+            "insert into src.customers values (1, 'new')",
+        ],
     ],
 )
-def test_one_or_both_sources_changed(owner: Connection, writer: Connection, changes: list[str]) -> None:
+def test_one_or_both_sources_changed(
+    owner: Connection, writer: Connection, changes: list[str]
+) -> None:
     joined(owner)
     for change in changes:
         writer.execute(change)
@@ -94,7 +108,9 @@ def test_a_source_that_changes_after_the_count_is_not_left_out(
     assert plans.difference(owner, "marts.joined") == []
 
 
-def test_unexpected_rows_are_repaired_by_difference(owner: Connection, writer: Connection, connect: Connect) -> None:
+def test_unexpected_rows_are_repaired_by_difference(
+    owner: Connection, writer: Connection, connect: Connect
+) -> None:
     joined(owner)
     superuser = connect()
     superuser.execute("set session_replication_role = replica")
@@ -153,7 +169,7 @@ def test_writers_and_refreshers_together(owner: Connection, connect: Connect) ->
                     if chance.random() < 0.1:
                         time.sleep(chance.random() / 5)
                 connection.commit() if chance.random() < 0.9 else connection.rollback()
-            except psycopg.errors.DeadlockDetected:
+            except psycopg.errors.DeadlockDetected:  # noqa: PERF203
                 connection.rollback()
 
     def refresh(isolation: str) -> None:
@@ -166,7 +182,7 @@ def test_writers_and_refreshers_together(owner: Connection, connect: Connect) ->
                     if isolation == "repeatable read":
                         assert plans.difference(connection, name) == []
                 connection.commit()
-            except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected):
+            except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected):  # noqa: PERF203
                 connection.rollback()
 
     def refresh_alone() -> None:
@@ -174,14 +190,21 @@ def test_writers_and_refreshers_together(owner: Connection, connect: Connect) ->
         purger = connect("owner")
         while time.monotonic() < stop:
             plans.refresh(connection, "marts.totals")
-            purger.execute("select pgtrickle._purge(source_relid, 0) from pgtrickle.pgt_captures order by 1")
+            purger.execute(
+                "select pgtrickle._purge(source_relid, 0) from pgtrickle.pgt_captures order by 1"
+            )
 
     threads = [guarded(lambda seed=seed: write(seed)) for seed in range(3)]
-    threads += [guarded(lambda: refresh("repeatable read")), guarded(lambda: refresh("read committed"))]
+    threads += [
+        guarded(lambda: refresh("repeatable read")),
+        guarded(lambda: refresh("read committed")),
+    ]
     threads += [guarded(refresh_alone)]
     for thread in threads:
         thread.join(60)
     assert problems == []
     assert_current(owner, "marts.joined", "marts.totals")
-    reinitialised = owner.execute("select reason from pgtrickle.pgt_refresh_history where action = 'REINITIALIZE'").fetchall()
+    reinitialised = owner.execute(
+        "select reason from pgtrickle.pgt_refresh_history where action = 'REINITIALIZE'"
+    ).fetchall()
     assert reinitialised == []
