@@ -43,7 +43,9 @@ class Plan:
     """A compiled query. `mode` is DIFFERENTIAL, or FULL with `construct` and `reason`.
 
     `deltas` maps the number of a source that changed alone, or ``*``, to the CTEs of the refresh
-    statement. `target` is the token that stands for the stream table's name in them.
+    statement. `target` is the token that stands for the stream table's name in them. `open` is
+    what PostgreSQL leaves open in the result: 'keys' (equal group keys print differently), 'ties'
+    (rows or numbers among peers).
     """
 
     query: str
@@ -57,6 +59,7 @@ class Plan:
     state: tuple[State, ...] = ()
     deltas: dict[str, str] = field(default_factory=dict)
     tree: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
     format: int = FORMAT
 
     def as_dict(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.rules import RULES, prepare
 from pgtrickle.delta.state import States
 from pgtrickle.plan import Identity, Plan, Source, State
-from pgtrickle.query.algebra import Node, scans
+from pgtrickle.query.algebra import Aggregate, Node, TopN, Window, scans, walk_nodes
 from pgtrickle.query.canonical import Canonical, canonicalise
 from pgtrickle.query.functions import function_uses
 from pgtrickle.query.keys import group_key, keys
@@ -98,6 +98,7 @@ def _differential(session: Session, canonical: Canonical) -> Plan:
         state=tuple(State(t.name, t.fill, t.key, t.unique) for t in states.tables.values()),
         deltas=deltas,
         tree=tuple(outline(root, states)),
+        open=_left_open(root, states),
     )
 
 
@@ -123,6 +124,17 @@ def _sources(root: Node) -> tuple[Source, ...]:
     for scan in scans(root):
         columns.setdefault(scan.relid, {}).update({name: None for _, name in scan.columns})
     return tuple(Source(relid, tuple(columns[relid])) for relid in sorted(columns))
+
+
+def _left_open(root: Node, states: States) -> tuple[str, ...]:
+    """What PostgreSQL itself leaves open in the result."""
+    found = set()
+    for node in walk_nodes(root):
+        if isinstance(node, Aggregate) and not states.analyses[id(node)].keys_are_images:
+            found.add("keys")
+        if isinstance(node, TopN | Window):
+            found.add("ties")
+    return tuple(sorted(found))
 
 
 def _target(root: Node, canonical: Canonical, facts: DatabaseFacts) -> Target:

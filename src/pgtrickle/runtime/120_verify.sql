@@ -1,4 +1,73 @@
 -- Does a stream table equal its query? Asked in one statement, so at one snapshot.
+--
+-- Rows are compared by what they print as. Where PostgreSQL itself may give one of several answers
+-- the comparison allows them: a float aggregate depends on the order of addition (a relative
+-- difference of 1e-9 is no difference), and a group whose keys are equal but print differently shows
+-- any of them.
+
+create or replace function pgtrickle._same_floats(a double precision[], b double precision[])
+    returns boolean
+    language sql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(bool_and(x is not distinct from y or abs(x - y) <= 1e-9 * greatest(abs(x), abs(y))), true)
+    from unnest(a, b) pairs(x, y)
+$$;
+comment on function pgtrickle._same_floats(double precision[], double precision[]) is
+    'Whether two lists of floats differ by no more than the order of addition can make them differ';
+
+
+create or replace function pgtrickle._verify_sql(stream_table pgtrickle.pgt_stream_tables)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    with columns as (
+        select
+            format('r.%I', a.attname) as name,
+            a.attnum as position,
+            a.atttypid in ('float4'::regtype, 'float8'::regtype) as is_float,
+            a.atttypid = 'numeric'::regtype and coalesce(p.plan -> 'open' ? 'keys', false) as is_open
+        from pg_attribute a
+        left join pgtrickle.pgt_plans p on p.pgt_id = stream_table.pgt_id
+        where a.attrelid = stream_table.pgt_relid
+          and a.attnum > 0
+          and not a.attisdropped
+    )
+    select format(
+        'with rows as (
+             select row(r.*)::text collate "C" as image, row(%1$s)::text collate "C" as exact,
+                 array[%2$s]::float8[] as floats, count(*) as n
+             from (%3$s) as r group by 1, 2, 3
+             union all
+             select row(r.*)::text collate "C", row(%1$s)::text collate "C", array[%2$s]::float8[], - count(*)
+             from only %4$s as r group by 1, 2, 3),
+         differences as (
+             select image, exact, floats, sum(n) as n from rows group by 1, 2, 3 having sum(n) <> 0),
+         copies as (
+             select image, exact, floats, n > 0 as of_query,
+                 row_number() over (partition by exact, n > 0 order by floats) as number
+             from differences, generate_series(1, abs(n)))
+         select coalesce(q.image, t.image), count(q.image), count(t.image)
+         from (select * from copies where of_query) as q
+         full join (select * from copies where not of_query) as t
+             on t.exact = q.exact and t.number = q.number and pgtrickle._same_floats(q.floats, t.floats)
+         where q.image is null or t.image is null
+         group by 1
+         order by 1
+         limit $1',
+        string_agg(case when is_open then format('trim_scale(%s)', name) else name end, ', ' order by position)
+            filter (where not is_float),
+        string_agg(name, ', ' order by position) filter (where is_float),
+        stream_table.defining_query,
+        stream_table.pgt_relid::regclass)
+    from columns
+$$;
+comment on function pgtrickle._verify_sql(pgtrickle.pgt_stream_tables) is
+    'Statement that compares a stream table with its query: (row as text, copies in the query alone, copies in the table alone)';
+
 
 create or replace function pgtrickle.verify_stream_table(name text, examples integer default 5)
     returns table (row_text text, in_query bigint, in_table bigint)
@@ -8,31 +77,21 @@ as $$
 #variable_conflict use_column
 declare
     st pgtrickle.pgt_stream_tables := pgtrickle._find(name);
-    settings jsonb;
+    statement constant text := pgtrickle._verify_sql(st);
+    settings jsonb := '{}';
     item record;
 begin
     -- The query means what it means under the settings of its creation; they are put back below.
-    settings := jsonb_build_object('search_path', current_setting('search_path'));
-    for item in select key, value from jsonb_each_text(st.defining_settings)
+    for item in
+        select s.key, s.value from jsonb_each_text(st.defining_settings) s
+        union all
+        select 'search_path', pgtrickle._pinned_search_path(st.defining_search_path)
     loop
         settings := settings || jsonb_build_object(item.key, current_setting(item.key));
         perform set_config(item.key, item.value, true);
     end loop;
-    perform set_config('search_path', st.defining_search_path, true);
-
-    return query execute format(
-        'select image, coalesce(sum(n) filter (where n > 0), 0)::bigint, coalesce(- sum(n) filter (where n < 0), 0)::bigint
-         from (select row(q.*)::text collate "C" as image, count(*) as n from (%s) as q group by 1
-               union all
-               select row(t.*)::text collate "C", - count(*) from %I.%I as t group by 1) as both_sides
-         group by image
-         having sum(n) <> 0
-         order by image
-         limit $1',
-        st.defining_query, st.pgt_schema, st.pgt_name)
-    using examples;
-
-    for item in select key, value from jsonb_each_text(settings)
+    return query execute statement using examples;
+    for item in select s.key, s.value from jsonb_each_text(settings) s
     loop
         perform set_config(item.key, item.value, true);
     end loop;
