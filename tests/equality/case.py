@@ -27,13 +27,19 @@ class StreamTable:
     of columns whose equal values may print either way ('' elsewhere; () for nowhere).
 
     `unique` is the statement that creates a unique index on it, as users do; values that are
-    swapped under it may need a recomputation.
+    swapped under it may need a recomputation. `maintained`: it must have a plan to be maintained
+    by; otherwise it may have one.
     """
 
     name: str
     query: str
     normals: tuple[str, ...] = ()
     unique: str = ""
+    maintained: bool = True
+
+    @property
+    def mode(self) -> str:
+        return "DIFFERENTIAL" if self.maintained else "AUTO"
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ class Case:
     def __str__(self) -> str:
         creates = [
             f"select pgtrickle.create_stream_table('{s.name}', $q${s.query}$q$,"
-            f" refresh_mode => 'DIFFERENTIAL');  -- compared under {s.normals}"
+            f" refresh_mode => '{s.mode}');  -- compared under {s.normals}"
             + (f"\n{s.unique};" if s.unique else "")
             for s in self.streams
         ]
@@ -105,6 +111,7 @@ class _Play:
         self.engine = Engine(sessions[0])
         self.streams = {stream.name: stream for stream in case.streams}
         self.truncated: dict[str, bool] = dict.fromkeys(self.streams, False)
+        self.modes: dict[str, str] = {}
         self.actions: Counter[str] = Counter()
 
     def run(self) -> Counter[str]:
@@ -132,15 +139,15 @@ class _Play:
     def _create(self, stream: StreamTable) -> None:
         self._set_up(f"explain {stream.query}")
         try:
-            self.engine.create_stream_table(stream.name, stream.query, refresh_mode="DIFFERENTIAL")
+            self.engine.create_stream_table(stream.name, stream.query, refresh_mode=stream.mode)
         except (psycopg.Error, PgTrickleError) as error:
             raise Wrong("create", f"{stream.query}\ncannot be created: {error}") from error
-        plans = self.sessions[0].execute(
+        ((self.modes[stream.name],),) = self.sessions[0].execute(
             "select plan ->> 'mode' from pgtrickle.pgt_plans join pgtrickle.pgt_stream_tables"
             " using (pgt_id) where pgt_name = %s",
             [stream.name],
         )
-        if plans.fetchall() != [("DIFFERENTIAL",)]:
+        if stream.maintained and self.modes[stream.name] != "DIFFERENTIAL":
             raise Wrong("mode", f"{stream.query}\nhas no plan to be maintained by")
         if stream.unique:
             self.sessions[0].execute(stream.unique)
@@ -168,7 +175,7 @@ class _Play:
         except (psycopg.Error, PgTrickleError) as error:
             raise Wrong("refresh", f"{stream.query}\n{error}") from error
         if done.action not in ("DIFFERENTIAL", "NO_DATA") and not (
-            self.truncated[name] or stream.unique
+            self.truncated[name] or stream.unique or self.modes[name] != "DIFFERENTIAL"
         ):
             raise Wrong("fallback", f"{stream.query}\nwas recomputed: {done.action}, {done.reason}")
         if not _in_transaction(self.sessions[0]):  # else the truncation may have to be seen again

@@ -13,11 +13,12 @@ CYCLES = 12
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
-    return case(Chooser(lambda low, high: draw(st.integers(low, high))))
+def cases(draw: st.DrawFn, maker: type[QueryMaker] = QueryMaker) -> Case:
+    return case(Chooser(lambda low, high: draw(st.integers(low, high))), maker)
 
 
-def case(choose: Chooser) -> Case:
+def case(choose: Chooser, maker: type[QueryMaker] = QueryMaker) -> Case:
+    """A case whose views and stream tables have queries of `maker`."""
     found = tables(choose)
     setup = ["create type mood as enum ('sad', 'ok', 'very happy')"]
     for table in found:
@@ -26,15 +27,15 @@ def case(choose: Chooser) -> Case:
         setup += [f"insert into {table.sql_name} values {row}" for row in _distinct_ids(rows)]
     relations = [relation_of(table) for table in found]
     for n in range(1, choose.number(0, 2) + 1):
-        view = QueryMaker(choose, relations).query(1)
+        view = maker(choose, relations).query(1)
         setup.append(f"create view view_{n} as {view.sql}")
         relations.append(Relation(f"view_{n}", view.values, view.rows))
     streams: list[StreamTable] = []
     for n in range(1, choose.number(3, 4) + 1):
-        query = QueryMaker(choose, relations).query(2)
+        query = maker(choose, relations).query(2)
         name = f"stream_{n}"
         normals = tuple(value.type.normal if value.open else "" for value in query.values)
-        streams.append(StreamTable(name, query.sql, normals))
+        streams.append(StreamTable(name, query.sql, normals, maintained=maker is QueryMaker))
         relations.append(Relation(name, query.same_table().values, min(query.rows, 100)))
     changes = ChangeMaker(choose, found, streams)
     steps: list[Step] = []

@@ -56,7 +56,7 @@ class QueryMaker:
             if kind == "common":
                 return self._common(depth, want)
             if kind != "select":
-                return self._union(depth, want, kind == "union_all")
+                return self._combined(depth, want, kind.replace("_", " "))
         return self._select(depth, want, [])
 
     # FROM
@@ -126,7 +126,12 @@ class QueryMaker:
             conditions = [f"{pairs[0][0].sql} = {pairs[0][1].sql}"]
         if self.choose.chance(20):
             conditions.append(self.predicate(both))
-        return f"{left} join {item} on {' and '.join(conditions)}", both, rows * more // 3
+        kind = self.join_kind(len(conditions) > 1)
+        return f"{left} {kind} {item} on {' and '.join(conditions)}", both, rows * more // 3
+
+    def join_kind(self, has_predicate: bool) -> str:
+        """How relations are joined that have an equality in common."""
+        return "join"
 
     # Blocks
 
@@ -134,7 +139,7 @@ class QueryMaker:
         self, depth: int, want: Sequence[Type] | None, forced: Sequence[Relation]
     ) -> Relation:
         source, scope, rows = self._from(depth, forced)
-        where = f" where {self.predicate(scope)}" if self.choose.chance(40) else ""
+        where = f" where {self.condition(scope)}" if self.choose.chance(40) else ""
         shape = self.choose.weighted(plain=38, group=38, distinct=10, whole=14)
         if shape in ("group", "whole"):
             return self._aggregate(source + where, scope, rows, want, shape == "group")
@@ -196,18 +201,18 @@ class QueryMaker:
         named = tuple(replace(o, sql=f"c{i}") for i, o in enumerate(outputs, start=1))
         return Relation(f"{head} {items} from {source}{tail}", named, rows)
 
-    def _union(self, depth: int, want: Sequence[Type] | None, keep: bool) -> Relation:
+    def _combined(self, depth: int, want: Sequence[Type] | None, operation: str) -> Relation:
+        """Two queries under UNION or another set operation."""
         left = self._select(depth - 1, want, [])
-        keep = keep or not all_comparable(left)
+        if not all(value.type.comparable for value in left.values):
+            operation = "union all"
         right = self._select(depth - 1, [value.type for value in left.values], [])
         pairs = zip(left.values, right.values, strict=True)
         values = [replace(a, open=a.open or b.open, type=_merged_type(a, b)) for a, b in pairs]
-        if not keep:
+        if operation != "union all":
             values = [_opened(value) for value in values]
         return Relation(
-            f"{left.sql} union {'all ' if keep else ''}{right.sql}",
-            tuple(values),
-            left.rows + right.rows,
+            f"{left.sql} {operation} {right.sql}", tuple(values), left.rows + right.rows
         )
 
     def _common(self, depth: int, want: Sequence[Type] | None) -> Relation:
@@ -254,6 +259,10 @@ class QueryMaker:
             return f"NULL::{type.name}"
         return type.literal(self.choose.number(0, 5))
 
+    def condition(self, scope: list[Value]) -> str:
+        """What stands after WHERE."""
+        return self.predicate(scope)
+
     def predicate(self, scope: list[Value], depth: int = 1) -> str:
         if depth > 0 and self.choose.chance(20):
             a, b = self.predicate(scope, 0), self.predicate(scope, 0)
@@ -273,10 +282,6 @@ class QueryMaker:
             other = value.type.literal(self.choose.number(0, 8))
         sign = self.choose.one((">=", "<>", "<", "=", "is distinct from", "is not distinct from"))
         return f"{value.sql} {sign} {other}"
-
-
-def all_comparable(relation: Relation) -> bool:
-    return all(value.type.comparable for value in relation.values)
 
 
 def _opened(value: Value) -> Value:

@@ -17,6 +17,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from tests.equality.case import Case, Databases, Wrong, check, minimised
 from tests.equality.cases import cases
+from tests.equality.further_queries import FurtherQueryMaker
+from tests.equality.queries import QueryMaker
 
 CASES = settings(
     deadline=None,
@@ -62,15 +64,27 @@ def test_on_every_server(databases: Databases) -> None:
     play()
 
 
+def test_all_operators(databases: Databases) -> None:
+    @settings(CASES, max_examples=8, derandomize=True)
+    @given(cases(FurtherQueryMaker))
+    def play(case: Case) -> None:
+        check_or_explain(case, databases)
+
+    play()
+
+
 @pytest.mark.soak
 @pytest.mark.every_server
-def test_soak(databases: Databases, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("maker", [QueryMaker, FurtherQueryMaker])
+def test_soak(
+    maker: type[QueryMaker], databases: Databases, capsys: pytest.CaptureFixture[str]
+) -> None:
     until = time.monotonic() + float(os.environ.get("PGTRICKLE_SOAK_SECONDS", "1800"))
     seed = int(os.environ.get("PGTRICKLE_SOAK_SEED", SystemRandom().randrange(10**9)))
     played, actions = 0, Counter[str]()
 
     @settings(CASES, max_examples=10)
-    @given(cases())
+    @given(cases(maker))
     def play(case: Case) -> None:
         nonlocal played
         if time.monotonic() < until:

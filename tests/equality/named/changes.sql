@@ -165,3 +165,74 @@ update r set x = 5;
 delete from r where id = 1;
 -- change
 delete from r;
+
+-- case composite_key
+create table r (a integer, b text, x integer, primary key (a, b));
+insert into r values (1, 'x', 1), (1, 'y', 2), (2, 'x', 3);
+-- query
+select q.b, p.x, q.a from r as p join r as q using (a, b);
+-- change
+update r set a = 3 - a where b = 'x';
+-- change
+update r set b = b || 'z';
+-- change
+delete from r where x = 2;
+
+-- case dropped_and_generated_columns
+create table r (gone integer, id integer generated always as identity primary key, twice integer generated always as (x * 2) stored, x integer default 7);
+alter table r drop column gone;
+insert into r (x) values (1), (2);
+-- query
+select id, twice, x from r;
+-- change
+insert into r default values;
+-- change
+update r set x = x + 1;
+-- change
+delete from r where twice = 4;
+
+-- case domains
+create domain price as numeric(8,2) check (value >= 0);
+create domain code as char(3) not null;
+create table r (x price, c code);
+insert into r values (1, 'a'), (null, 'b'), (1.00, 'a');
+-- query
+select c, x, count(*) as n, sum(x) as s from r group by c, x;
+-- change
+update r set x = 2;
+-- change
+update r set c = 'a';
+-- change
+delete from r where x = 2;
+
+-- case rows_move_between_partitions
+create table r (id integer primary key, x text) partition by range (id);
+create table r_low partition of r for values from (minvalue) to (10);
+create table r_high partition of r for values from (10) to (maxvalue) partition by range (id);
+create table r_higher partition of r_high for values from (10) to (maxvalue);
+insert into r values (1, 'a'), (2, 'b'), (11, 'c');
+-- query
+select id, x, count(*) as n from r group by id;
+-- change
+update r set id = id + 9;
+-- change
+update r_high set x = 'd';
+-- change
+insert into r_low values (3, 'e');
+-- change
+update r set id = 40 - id;
+-- change
+delete from r_higher;
+
+-- case empty_statements
+create table r (id integer primary key, x integer);
+-- query
+select count(*) as n, max(x) as m from r;
+-- change
+delete from r;
+-- change
+insert into r select 1, 1 where false;
+-- change
+update r set x = 1;
+-- change
+insert into r values (1, 1);
