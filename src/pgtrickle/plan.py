@@ -22,10 +22,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """How a row of the stream table is found: `kind` is 'key' (with `columns`) or 'row'."""
+    """How a row of the stream table is found: `kind` is 'key' (with `columns`) or 'row'.
+
+    `hashed`: through an index on the hash of the key, which may be NULL or long.
+    """
 
     kind: str
     columns: tuple[str, ...] = ()
+    hashed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

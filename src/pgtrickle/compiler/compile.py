@@ -31,10 +31,6 @@ from pgtrickle.query.statement import Query
 from pgtrickle.query.views import inline_views
 
 
-MOST_NULLABLE = 3
-"""Nullable key columns up to which a row is looked up by its key: each doubles the look-ups."""
-
-
 def compile_query(session: Session, query: str) -> Plan:
     """Compile a query, read under the session's settings.
 
@@ -142,16 +138,12 @@ def _target(root: Node, canonical: Canonical, facts: DatabaseFacts) -> Target:
     found = [key for key in keys(root) if key]
     chosen = found[0] if found else frozenset(group_key(root) or ())
     key = tuple(i for i, id in enumerate(root.ids) if id in chosen)
-    nullable = () if found else tuple(i for i in key if not root.attributes[i].not_null)
-    return Target(
-        f"t_{uuid4().hex}",
-        facts.output(canonical.columns),
-        key if key and len(nullable) <= MOST_NULLABLE else None,
-        nullable,
-    )
+    columns = facts.output(canonical.columns)
+    hashed = not all(columns[i].bounded for i in key) or not found
+    return Target(f"t_{uuid4().hex}", columns, key or None, hashed)
 
 
 def _identity(target: Target) -> Identity:
     if target.key is None:
         return Identity("row")
-    return Identity("key", tuple(target.columns[i].name for i in target.key))
+    return Identity("key", tuple(target.columns[i].name for i in target.key), target.key_hashed)

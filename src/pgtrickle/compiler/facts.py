@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from pgtrickle.database import Session
@@ -112,7 +113,13 @@ class DatabaseFacts:
 
     def __call__(self, sql: str) -> Sequence[ColumnType]:
         return [
-            ColumnType(column.type_oid, column.type, self._is_image(column), self._hashable(column))
+            ColumnType(
+                column.type_oid,
+                column.type,
+                self._is_image(column),
+                self._hashable(column),
+                self._bounded(column),
+            )
             for column in describe(self._session, sql)
         ]
 
@@ -121,6 +128,13 @@ class DatabaseFacts:
 
     def _hashable(self, column: ResultColumn) -> bool:
         return self._catalog.type(column.type_oid).has_hash
+
+    def _bounded(self, column: ResultColumn) -> bool:
+        """Whether every value of the column fits into an index entry."""
+        if column.type_oid in SHORT or self._catalog.type(column.type_oid).category == "E":
+            return True
+        limit = re.search(r"\((\d+)", column.type)
+        return limit is not None and int(limit[1]) <= LONGEST
 
     def _deterministic(self, column: ResultColumn) -> bool:
         if not column.collation:
@@ -140,6 +154,7 @@ class DatabaseFacts:
                 column.name,
                 column.type,
                 hashed.get(column.type_oid, "%s"),
+                self._bounded(column),
             )
             for column in columns
         )
@@ -154,3 +169,14 @@ class DatabaseFacts:
                 "select t::bigint, pgtrickle._hashed_form(t) from unnest(%s::oid[]) t", (types,)
             )
         )
+
+
+LONGEST = 250
+"""Characters or digits up to which a value counts as short."""
+
+SHORT = frozenset(
+    {16, 18, 19, 20, 21, 23, 26, 650, 700, 701, 790, 829, 869, 1082, 1083, 1114, 1184, 1186, 1266}
+    | {2950}
+)
+"""OIDs of built-in types of small size: booleans, integers, floats, money, dates and times, network
+addresses, uuid, name."""

@@ -70,7 +70,9 @@ def prepare(node: Aggregate, maintenance: Maintenance) -> None:
     analysis = _analyse(node, maintenance.initial(node.child), states)
     states.analyses[id(node)] = analysis
     keyed = _with_keys(node, maintenance.initial(node.child))
-    states.add(node, _parts(analysis, keyed), key=analysis.matching.columns)
+    matching = analysis.matching
+    index = {"index": matching.index} if matching.hashed else {"key": matching.index}
+    states.add(node, _parts(analysis, keyed), **index)
 
 
 def _analyse(node: Aggregate, child: Relation, states: States) -> Analysis:
@@ -103,7 +105,7 @@ def _analyse(node: Aggregate, child: Relation, states: States) -> Analysis:
     nullable = tuple(attribute.id for attribute, _ in node.keys if not attribute.not_null)
     return Analysis(
         keys=keys,
-        matching=Matching(keys, nullable),
+        matching=Matching(keys, nullable, all(type.bounded for type in key_types)),
         accumulators=tuple(accumulators),
         keys_are_images=all(type.bitwise for type in key_types),
     )

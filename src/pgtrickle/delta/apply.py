@@ -8,8 +8,7 @@ Two kinds of identity:
 
 * **key**: columns that are unique in the query. A key with a row gone and a row come is an update,
   which keeps the physical row and is HOT where no index is concerned. Where key columns may be
-  NULL, each combination of NULLs is looked up on its own, for ``IS NULL`` can use the index and
-  ``IS NOT DISTINCT FROM`` cannot.
+  NULL, or too long for an index, the index is on their hash.
 * **row**: no key. Rows are found through an expression index on the hash of the whole row and
   rechecked by image; as many copies go as the delta says.
 
@@ -20,10 +19,9 @@ outcome inconsistent, and the runtime recomputes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 
 from pgtrickle.delta.maintenance import Maintenance
-from pgtrickle.delta.relation import WEIGHT, Relation, image, select, union_all
+from pgtrickle.delta.relation import WEIGHT, Relation, image, select
 from pgtrickle.query.algebra import Aggregate, Filter, Node, Project
 from pgtrickle.query.names import quote_identifier
 
@@ -33,26 +31,27 @@ class OutputColumn:
     """A column of the stream table.
 
     `type` as format_type spells it. `hashed` is its form in the row's hash, with ``%s`` for the
-    column.
+    column. `bounded`: its values fit into an index entry.
     """
 
     name: str
     type: str
     hashed: str
+    bounded: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """The stream table as apply sees it.
 
-    `key` holds positions of columns, or is None for row identity; `nullable` those of the key that
-    may be NULL. `token` stands for the table's name in the generated SQL.
+    `key` holds positions of columns, or is None for row identity; `key_hashed`: it is found by its
+    hash. `token` stands for the table's name in the generated SQL.
     """
 
     token: str
     columns: tuple[OutputColumn, ...]
     key: tuple[int, ...] | None
-    nullable: tuple[int, ...] = ()
+    key_hashed: bool = False
 
     def names(self, alias: str = "") -> list[str]:
         prefix = f"{alias}." if alias else ""
@@ -149,23 +148,18 @@ def _twin(target: Target, netted: str, weight: str) -> str:
 
 def _located(target: Target, netted: str, maintenance: Maintenance) -> str:
     """CTE of the netted rows whose key is in the table, with their `place` there."""
-    columns = target.names("t")
-    arms = []
-    for nulls in product((False, True), repeat=len(target.nullable)):
-        is_null = dict(zip(target.nullable, nulls, strict=True))
-        conditions = [
-            f"{columns[i]} IS NULL AND n.v{i + 1} IS NULL"
-            if is_null.get(i)
-            else f"{columns[i]} = n.v{i + 1}"
-            for i in target.key or ()
-        ]
-        arms.append(
-            select(
-                ["n.*", "t.ctid AS place"],
-                f"FROM {netted} AS n JOIN {target.token} AS t ON {' AND '.join(conditions)}",
-            )
-        )
-    return maintenance.add_cte("located", union_all(arms))
+    ours, theirs = target.names("t"), target.values("n")
+    key = target.key or ()
+    if target.key_hashed:
+        conditions = [f"{row_hash(target, ours, key)} = {row_hash(target, theirs, key)}"]
+        conditions += [f"{ours[i]} IS NOT DISTINCT FROM {theirs[i]}" for i in key]
+    else:
+        conditions = [f"{ours[i]} = {theirs[i]}" for i in key]
+    sql = select(
+        ["n.*", "t.ctid AS place"],
+        f"FROM {netted} AS n JOIN {target.token} AS t ON {' AND '.join(conditions)}",
+    )
+    return maintenance.add_cte("located", sql)
 
 
 def _by_row(target: Target, netted: str, maintenance: Maintenance) -> str:
@@ -192,10 +186,10 @@ def _by_row(target: Target, netted: str, maintenance: Maintenance) -> str:
     return f"(SELECT count(*) FROM gone) = (SELECT coalesce(- sum(w), 0) FROM {netted} WHERE w < 0)"
 
 
-def row_hash(target: Target, columns: list[str]) -> str:
-    """The hash that finds a row; the same expression as the runtime's index."""
+def row_hash(target: Target, columns: list[str], of: tuple[int, ...] | None = None) -> str:
+    """The hash that finds a row, or a key; the same expression as the runtime's index."""
     hashed = [
-        column.hashed.replace("%s", name)
-        for name, column in zip(columns, target.columns, strict=True)
+        target.columns[i].hashed.replace("%s", columns[i])
+        for i in (range(len(columns)) if of is None else of)
     ]
     return f"hash_record_extended(ROW({', '.join(hashed)}), 0)"

@@ -61,12 +61,12 @@ def prepare(node: Partitioned, maintenance: Maintenance) -> None:
         [*analysis.matching.hash_column("b"), "b.*"],
         f"FROM ({_body(node, _with_partition(node, analysis, child)).sql}) AS b",
     )
-    states.add(node, fill, index=analysis.matching.columns)
+    states.add(node, fill, index=analysis.matching.index)
 
 
 def _analysis(node: Partitioned) -> Analysis:
     keys = tuple(f"p{i}" for i in range(1, len(node.partition) + 1))
-    return Analysis(keys, Matching(keys, nullable=keys))
+    return Analysis(keys, Matching(keys, nullable=keys, bounded=False))
 
 
 def _with_partition(node: Partitioned, analysis: Analysis, child: Relation) -> Relation:

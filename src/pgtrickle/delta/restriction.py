@@ -1,7 +1,8 @@
 """Keys that a change touches, and relations restricted to them.
 
-Keys may be NULL, and NULLs of a group belong together. No index serves IS NOT DISTINCT FROM, so
-where a key may be NULL it is matched by its hash, which is stored beside it, and rechecked.
+Keys may be NULL, and NULLs of a group belong together, but no index serves IS NOT DISTINCT FROM;
+and keys of unlimited length do not fit into an index. Such keys are matched by their hash, which is
+stored beside them, and rechecked.
 """
 
 from __future__ import annotations
@@ -15,19 +16,28 @@ HASH = "__h"
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """How two relations with the same key columns are matched; `nullable` are those of `keys`."""
+    """How two relations with the same key columns are matched.
+
+    `nullable` are those of `keys` that may be NULL; `bounded`: all fit into an index entry.
+    """
 
     keys: tuple[str, ...]
     nullable: tuple[str, ...]
+    bounded: bool
 
     @property
     def hashed(self) -> bool:
         """Whether the hash of the key is needed."""
-        return bool(self.nullable)
+        return bool(self.keys) and (bool(self.nullable) or not self.bounded)
+
+    @property
+    def index(self) -> tuple[str, ...]:
+        """The columns of an index that serves matching."""
+        return (HASH,) if self.hashed else self.keys
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that matching reads, in the order of an index on them."""
+        """The columns that matching reads."""
         return (HASH, *self.keys) if self.hashed else self.keys
 
     def same(self, a: str, b: str) -> str:

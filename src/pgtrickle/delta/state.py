@@ -18,13 +18,15 @@ class ColumnType:
     """What the rules must know of a column's type.
 
     `name` as format_type spells it, typmod included. `bitwise`: equal values print equally, so
-    that equality decides whether a value changed. `hashable`: it has a hash function.
+    that equality decides whether a value changed. `hashable`: it has a hash function. `bounded`:
+    its values always fit into an index entry.
     """
 
     oid: int
     name: str
     bitwise: bool
     hashable: bool
+    bounded: bool
 
 
 class Describer(Protocol):

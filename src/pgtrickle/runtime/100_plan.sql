@@ -307,7 +307,7 @@ begin
                 message = format('the plan''s key %s has a column that stream table %I.%I does not have', columns, target.pgt_schema, target.pgt_name);
         end if;
     end if;
-    sortable := cardinality(columns) <= 32 and not exists (
+    sortable := not coalesce((identity ->> 'hashed')::boolean, false) and cardinality(columns) <= 32 and not exists (
         select
         from pgtrickle._probe_columns(target.pgt_relid) c
         where c.name = any (columns)
