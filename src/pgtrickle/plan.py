@@ -34,12 +34,13 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state table: its name, the SELECT that fills it, the columns of its index."""
+    """A state table: its name, the SELECT that fills it, the columns of its indexes."""
 
     name: str
     fill: str
     key: tuple[str, ...]
     unique: bool = True
+    lookup: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

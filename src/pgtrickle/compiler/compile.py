@@ -18,7 +18,16 @@ from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.rules import RULES, prepare
 from pgtrickle.delta.state import States
 from pgtrickle.plan import Identity, Plan, Source, State
-from pgtrickle.query.algebra import Aggregate, Node, TopN, Window, scans, walk_nodes
+from pgtrickle.query.algebra import (
+    Aggregate,
+    Filter,
+    Node,
+    Project,
+    TopN,
+    Window,
+    scans,
+    walk_nodes,
+)
 from pgtrickle.query.canonical import Canonical, canonicalise
 from pgtrickle.query.functions import function_uses
 from pgtrickle.query.keys import group_key, keys
@@ -91,7 +100,7 @@ def _differential(session: Session, canonical: Canonical) -> Plan:
         target=target.token,
         sources=sources,
         identity=_identity(target),
-        state=tuple(State(t.name, t.fill, t.key, t.unique) for t in states.tables.values()),
+        state=_states(root, states),
         deltas=deltas,
         tree=tuple(outline(root, states)),
         open=_left_open(root, states),
@@ -120,6 +129,23 @@ def _sources(root: Node) -> tuple[Source, ...]:
     for scan in scans(root):
         columns.setdefault(scan.relid, {}).update({name: None for _, name in scan.columns})
     return tuple(Source(relid, tuple(columns[relid])) for relid in sorted(columns))
+
+
+def _states(root: Node, states: States) -> tuple[State, ...]:
+    """The state tables; what stands at the top is joined with nothing."""
+    top = root
+    while isinstance(top, Project | Filter):
+        top = top.child
+    return tuple(
+        State(
+            table.name,
+            table.fill,
+            table.key,
+            table.unique,
+            () if owner == id(top) else table.lookup,
+        )
+        for owner, table in states.tables.items()
+    )
 
 
 def _left_open(root: Node, states: States) -> tuple[str, ...]:

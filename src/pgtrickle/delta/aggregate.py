@@ -71,8 +71,11 @@ def prepare(node: Aggregate, maintenance: Maintenance) -> None:
     states.analyses[id(node)] = analysis
     keyed = _with_keys(node, maintenance.initial(node.child))
     matching = analysis.matching
-    index = {"index": matching.index} if matching.hashed else {"key": matching.index}
-    states.add(node, _parts(analysis, keyed), **index)
+    fill = _parts(analysis, keyed)
+    if matching.hashed:
+        states.add(node, fill, index=matching.index, lookup=matching.lookup)
+    else:
+        states.add(node, fill, key=matching.index)
 
 
 def _analyse(node: Aggregate, child: Relation, states: States) -> Analysis:

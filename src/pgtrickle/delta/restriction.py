@@ -36,6 +36,11 @@ class Matching:
         return (HASH,) if self.hashed else self.keys
 
     @property
+    def lookup(self) -> tuple[str, ...]:
+        """The columns of a further index, by which joins on the key itself find rows."""
+        return self.keys if self.hashed and self.bounded else ()
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns that matching reads."""
         return (HASH, *self.keys) if self.hashed else self.keys

@@ -41,13 +41,14 @@ class StateTable:
 
     `fill` is the SELECT that computes its rows from base tables; its columns are the table's.
     `key` are the columns of its index (none without any), which is unique, NULLS NOT DISTINCT,
-    where `unique` says so.
+    where `unique` says so. `lookup` are the columns of another one, for joins.
     """
 
     name: str
     fill: str
     key: tuple[str, ...]
     unique: bool
+    lookup: tuple[str, ...]
 
     @property
     def suffix(self) -> str:
@@ -75,9 +76,10 @@ class States:
         *,
         key: tuple[str, ...] = (),
         index: tuple[str, ...] = (),
+        lookup: tuple[str, ...] = (),
     ) -> StateTable:
         """Give `node` a state table, found by its `key` or by an `index` that is not unique."""
         name = f"{self.prefix}_{len(self.tables) + 1}"
-        table = StateTable(name, fill, key or index, unique=not index)
+        table = StateTable(name, fill, key or index, not index, lookup)
         self.tables[id(node)] = table
         return table

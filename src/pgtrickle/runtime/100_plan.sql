@@ -384,6 +384,12 @@ begin
                 else 'create index on pgtrickle_state.%I (%s)' end,
             name, key);
     end if;
+    select string_agg(quote_ident(k), ', ' order by number)
+    into key
+    from jsonb_array_elements_text(state -> 'lookup') with ordinality keys (k, number);
+    if key is not null then
+        execute format('create index on pgtrickle_state.%I (%s)', name, key);
+    end if;
 end
 $$;
 comment on function pgtrickle._create_state(bigint, jsonb) is 'Creates one state table of a plan, empty, owned by the caller';
