@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from functools import partial
+
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pgtrickle.query import expression as e
@@ -38,6 +40,11 @@ LEAVES = st.one_of(
 )
 
 
+def chain(kind, first, more):
+    """Build an AND or OR; the grammar would fold a first operand of the same kind into it."""
+    return kind((e.Not(first) if isinstance(first, kind) else first, *more))
+
+
 def compound(inner: st.SearchStrategy[e.Expression]) -> st.SearchStrategy[e.Expression]:
     several = st.lists(inner, min_size=1, max_size=3).map(tuple)
     keys = st.lists(
@@ -58,13 +65,8 @@ def compound(inner: st.SearchStrategy[e.Expression]) -> st.SearchStrategy[e.Expr
     return st.one_of(
         st.builds(e.Operator, OPERATORS, inner, inner),
         st.builds(e.Operator, PREFIX_OPERATORS, st.none(), inner),
-        # The grammar folds (a AND b) AND c into one, so no first operand may be of the same kind.
-        st.builds(lambda first, more: e.And((first, *more)), inner, several).filter(
-            lambda node: not isinstance(node.operands[0], e.And)
-        ),
-        st.builds(lambda first, more: e.Or((first, *more)), inner, several).filter(
-            lambda node: not isinstance(node.operands[0], e.Or)
-        ),
+        st.builds(partial(chain, e.And), inner, several),
+        st.builds(partial(chain, e.Or), inner, several),
         st.builds(e.Not, inner),
         st.builds(e.Is, inner, st.sampled_from(["NULL", "NOT NULL", "TRUE", "NOT UNKNOWN"])),
         st.builds(e.DistinctFrom, inner, inner, st.booleans()),
@@ -90,26 +92,32 @@ def compound(inner: st.SearchStrategy[e.Expression]) -> st.SearchStrategy[e.Expr
             order_by=keys,
             filter=st.none() | inner,
             over=st.none() | NAMES | windows,
-        ).filter(lambda call: not (call.over and (call.distinct and call.order_by))),
+        ),
     )
 
 
-EXPRESSIONS = st.recursive(LEAVES, compound, max_leaves=20)
+def nested(levels: int) -> st.SearchStrategy[e.Expression]:
+    # Deferred, or every level would spell out dozens of copies of the one below.
+    below = LEAVES if levels == 1 else st.deferred(lambda: nested(levels - 1))
+    return st.one_of(LEAVES, compound(st.one_of(LEAVES, below)))
 
 
-@settings(max_examples=500, deadline=None)
+EXPRESSIONS = nested(3)
+
+
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(EXPRESSIONS)
 def test_printed_and_read_back(tree):
     assert parse(f"SELECT {render_expression(tree)}").targets[0].expression == tree
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(EXPRESSIONS)
 def test_a_rewrite_that_changes_nothing_returns_the_same_object(tree):
     assert transform(tree, lambda node: node) is tree
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(EXPRESSIONS)
 def test_a_rewrite_reaches_every_column(tree):
     def renamed(node: object) -> object:
