@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
@@ -19,6 +19,9 @@ from pgtrickle.compiler import compile_query
 from pgtrickle.database import PsycopgSession
 from pgtrickle.errors import PgTrickleError
 from pgtrickle.plan import Plan
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class Engine:
         self.connection = connection
         self.session = PsycopgSession(connection)
 
-    def __enter__(self) -> Engine:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -19,6 +19,7 @@ from pgtrickle.query.algebra import (
     Replicate,
     Scan,
     SemiJoin,
+    Shared,
     TopN,
     UnionAll,
     Window,
@@ -43,7 +44,7 @@ def _line(node: Node, states: States) -> str:
             return "constant rows: never change"
         case Filter():
             return "filter: linear"
-        case Project():
+        case Project() | Shared():
             return ""
         case Join():
             return "join: linear" if node.condition is not None else "cross join: linear"

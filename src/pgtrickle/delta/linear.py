@@ -1,6 +1,9 @@
-"""Filter, projection and UNION ALL: applied to any state, they give that state.
+"""Filter, projection, expansion and UNION ALL: applied to any state, they give that state.
 
-δ(σ(R)) = σ(δR)      δ(π(R)) = π(δR)      δ(R ∪ S) = δR ∪ δS
+    δ(σ(R)) = σ(δR)      δ(π(R)) = π(δR)      δ(R ∪ S) = δR ∪ δS
+
+Expansion (set-returning functions of a row, copies of a row) keeps the row's weight. The delta of
+a shared relation is computed once.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from typing import Any
 
 from pgtrickle.delta.maintenance import Maintenance, Rules
 from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
-from pgtrickle.query.algebra import Expand, Filter, Node, Project, Replicate, UnionAll
+from pgtrickle.query.algebra import Expand, Filter, Node, Project, Replicate, Shared, UnionAll
 from pgtrickle.query.render import render_expression, render_from
 
 
@@ -65,6 +68,13 @@ def _union_delta(node: UnionAll, maintenance: Maintenance) -> Relation:
     return _union(node, branches, [delta is None for delta in deltas])
 
 
+def _shared_delta(node: Shared, maintenance: Maintenance) -> Relation:
+    delta = maintenance.shared_delta(node.child)
+    if delta is None:
+        raise ValueError("the delta of an unchanged relation was asked for")
+    return delta
+
+
 def changed(node: Node, maintenance: Maintenance) -> Relation:
     """The delta of a node known to be changed."""
     delta = maintenance.delta(node)
@@ -94,6 +104,12 @@ FILTER = _of_child(_filter)
 PROJECT = _of_child(_project)
 REPLICATE = _of_child(_replicate)
 EXPAND = _of_child(_expand)
+SHARED = Rules(
+    initial=lambda node, m: m.initial(node.child),
+    new=lambda node, m: m.new(node.child),
+    old=lambda node, m: m.old(node.child),
+    delta=lambda node, m: _shared_delta(node, m),
+)
 UNION_ALL = Rules(
     initial=_of_branches(Maintenance.initial),
     new=_of_branches(Maintenance.new),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pgtrickle.delta import aggregate, partitioned
 from pgtrickle.delta.aggregate import AGGREGATE
 from pgtrickle.delta.join import JOIN
-from pgtrickle.delta.linear import EXPAND, FILTER, PROJECT, REPLICATE, UNION_ALL
+from pgtrickle.delta.linear import EXPAND, FILTER, PROJECT, REPLICATE, SHARED, UNION_ALL
 from pgtrickle.delta.maintenance import Maintenance, Rules
 from pgtrickle.delta.outer_join import OUTER_JOIN
 from pgtrickle.delta.partitioned import PARTITIONED
@@ -26,6 +26,7 @@ from pgtrickle.query.algebra import (
     Replicate,
     Scan,
     SemiJoin,
+    Shared,
     TopN,
     UnionAll,
     Window,
@@ -43,6 +44,7 @@ RULES: Mapping[type[Node], Rules] = {
     SemiJoin: SEMI_JOIN,
     MarkJoin: MARK_JOIN,
     UnionAll: UNION_ALL,
+    Shared: SHARED,
     Aggregate: AGGREGATE,
     Window: PARTITIONED,
     TopN: PARTITIONED,
@@ -51,6 +53,8 @@ RULES: Mapping[type[Node], Rules] = {
 
 def prepare(node: Node, maintenance: Maintenance) -> None:
     """Analyse stateful operators, innermost first, and create their state tables."""
+    if id(node) in maintenance.states.tables:
+        return  # shared, and seen before
     for child in node.children:
         prepare(child, maintenance)
     match node:

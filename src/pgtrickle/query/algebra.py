@@ -189,6 +189,24 @@ class Replicate(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Shared(Node):
+    """A relation that stands in several places of a tree: a WITH query used more than once.
+
+    All places hold the same object as `child`; what is kept or computed for it is so once.
+    """
+
+    child: Node
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.child.attributes
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        return (self.child,)
+
+
+@dataclass(frozen=True, slots=True)
 class Expand(Node):
     """Every row with the rows of set-returning functions of it: a lateral join.
 

@@ -16,6 +16,7 @@ from pgtrickle.query.algebra import (
     Replicate,
     Scan,
     SemiJoin,
+    Shared,
     TopN,
     Window,
 )
@@ -60,6 +61,8 @@ def _keys(node: Node, equal: frozenset[tuple[str, str]]) -> list[Key]:
             return []
         case SemiJoin() | MarkJoin():
             return list(keys(node.left, equal))
+        case Shared():
+            return list(keys(node.child))
         case Window() | TopN():
             return list(keys(node.child, equal))
         case Join():

@@ -18,6 +18,7 @@ from pgtrickle.query.algebra import (
     Replicate,
     Scan,
     SemiJoin,
+    Shared,
     TopN,
     UnionAll,
     Window,
@@ -38,54 +39,93 @@ def columns_of(value: object) -> frozenset[str]:
     return frozenset(found)
 
 
-def prune(node: Node, needed: frozenset[str] | None = None) -> Node:
-    """`node` without the columns that are not in `needed` (None: all of them).
+def prune(node: Node) -> Node:
+    """`node` without the columns that nothing reads.
 
     A scan keeps its first key (or else its first column) when nothing of it is read, so that it
-    is never a relation without columns.
+    is never a relation without columns. A shared relation keeps all its columns, and stays shared.
     """
-    wanted = frozenset(node.ids) if needed is None else needed
-    match node:
-        case Scan():
-            return _scan(node, wanted)
-        case Constant():
-            return node
-        case Filter():
-            return replace(node, child=prune(node.child, wanted | columns_of(node.predicate)))
-        case Project():
-            items = tuple(item for item in node.items if node.expands or item[0].id in wanted)
-            below = columns_of(tuple(expression for _, expression in items))
-            return replace(node, child=prune(node.child, below), items=items)
-        case Replicate():
-            return replace(node, child=prune(node.child, wanted | columns_of(node.copies)))
-        case Expand():
-            return replace(node, child=prune(node.child, wanted | columns_of(node.source)))
-        case TopN():
-            below = columns_of((node.partition, node.order_by))
-            return replace(node, child=prune(node.child, wanted | below))
-        case Window():
-            calls = tuple(item for item in node.calls if item[0].id in wanted)
-            if not calls:
-                return prune(node.child, wanted)
-            below = columns_of((node.partition, tuple(call for _, call in calls)))
-            return replace(node, child=prune(node.child, wanted | below), calls=calls)
-        case SemiJoin() | MarkJoin():
-            condition = columns_of(node.condition)
-            return replace(
-                node,
-                left=prune(node.left, wanted | condition),
-                right=prune(node.right, condition),
+    return _Pruning().prune(node, frozenset(node.ids))
+
+
+class _Pruning:
+    def __init__(self) -> None:
+        self._shared: dict[int, Node] = {}
+
+    def prune(self, node: Node, wanted: frozenset[str]) -> Node:
+        """`node` without the columns that are not in `wanted`."""
+        match node:
+            case Shared():
+                if id(node.child) not in self._shared:
+                    kept = self.prune(node.child, frozenset(node.ids))
+                    self._shared[id(node.child)] = kept
+                return Shared(self._shared[id(node.child)])
+            case Scan():
+                return _scan(node, wanted)
+            case Constant():
+                return node
+            case Filter():
+                return replace(
+                    node, child=self.prune(node.child, wanted | columns_of(node.predicate))
+                )
+            case Project():
+                items = tuple(item for item in node.items if node.expands or item[0].id in wanted)
+                below = columns_of(tuple(expression for _, expression in items))
+                return replace(node, child=self.prune(node.child, below), items=items)
+            case Replicate():
+                return replace(node, child=self.prune(node.child, wanted | columns_of(node.copies)))
+            case Expand():
+                return replace(node, child=self.prune(node.child, wanted | columns_of(node.source)))
+            case TopN():
+                below = columns_of((node.partition, node.order_by))
+                return replace(node, child=self.prune(node.child, wanted | below))
+            case Window():
+                calls = tuple(item for item in node.calls if item[0].id in wanted)
+                if not calls:
+                    return self.prune(node.child, wanted)
+                below = columns_of((node.partition, tuple(call for _, call in calls)))
+                return replace(node, child=self.prune(node.child, wanted | below), calls=calls)
+            case SemiJoin() | MarkJoin():
+                condition = columns_of(node.condition)
+                return replace(
+                    node,
+                    left=self.prune(node.left, wanted | condition),
+                    right=self.prune(node.right, condition),
+                )
+            case Join() | OuterJoin():
+                wanted |= columns_of(node.condition)
+                return replace(
+                    node, left=self.prune(node.left, wanted), right=self.prune(node.right, wanted)
+                )
+            case UnionAll():
+                return self._union(node, wanted)
+            case Aggregate():
+                aggregates = tuple(item for item in node.aggregates if item[0].id in wanted)
+                below = columns_of(
+                    (tuple(e for _, e in node.keys), tuple(e for _, e in aggregates))
+                )
+                return replace(node, child=self.prune(node.child, below), aggregates=aggregates)
+        raise TypeError(f"no pruning rule for {type(node).__name__}")
+
+    def _union(self, node: UnionAll, wanted: frozenset[str]) -> UnionAll:
+        """Branches are narrowed by position; a projection puts each into the remaining order."""
+        positions = [i for i, output in enumerate(node.outputs) if output.id in wanted]
+        branches = []
+        for branch in node.branches:
+            kept: list[Attribute] = [branch.attributes[i] for i in positions]
+            narrowed = self.prune(branch, frozenset(attribute.id for attribute in kept))
+            branches.append(
+                Project(
+                    narrowed,
+                    tuple(
+                        (replace(attribute, id=f"{attribute.id}u{n}"), attribute.reference)
+                        for n, attribute in enumerate(kept)
+                    ),
+                )
             )
-        case Join() | OuterJoin():
-            wanted |= columns_of(node.condition)
-            return replace(node, left=prune(node.left, wanted), right=prune(node.right, wanted))
-        case UnionAll():
-            return _union(node, wanted)
-        case Aggregate():
-            aggregates = tuple(item for item in node.aggregates if item[0].id in wanted)
-            below = columns_of((tuple(e for _, e in node.keys), tuple(e for _, e in aggregates)))
-            return replace(node, child=prune(node.child, below), aggregates=aggregates)
-    raise TypeError(f"no pruning rule for {type(node).__name__}")
+        return replace(
+            node, branches=tuple(branches), outputs=tuple(node.outputs[i] for i in positions)
+        )
 
 
 def _scan(node: Scan, wanted: frozenset[str]) -> Scan:
@@ -94,24 +134,3 @@ def _scan(node: Scan, wanted: frozenset[str]) -> Scan:
         names = node.keys[0] if node.keys else tuple(name for _, name in node.columns[:1])
         kept = tuple(column for column in node.columns if column[1] in names)
     return replace(node, columns=kept)
-
-
-def _union(node: UnionAll, wanted: frozenset[str]) -> UnionAll:
-    """Branches are narrowed by position; a projection puts each into the remaining order."""
-    positions = [i for i, output in enumerate(node.outputs) if output.id in wanted]
-    branches = []
-    for branch in node.branches:
-        kept: list[Attribute] = [branch.attributes[i] for i in positions]
-        narrowed = prune(branch, frozenset(attribute.id for attribute in kept))
-        branches.append(
-            Project(
-                narrowed,
-                tuple(
-                    (replace(attribute, id=f"{attribute.id}u{n}"), attribute.reference)
-                    for n, attribute in enumerate(kept)
-                ),
-            )
-        )
-    return replace(
-        node, branches=tuple(branches), outputs=tuple(node.outputs[i] for i in positions)
-    )

@@ -17,6 +17,7 @@ from pgtrickle.query.algebra import (
     Filter,
     Node,
     Project,
+    Shared,
     TopN,
 )
 from pgtrickle.query.expression import (
@@ -65,21 +66,35 @@ def _query(query: s.Query, environment: Environment) -> Lowered:
 
 
 def _with_common_tables(query: s.Query, environment: Environment) -> Environment:
-    """WITH names are lowered anew at each reference, so that attribute ids stay unique."""
+    """WITH names become relations on demand; each reference has attribute ids of its own."""
     for cte in query.ctes:
         if query.recursive and _mentions(cte.query, cte.name):
             raise NotIncremental("WITH RECURSIVE", "recursive queries are recomputed")
         if cte.tail:
             raise NotIncremental("SEARCH/CYCLE", "recursive queries are recomputed")
 
-        def reference(cte: s.CommonTable = cte, outer: Environment = environment) -> Lowered:
-            lowered = _query(cte.query, outer)
-            return replace(lowered, names=cte.columns + lowered.names[len(cte.columns) :])
-
+        table = _CommonTable(cte, environment)
         environment = replace(
-            environment, common_tables=environment.common_tables | {cte.name: reference}
+            environment, common_tables=environment.common_tables | {cte.name: table.reference}
         )
     return environment
+
+
+class _CommonTable:
+    """A WITH query: lowered once, and shared by its references."""
+
+    def __init__(self, cte: s.CommonTable, environment: Environment) -> None:
+        self._cte = cte
+        self._environment = environment
+        self._lowered: Lowered | None = None
+
+    def reference(self) -> Lowered:
+        if self._lowered is None:
+            self._lowered = _query(self._cte.query, replace(self._environment, outer=None))
+        shared = Shared(self._lowered.node)
+        items = tuple((_again(a, self._environment), a.reference) for a in shared.attributes)
+        columns = self._cte.columns
+        return Lowered(Project(shared, items), columns + self._lowered.names[len(columns) :])
 
 
 def _mentions(value: object, name: str) -> bool:
