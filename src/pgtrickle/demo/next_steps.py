@@ -26,21 +26,21 @@ def next_steps(
     if not running:
         yield "Start the server again", [f"{pgtrickle} server start {home}"]
     yield (
-        "Change something, refresh, and look",
-        [
-            psql,
-            "update nyc.flights set arr_delay = 1440 where flight_id = 1;",
-            "select pgtrickle.refresh_stream_table('analytics.carrier_delays');",
-            "select carrier, latest from analytics.carrier_delays order by latest desc;",
-        ],
-    )
-    yield (
         "See what is there",
         [
             f"export PGTRICKLE_DSN={shlex.quote(dsn)}",
             f"{pgtrickle} status",
             f"{pgtrickle} explain analytics.carrier_delays",
             f"{pgtrickle} verify --all",
+        ],
+    )
+    yield (
+        "Change something, refresh, and look",
+        [
+            psql,
+            "update nyc.flights set arr_delay = 1440 where flight_id = 1;",
+            "select pgtrickle.refresh_stream_table('analytics.carrier_delays');",
+            "select carrier, latest from analytics.carrier_delays order by latest desc;",
         ],
     )
     yield (
