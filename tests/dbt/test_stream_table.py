@@ -126,6 +126,17 @@ def test_changed_settings_are_applied_in_place_and_named(project: Project) -> No
     assert _settings(project)[:2] == ("5m", "FULL")
 
 
+def test_status_pauses_and_resumes_an_existing_table(project: Project) -> None:
+    project.model("totals", TOTALS)
+    project.dbt("run")
+    project.model("totals", TOTALS, status="PAUSED")
+    message = project.dbt("run")["totals"]
+    assert message == "altered status ACTIVE to SUSPENDED, suspended: not refreshed"
+    project.model("totals", TOTALS, status="ACTIVE")
+    assert project.dbt("run")["totals"].startswith("altered status SUSPENDED to ACTIVE")
+    assert _settings(project)[2] == "ACTIVE"
+
+
 def test_on_configuration_change_decides_about_changed_settings(project: Project) -> None:
     project.model("totals", TOTALS, schedule="1m")
     project.dbt("run")

@@ -35,6 +35,9 @@
     {% do dbt_pgtrickle._replace(engine, relation, existing, definition, settings) %}
     {% set done = 'rebuilt: --full-refresh' if existing.kind == 'stream table' else 'created in place of a ' ~ existing.kind %}
   {% endif %}
+  {% do dbt_pgtrickle._apply_operational_settings(
+    engine, relation, dbt_pgtrickle._describe(relation, auto_begin=true).row, settings, is_new=true
+  ) %}
   {% if not settings.initialize %}
     {% set done = done ~ ', not populated (' ~ ('--empty' if flags.EMPTY else 'initialize: false') ~ ')' %}
   {% endif %}
@@ -53,6 +56,11 @@
   {% endcall %}
   {% set after = dbt_pgtrickle._describe(relation, auto_begin=true).row %}
   {% set changes = dbt_pgtrickle._changes(before, after) %}
+  {% set altered = dbt_pgtrickle._apply_operational_settings(engine, relation, after, settings, is_new=false) %}
+  {% if altered %}
+    {% do changes.extend(altered) %}
+    {% set after = dbt_pgtrickle._describe(relation, auto_begin=true).row %}
+  {% endif %}
   {% set message = ['altered ' ~ changes | join(', ') if changes else 'unchanged'] %}
   {% set last = none %}
   {% if 'query' in changes %}

@@ -4,13 +4,24 @@
 #}
 {% macro _create_sql(engine, function, relation, definition, settings) %}
   {% set immediate = settings.refresh_mode == 'IMMEDIATE' %}
-  {{ return(dbt_pgtrickle._call(engine, function, {
+  {% set arguments = {
     'name': dbt_pgtrickle._name(relation, engine),
     'query': definition,
     'schedule': none if immediate else (settings.schedule or 'calculated'),
     'refresh_mode': settings.refresh_mode,
     'initialize': settings.initialize,
-  })) }}
+  } %}
+  {# Left out by most, and then left to the engine: none is no argument. #}
+  {% for key in [
+    'partition_by', 'append_only', 'pooler_compatibility_mode', 'max_differential_joins',
+    'max_delta_fraction', 'output_distribution_column'
+  ] %}
+    {% do arguments.update({key: settings[key]}) %}
+  {% endfor %}
+  {% for key in ['cdc_mode', 'diamond_consistency', 'diamond_schedule_policy'] if settings[key] is not none %}
+    {% do arguments.update({key: settings[key] | lower}) %}
+  {% endfor %}
+  {{ return(dbt_pgtrickle._call(engine, function, arguments)) }}
 {% endmacro %}
 
 

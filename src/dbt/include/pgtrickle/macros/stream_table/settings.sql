@@ -8,6 +8,24 @@
     },
     'initialize': {'default': true, 'types': ['boolean']},
     'refresh_on_run': {'default': true, 'types': ['boolean']},
+    'status': {'default': none, 'types': ['string', 'null'], 'allowed': ['ACTIVE', 'PAUSED']},
+    'cdc_mode': {'default': none, 'types': ['string', 'null'], 'allowed': ['AUTO', 'TRIGGER', 'WAL']},
+    'partition_by': {'default': none, 'types': ['string', 'null']},
+    'append_only': {'default': none, 'types': ['boolean', 'null']},
+    'diamond_consistency': {'default': none, 'types': ['string', 'null'], 'allowed': ['NONE', 'ATOMIC']},
+    'diamond_schedule_policy': {
+      'default': none, 'types': ['string', 'null'], 'allowed': ['FASTEST', 'SLOWEST'],
+    },
+    'pooler_compatibility_mode': {'default': none, 'types': ['boolean', 'null']},
+    'max_differential_joins': {'default': none, 'types': ['number', 'null']},
+    'max_delta_fraction': {'default': none, 'types': ['number', 'null']},
+    'output_distribution_column': {'default': none, 'types': ['string', 'null']},
+    'tier': {
+      'default': none, 'types': ['string', 'null'], 'allowed': ['HOT', 'WARM', 'COLD', 'FROZEN'],
+    },
+    'fuse': {'default': none, 'types': ['string', 'null'], 'allowed': ['OFF', 'ON', 'AUTO']},
+    'fuse_ceiling': {'default': none, 'types': ['number', 'null']},
+    'fuse_sensitivity': {'default': none, 'types': ['number', 'null']},
   }) }}
 {% endmacro %}
 
