@@ -6,9 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pgtrickle.query.algebra import Attribute
-from pgtrickle.query.expression import Column, Expression, Field, Sublink, WholeRow
+from pgtrickle.query.expression import (
+    Column,
+    Expression,
+    Field,
+    Sublink,
+    Template,
+    WholeRow,
+)
 from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.lowering.rewriting import rewrite
+from pgtrickle.query.parse.sqljson import JSON_AGGREGATES
 
 SYSTEM_COLUMNS = frozenset({"tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"})
 
@@ -54,6 +62,8 @@ class Scope:
                             f"subquery ({kind})", "a subquery in this place is recomputed"
                         )
                     return attach(found)
+                case Template(construct=construct) if construct in JSON_AGGREGATES:
+                    raise NotIncremental(construct, "this aggregate is recomputed")
                 case WholeRow(relation=name) | Field(operand=WholeRow(relation=name)):
                     raise NotIncremental(f"{name}.*", "a whole row used as a value is recomputed")
                 case Column(relation=relation, name=name):
