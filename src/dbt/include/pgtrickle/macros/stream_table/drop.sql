@@ -7,6 +7,7 @@
   {% if existing.kind == 'stream table' and not existing.read_by_stream_tables %}
     {% set sql = dbt_pgtrickle._call(engine, 'drop_stream_table', {
       'name': dbt_pgtrickle._name(relation, engine),
+      'cascade': true if 'cascade' in engine.functions.drop_stream_table else none,
     }) %}
   {% else %}
     {% set kind = 'table' if existing.kind == 'stream table' else existing.kind %}
