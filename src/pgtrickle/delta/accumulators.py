@@ -11,7 +11,8 @@ which condition the group must be aggregated afresh.
 | sum, avg of integers | sum, number of non-null | never |
 | sum, avg of numeric | the same, and a summary of scales | NaN or infinity is in play |
 | bool_and, every, bool_or | number of non-null, of false or true | never |
-| min, max | the extreme | it, or something beyond it, was removed |
+| min, max | the extreme | its last row may have been removed |
+| count(distinct x) | number; every value's number of rows in a table of its own | never |
 | any other | the value itself | always |
 
 **Display scale.** sum(1.0, 1.00) prints 2.00, and prints 1.0 after the second row is gone: the
@@ -41,25 +42,48 @@ class Part:
 
     `fill` aggregates the part afresh from child rows. `changes` are (name, aggregate over
     weighted child rows). `step` combines the old value ``s.<name>`` (NULL for a new group) with
-    the changes ``g.<name>``.
+    the changes ``g.<name>`` and the accumulator's `Values`; it is None where a part cannot be
+    carried forward.
     """
 
     name: str
     fill: str
     changes: tuple[tuple[str, str], ...]
-    step: str
+    step: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What an accumulator must know of single values: the change of each one's number of rows.
+
+    `condition` chooses the rows that count. Where `stored`, the number of rows of every value is
+    kept, and ``v_<id>.n`` tells by how much the number of different values changed. Else
+    ``v_<id>.n`` is the change of the value that equals `wanted`, NULL for none.
+    """
+
+    id: str
+    argument: str
+    condition: str
+    stored: bool
+    wanted: str = ""
+
+    @property
+    def alias(self) -> str:
+        return f"v_{self.id}"
 
 
 @dataclass(frozen=True, slots=True)
 class Accumulator:
-    """An aggregate's parts; `afresh` is a condition over ``s`` and ``g`` ('' never, 'true' always).
+    """An aggregate's parts; `afresh` is a condition ('' never, 'true' always).
 
+    It reads ``s`` (the state), ``g`` (the changes of the group) and ``v_<id>`` (its `values`).
     `finish` gives the aggregate's value; it is called with a function that spells a part's name.
     """
 
     parts: tuple[Part, ...]
     finish: Callable[[Callable[[str], str]], str]
     afresh: str = ""
+    values: Values | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +95,14 @@ class _Input:
     type: ColumnType | None
     filter: str
     not_null: bool
+
+    @property
+    def is_counted(self) -> str:
+        """Condition of the rows with a non-null argument ('' for all rows)."""
+        conditions = [self.filter] if self.filter else []
+        if not self.not_null:
+            conditions.append(f"{self.argument} IS NOT NULL")
+        return " AND ".join(conditions)
 
     @property
     def counted(self) -> str:
@@ -92,22 +124,23 @@ def accumulator(id: str, call: Call, type: ColumnType | None, not_null: bool) ->
     `type` is the type of its only argument (None without one, or with several); `not_null` tells
     that the argument is never NULL.
     """
-    plain = not (call.distinct or call.order_by or call.within_group) and not any(
+    plain = not (call.order_by or call.within_group) and not any(
         a.variadic or a.name for a in call.arguments
     )
-    rule = _RULES.get(call.name[0]) if len(call.name) == 1 and plain else None
+    rules = _DISTINCT_RULES if call.distinct else _RULES
+    rule = rules.get(call.name[0]) if len(call.name) == 1 and plain else None
     if rule is None or len(call.arguments) != (0 if call.star else 1):
-        return _whole(id, call)
+        return whole(id, call)
     condition = "" if call.filter is None else render_expression(call.filter)
     argument = "" if call.star else render_expression(call.arguments[0].value)
     found = rule(_Input(id, argument, type, condition, call.star or not_null))
-    return found or _whole(id, call)
+    return found or whole(id, call)
 
 
-def _whole(id: str, call: Call) -> Accumulator:
+def whole(id: str, call: Call) -> Accumulator:
     """Any aggregate: the value is kept, and computed afresh when its group is touched."""
     name = f"{id}_v"
-    part = Part(name, render_expression(call), (), "NULL")
+    part = Part(name, render_expression(call), (), None)
     return Accumulator((part,), lambda spell: spell(name), afresh="true")
 
 
@@ -205,7 +238,26 @@ def _total(call: _Input) -> tuple[tuple[Part, ...], Callable[[_Spell], str], str
     return (*counts, total, scales), value, number, afresh
 
 
+def _count_distinct(call: _Input) -> Accumulator | None:
+    if call.type is None or not call.type.hashable:
+        return None
+    name = f"{call.id}_n"
+    part = Part(
+        name,
+        f"count(DISTINCT {call.argument}){call.where()}",
+        (),
+        f"coalesce(s.{name}, 0) + coalesce(v_{call.id}.n, 0)",
+    )
+    values = Values(call.id, call.argument, call.is_counted, stored=True)
+    return Accumulator((part,), lambda spell: spell(name), values=values)
+
+
 def _extreme(function: str, choose: str, beyond: str) -> Callable[[_Input], Accumulator]:
+    """The best of what was and what came is still there unless its last row was removed.
+
+    It is there if its number of rows rose, or if it was the extreme before and kept that number.
+    """
+
     def rule(call: _Input) -> Accumulator:
         name, added, removed = f"{call.id}_m", f"{call.id}_a", f"{call.id}_r"
         best = f"{choose}(s.{name}, g.{added})"
@@ -218,8 +270,17 @@ def _extreme(function: str, choose: str, beyond: str) -> Callable[[_Input], Accu
             ),
             best,
         )
-        afresh = f"coalesce(g.{removed} {beyond} {best}, g.{removed} IS NOT NULL)"
-        return Accumulator((part,), lambda spell: spell(name), afresh)
+        if call.type is None or not call.type.hashable:
+            gone = f"coalesce(g.{removed} {beyond} {best}, g.{removed} IS NOT NULL)"
+            return Accumulator((part,), lambda spell: spell(name), gone)
+        change = f"coalesce(v_{call.id}.n, 0)"
+        there = f"{change} > 0 OR ({change} = 0 AND {best} = s.{name})"
+        afresh = (
+            f"(coalesce(g.{removed} {beyond} {best}, g.{removed} IS NOT NULL)"
+            f" AND NOT coalesce({there}, false))"
+        )
+        values = Values(call.id, call.argument, call.is_counted, stored=False, wanted=best)
+        return Accumulator((part,), lambda spell: spell(name), afresh, values)
 
     return rule
 
@@ -239,6 +300,11 @@ def _boolean(value: str, decide: str) -> Callable[[_Input], Accumulator]:
     return rule
 
 
+_DISTINCT_RULES: dict[str, Callable[[_Input], Accumulator | None]] = {
+    "count": _count_distinct,
+    "max": _extreme("max", "greatest", ">="),
+    "min": _extreme("min", "least", "<="),
+}
 _RULES: dict[str, Callable[[_Input], Accumulator | None]] = {
     "count": _count,
     "sum": _sum,

@@ -13,6 +13,8 @@ number):
     g_n   the child's delta, grouped: what each touched group gains and loses
     m_n   each with its state: old and new parts, whether it existed, whether to go afresh
     r_n, a_n   the groups to go afresh, and their parts (only where an aggregate needs it)
+    v_n_x, y_n_x, z_n_x   for an aggregate x that looks at single values: by how much the number of
+          rows of each value changed, what it was, and how many values came or went in a group
     f_n   old and new output row of each touched group, and whether they differ
 
 and the changes of the state table itself. Group keys may be NULL; then groups are matched by a
@@ -25,7 +27,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pgtrickle.delta.accumulators import GROUP_SIZE, Accumulator, Part, accumulator
+from pgtrickle.delta.accumulators import (
+    GROUP_SIZE,
+    Accumulator,
+    Part,
+    Values,
+    accumulator,
+    whole,
+)
 from pgtrickle.delta.linear import changed
 from pgtrickle.delta.maintenance import Maintenance, Rules
 from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
@@ -36,6 +45,9 @@ from pgtrickle.query.keys import not_null_ids
 from pgtrickle.query.lowering import NotIncremental
 from pgtrickle.query.render import render_expression
 
+VALUE = "x"
+"""The argument, in relations of single values."""
+
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
@@ -43,6 +55,7 @@ class Analysis:
 
     keys: tuple[str, ...]
     matching: Matching
+    by_value: dict[str, Matching]
     accumulators: tuple[tuple[str, Accumulator], ...]
     keys_are_images: bool
 
@@ -54,6 +67,12 @@ class Analysis:
     def stored(self) -> tuple[str, ...]:
         """State columns beside the keys."""
         return (GROUP_SIZE, *(part.name for part in self.parts))
+
+    @property
+    def stored_values(self) -> tuple[Values, ...]:
+        """The value counts that have a state table of their own."""
+        found = (each.values for _, each in self.accumulators if each.values is not None)
+        return tuple(values for values in found if values.stored)
 
     @property
     def afresh(self) -> str:
@@ -73,9 +92,14 @@ def prepare(node: Aggregate, maintenance: Maintenance) -> None:
     matching = analysis.matching
     fill = _parts(analysis, keyed)
     if matching.hashed:
-        states.add(node, fill, index=matching.index, lookup=matching.lookup)
+        states.add(id(node), fill, index=matching.index, lookup=matching.lookup)
     else:
-        states.add(node, fill, key=matching.index)
+        states.add(id(node), fill, key=matching.index)
+    for values in analysis.stored_values:
+        by_value = analysis.by_value[values.id]
+        states.add(
+            (id(node), values.id), _value_counts(analysis, values, keyed), index=by_value.index
+        )
 
 
 def _analyse(node: Aggregate, child: Relation, states: States) -> Analysis:
@@ -104,14 +128,49 @@ def _analyse(node: Aggregate, child: Relation, states: States) -> Analysis:
         accumulators.append(
             (attribute.id, accumulator(attribute.id, call, type if single else None, proved))
         )
+    keys_are_images = all(type.bitwise for type in key_types)
+    if not keys_are_images or any(each.afresh == "true" for _, each in accumulators):
+        # Nothing is carried forward, so there is no use in counting values.
+        accumulators = [
+            (attribute.id, whole(attribute.id, call)) for attribute, call in node.aggregates
+        ]
     keys = tuple(attribute.id for attribute, _ in node.keys)
     nullable = tuple(attribute.id for attribute, _ in node.keys if not attribute.not_null)
+    bounded = all(type.bounded for type in key_types)
+    arguments_types = dict(
+        zip((a.id for a, _ in node.aggregates), types[len(node.keys) :], strict=True)
+    )
     return Analysis(
         keys=keys,
-        matching=Matching(keys, nullable, all(type.bounded for type in key_types)),
+        matching=Matching(keys, nullable, bounded),
+        by_value={
+            id: Matching((*keys, VALUE), nullable, bounded and type.bounded)
+            for id, type in arguments_types.items()
+        },
         accumulators=tuple(accumulators),
-        keys_are_images=all(type.bitwise for type in key_types),
+        keys_are_images=keys_are_images,
     )
+
+
+def _value_counts(analysis: Analysis, values: Values, keyed: Relation) -> str:
+    """How many rows each value of an argument has in each group."""
+    of_rows = _values_of(analysis, values, keyed)
+    by_value = analysis.by_value[values.id]
+    keys = [f"c.{key}" for key in (*analysis.keys, VALUE)]
+    return select(
+        [*by_value.hash_column("c"), *keys, "count(*) AS n"],
+        f"FROM {of_rows.source('c')}",
+        f"GROUP BY {', '.join(keys)}",
+    )
+
+
+def _values_of(analysis: Analysis, values: Values, keyed: Relation) -> Relation:
+    """The group keys and the argument of the rows that count."""
+    ids = (*analysis.keys, VALUE)
+    weight = [f"k.{WEIGHT}"] if keyed.weighted else []
+    items = [*(f"k.{key}" for key in analysis.keys), f"{values.argument} AS {VALUE}", *weight]
+    where = f"WHERE {values.condition}" if values.condition else ""
+    return Relation(select(items, f"FROM {keyed.source('k')}", where), ids, keyed.weighted)
 
 
 def _with_keys(node: Aggregate, child: Relation) -> Relation:
@@ -220,18 +279,28 @@ class _Touched:
         self.suffix = self.table.suffix
 
     def add(self) -> str:
-        groups = self._groups()
-        merged = self._merged(groups)
+        keyed = self._changes()
+        groups = self._groups(keyed)
+        values = [
+            self._values(each.values, keyed)
+            for _, each in self.analysis.accumulators
+            if each.values is not None
+        ]
+        merged = self._merged(groups, values)
         afresh = self._afresh(merged) if self.analysis.afresh else None
         touched = self._rows(merged, afresh)
         self._change_state(touched)
         self.maintenance.checks.append(f"SELECT FROM {touched} AS f WHERE f.__invalid")
         return touched
 
-    def _groups(self) -> str:
+    def _changes(self) -> Relation:
+        """The child's delta with the group keys; a CTE where it is read more than once."""
+        keyed = _with_keys(self.node, changed(self.node.child, self.maintenance))
+        several = any(each.values for _, each in self.analysis.accumulators)
+        return self.maintenance.share(keyed) if several else keyed
+
+    def _groups(self, keyed: Relation) -> str:
         analysis = self.analysis
-        child = changed(self.node.child, self.maintenance)
-        keyed = _with_keys(self.node, child)
         changes = [f"{sql} AS {name}" for part in analysis.parts for name, sql in part.changes]
         sql = select(
             [
@@ -245,7 +314,71 @@ class _Touched:
         )
         return self.maintenance.add_cte(f"g_{self.suffix}", sql)
 
-    def _merged(self, groups: str) -> str:
+    def _values(self, values: Values, keyed: Relation) -> str:
+        """The join that adds ``v_<id>`` to the changes ``g`` of the groups and their state ``s``."""
+        analysis = self.analysis
+        matching, by_value = analysis.matching, analysis.by_value[values.id]
+        name = f"{self.suffix}_{values.id}"
+        keys = [f"c.{key}" for key in (*analysis.keys, VALUE)]
+        chosen = by_value if values.stored else matching
+        net = self.maintenance.add_cte(
+            f"v_{name}",
+            select(
+                [*chosen.hash_column("c"), *keys, f"sum({WEIGHT}) AS n"],
+                f"FROM {_values_of(analysis, values, keyed).source('c')}",
+                f"GROUP BY {', '.join(keys)}",
+                f"HAVING sum({WEIGHT}) <> 0",
+            ),
+        )
+        if values.stored:
+            net = self._count_values(values, net, name)
+            condition = matching.same(values.alias, "g")
+        else:
+            same = matching.same(values.alias, "g")
+            condition = f"{same} AND {values.alias}.{VALUE} = {values.wanted}"
+        return f"LEFT JOIN {net} AS {values.alias} ON {condition}"
+
+    def _count_values(self, values: Values, net: str, name: str) -> str:
+        """CTE of how many values each group gained or lost; the counts are brought up to date."""
+        analysis = self.analysis
+        by_value = analysis.by_value[values.id]
+        table = self.maintenance.states.tables[id(self.node), values.id].qualified
+        counted = self.maintenance.add_cte(
+            f"y_{name}",
+            select(
+                ["c.*", "s.n AS before", "coalesce(s.n, 0) + c.n AS after"],
+                f"FROM {net} AS c LEFT JOIN {table} AS s ON {by_value.same('s', 'c')}",
+            ),
+        )
+        self.maintenance.checks.append(f"SELECT FROM {counted} AS c WHERE c.after < 0")
+        self.maintenance.add_change(
+            f"{counted}_u",
+            f"UPDATE {table} AS s SET n = c.after FROM {counted} AS c "
+            f"WHERE {by_value.same('s', 'c')} AND c.before > 0 AND c.after > 0",
+        )
+        self.maintenance.add_change(
+            f"{counted}_d",
+            f"DELETE FROM {table} AS s USING {counted} AS c "
+            f"WHERE {by_value.same('s', 'c')} AND c.before > 0 AND c.after <= 0",
+        )
+        names = ", ".join(by_value.columns)
+        self.maintenance.add_change(
+            f"{counted}_i",
+            f"INSERT INTO {table} ({names}, n) SELECT {names}, after FROM {counted} "
+            "WHERE before IS NULL AND after > 0",
+        )
+        keys = [f"c.{key}" for key in analysis.keys]
+        came = "CASE WHEN c.before IS NULL THEN 1 WHEN c.after <= 0 THEN -1 ELSE 0 END"
+        return self.maintenance.add_cte(
+            f"z_{name}",
+            select(
+                [*analysis.matching.hash_column("c"), *keys, f"sum({came}) AS n"],
+                f"FROM {counted} AS c",
+                _group_by(analysis, "c"),
+            ),
+        )
+
+    def _merged(self, groups: str, values: list[str]) -> str:
         """Old parts as o_<part>, new ones as n_<part>; old keys as o_<key>."""
         analysis = self.analysis
         items = [
@@ -254,7 +387,7 @@ class _Touched:
             *(f"s.{key} AS o_{key}" for key in analysis.keys),
             *(f"s.{name} AS o_{name}" for name in analysis.stored),
             f"coalesce(s.{GROUP_SIZE}, 0) + g.{GROUP_SIZE} AS n_{GROUP_SIZE}",
-            *(f"{part.step} AS n_{part.name}" for part in analysis.parts if part.changes),
+            *(f"{part.step} AS n_{part.name}" for part in analysis.parts if part.step),
         ]
         if analysis.afresh:
             items.append(f"({analysis.afresh}) AS __afresh")
@@ -262,6 +395,7 @@ class _Touched:
             items,
             f"FROM {groups} AS g",
             f"LEFT JOIN {self.table.qualified} AS s ON {analysis.matching.same('s', 'g')}",
+            *values,
         )
         return self.maintenance.add_cte(f"m_{self.suffix}", sql)
 
@@ -310,7 +444,7 @@ class _Touched:
             ]
             settled += [
                 f"CASE WHEN m.__afresh THEN a.{part.name} ELSE m.n_{part.name} END AS n_{part.name}"
-                if part.changes
+                if part.step
                 else f"a.{part.name} AS n_{part.name}"
                 for part in analysis.parts
             ]

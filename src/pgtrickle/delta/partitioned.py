@@ -61,7 +61,7 @@ def prepare(node: Partitioned, maintenance: Maintenance) -> None:
         [*analysis.matching.hash_column("b"), "b.*"],
         f"FROM ({_body(node, _with_partition(node, analysis, child)).sql}) AS b",
     )
-    states.add(node, fill, index=analysis.matching.index)
+    states.add(id(node), fill, index=analysis.matching.index)
 
 
 def _analysis(node: Partitioned) -> Analysis:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import uuid4
 
-from pgtrickle.query.algebra import Node
 from pgtrickle.query.names import quote_name
 
 SCHEMA = "pgtrickle_state"
@@ -62,24 +61,27 @@ class StateTable:
 
 @dataclass(slots=True)
 class States:
-    """The state tables of one plan, by the node that owns them, with the node's analysis."""
+    """The state tables of one plan, by their owner, and the analyses of nodes by their id."""
 
     describe: Describer
     prefix: str = field(default_factory=lambda: f"s_{uuid4().hex[:12]}")
-    tables: dict[int, StateTable] = field(default_factory=dict)
+    tables: dict[Hashable, StateTable] = field(default_factory=dict)
     analyses: dict[int, Any] = field(default_factory=dict)
 
     def add(
         self,
-        node: Node,
+        owner: Hashable,
         fill: str,
         *,
         key: tuple[str, ...] = (),
         index: tuple[str, ...] = (),
         lookup: tuple[str, ...] = (),
     ) -> StateTable:
-        """Give `node` a state table, found by its `key` or by an `index` that is not unique."""
+        """Add a state table, found by its `key` or by an `index` that is not unique.
+
+        `owner` is the id of the node, or that with the name of one of several tables.
+        """
         name = f"{self.prefix}_{len(self.tables) + 1}"
         table = StateTable(name, fill, key or index, not index, lookup)
-        self.tables[id(node)] = table
+        self.tables[owner] = table
         return table
