@@ -66,11 +66,14 @@ class Refresh:
 Step = Run | Refresh
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Case:
     setup: tuple[str, ...]
     streams: tuple[StreamTable, ...]
     steps: tuple[Step, ...]
+
+    def __repr__(self) -> str:
+        return f"<{len(self.streams)} stream tables and {len(self.steps)} steps>"
 
     def __str__(self) -> str:
         creates = [
@@ -181,6 +184,7 @@ class _Play:
         if not _in_transaction(self.sessions[0]):  # else the truncation may have to be seen again
             self.truncated[name] = False
         self.actions[done.action] += 1
+        self.actions["rows changed"] += bool(done.rows_inserted or done.rows_deleted)
         self._compare(stream, done.action)
 
     def _compare(self, stream: StreamTable, after: str) -> None:

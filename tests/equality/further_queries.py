@@ -93,6 +93,7 @@ class FurtherQueryMaker(QueryMaker):
     ) -> Relation:
         found = super()._aggregate(source, scope, rows, want, keyed)
         head, by, keys = found.sql.rpartition(" group by ")
-        if not by or "having" in keys or not self.choose.chance(15):
+        of_this_block = keys.count("(") == keys.count(")")
+        if not (by and of_this_block) or "having" in keys or not self.choose.chance(15):
             return found
         return replace(found, sql=f"{head}{by}{self.choose.one(('rollup', 'cube'))} ({keys})")

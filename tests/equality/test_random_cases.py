@@ -37,7 +37,7 @@ def check_or_explain(case: Case, databases: Databases) -> Counter[str]:
             check(smallest, databases)
         except Wrong as again:
             wrong = again
-        pytest.fail(f"{wrong.kind}: {wrong}\n\n{smallest}\n\n{smallest!r}", pytrace=False)
+        pytest.fail(f"{wrong.kind}: {wrong}\n\n{smallest}", pytrace=False)
 
 
 def test_stream_tables_equal_their_queries(databases: Databases) -> None:
@@ -49,8 +49,10 @@ def test_stream_tables_equal_their_queries(databases: Databases) -> None:
         actions.update(check_or_explain(case, databases))
 
     play()
-    # Most refreshes had something to do, and did it by the delta.
-    assert actions["DIFFERENTIAL"] > actions["NO_DATA"]
+    print(dict(actions))
+    # Refreshes had something to do, and did it by the delta.
+    assert actions["DIFFERENTIAL"] > actions["NO_DATA"] / 2
+    assert actions["rows changed"] > actions["DIFFERENTIAL"] / 4
     assert actions["DIFFERENTIAL"] > 10 * actions["FULL"] + 10 * actions["REINITIALIZE"]
 
 
