@@ -315,7 +315,7 @@ class _Touched:
         return self.maintenance.add_cte(f"g_{self.suffix}", sql)
 
     def _values(self, values: Values, keyed: Relation) -> str:
-        """The join that adds ``v_<id>`` to the changes ``g`` of the groups and their state ``s``."""
+        """The join that adds ``v_<id>`` to the changes ``g`` and the state ``s`` of the groups."""
         analysis = self.analysis
         matching, by_value = analysis.matching, analysis.by_value[values.id]
         name = f"{self.suffix}_{values.id}"

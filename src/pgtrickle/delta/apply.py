@@ -87,7 +87,7 @@ def _net(root: Node, delta: Relation, target: Target, maintenance: Maintenance) 
     ]
     if target.key is not None and _one_per_key(root):
         sql = select([*values, f"{WEIGHT} AS w"], f"FROM {delta.source('d')}")
-        return maintenance.add_cte("net", sql)
+        return _with_directions(target, sql, maintenance)
     raw = maintenance.add_cte(
         "delta",
         select(["row_number() OVER () AS rn", *values, WEIGHT], f"FROM {delta.source('d')}"),
@@ -102,6 +102,23 @@ def _net(root: Node, delta: Relation, target: Target, maintenance: Maintenance) 
         ["g.rn", *target.values("d"), "g.w"],
         f"FROM (\n{grouped}\n) AS g",
         f"JOIN {raw} AS d USING (rn)",
+    )
+    return _with_directions(target, sql, maintenance)
+
+
+def _with_directions(target: Target, netted: str, maintenance: Maintenance) -> str:
+    """CTE of the netted rows; with a key, whether a row of that key goes, and whether one comes.
+
+    By a window and not by a join of the rows with themselves: nothing tells the planner how many
+    there are, and a nested loop over ten thousand takes seconds.
+    """
+    if target.key is None:
+        return maintenance.add_cte("net", netted)
+    keys = ", ".join(f"n.v{i + 1}" for i in target.key)
+    sql = select(
+        ["n.*", "bool_or(n.w < 0) OVER k AS goes", "bool_or(n.w > 0) OVER k AS comes"],
+        f"FROM (\n{netted}\n) AS n",
+        f"WINDOW k AS (PARTITION BY {keys})",
     )
     return maintenance.add_cte("net", sql)
 
@@ -119,31 +136,23 @@ def _by_key(target: Target, netted: str, maintenance: Maintenance) -> str:
     maintenance.add_change(
         "gone",
         f"DELETE FROM {target.token} AS t USING {located} AS n\n"
-        f"WHERE n.w < 0 AND t.ctid = n.place AND NOT {_twin(target, netted, '>')}\nRETURNING 1",
+        "WHERE n.w < 0 AND t.ctid = n.place AND NOT n.comes\nRETURNING 1",
     )
     maintenance.add_change(
         "stayed",
         f"UPDATE {target.token} AS t SET {assignments} FROM {located} AS n\n"
-        f"WHERE n.w > 0 AND t.ctid = n.place AND {_twin(target, netted, '<')}\nRETURNING 1",
+        "WHERE n.w > 0 AND t.ctid = n.place AND n.goes\nRETURNING 1",
     )
     maintenance.add_change(
         "come",
         f"INSERT INTO {target.token} ({', '.join(target.names())})\n"
         f"SELECT {', '.join(target.values('n'))} FROM {netted} AS n\n"
-        f"WHERE n.w > 0 AND NOT {_twin(target, netted, '<')}\nRETURNING 1",
+        "WHERE n.w > 0 AND NOT n.goes\nRETURNING 1",
     )
     return (
         "(SELECT count(*) FROM gone) + (SELECT count(*) FROM stayed)"
         f" = (SELECT count(*) FROM {netted} WHERE w < 0)"
     )
-
-
-def _twin(target: Target, netted: str, weight: str) -> str:
-    """Whether the key of ``n`` has another row of that sign. Record equality joins NULLs."""
-    here = ", ".join(f"n.v{i + 1}" for i in target.key or ())
-    there = ", ".join(f"o.v{i + 1}" for i in target.key or ())
-    same = f"ROW({there})::record = ROW({here})::record"
-    return f"EXISTS (SELECT FROM {netted} AS o WHERE o.w {weight} 0 AND {same})"
 
 
 def _located(target: Target, netted: str, maintenance: Maintenance) -> str:
