@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from psycopg.errors import DeadlockDetected, SerializationFailure
 
 from pgtrickle import install as installation
 from pgtrickle.compiler import compile_query
@@ -23,13 +24,18 @@ from pgtrickle.plan import Plan
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+ATTEMPTS = 10
+"""How often a refresh of several tables is tried while others refresh the same ones."""
+CONFLICTS = {"40001": SerializationFailure, "40P01": DeadlockDetected}
+
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
     """What one refresh did. `action` is NO_DATA, DIFFERENTIAL, FULL, REINITIALIZE or SKIP.
 
     An updated row counts once in `rows_inserted` and once in `rows_deleted`; `changes` is the
-    number of captured rows read.
+    number of captured rows read. `error` is what PostgreSQL said where the refresh failed; the
+    table then has its former content.
     """
 
     name: str
@@ -39,6 +45,13 @@ class Refresh:
     changes: int
     duration_ms: float
     reason: str | None
+    error: str | None = None
+    error_code: str | None = None
+
+    def check(self) -> None:
+        """Raise RefreshFailed where it failed."""
+        if self.error is not None:
+            raise RefreshFailed(self.name, self.error, self.error_code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,41 +144,105 @@ class Engine:
         """Drop a stream table; with `cascade` also the stream tables that read it."""
         self.session.rows("select pgtrickle.drop_stream_table(%s, %s)", (name, cascade))
 
-    def refresh(self, name: str) -> Refresh:
-        """Bring one stream table up to date. Raises what its query raises."""
+    def refresh(self, name: str, *, upstreams: bool = False) -> Refresh:
+        """Bring one stream table up to date. Raises what its query raises.
+
+        With `upstreams`, the stream tables it reads are refreshed first, all at one snapshot.
+        """
+        if upstreams:
+            done = self.refresh_all(name)
+            for refresh in done:
+                refresh.check()
+            return done[-1]
+        self._compile_if_pending(name)
+        refresh = self._try_refresh(name)
+        refresh.check()
+        return refresh
+
+    def refresh_all(self, name: str | None = None) -> list[Refresh]:
+        """Refresh every stream table, or one with those it reads, all at one snapshot.
+
+        In dependency order and in one transaction, so that no reader ever sees two of them at
+        different moments. Where one fails it keeps its content, those that read it are left as
+        they are (SKIP), and all others are refreshed; `Refresh.error` says what happened.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            for (each,) in self.session.rows("select pgtrickle._in_dependency_order(%s)", (name,)):
+                self._compile_if_pending(each)
+            try:
+                with self.connection.transaction():
+                    self.session.rows("set transaction isolation level repeatable read")
+                    done = self._refresh_in_order(name)
+                break
+            except (SerializationFailure, DeadlockDetected):
+                if attempt == ATTEMPTS:
+                    raise
+        self.session.rows("select pgtrickle._purge_all()")
+        return done
+
+    def _refresh_in_order(self, name: str | None) -> list[Refresh]:
+        """Refresh within the transaction; what stands downstream of a failure is skipped."""
+        done: list[Refresh] = []
+        held_back: dict[int, str] = {}
+        for number, each, upstream in self.session.rows(
+            "select o.pgt_id, o.name, o.upstream from pgtrickle._in_dependency_order(%s) d (name)"
+            " join pgtrickle._in_order() o using (name) order by o.depth, o.name",
+            (name,),
+        ):
+            cause = next((held_back[one] for one in upstream if one in held_back), None)
+            if cause is None:
+                done.append(self._try_refresh(each))
+                code = done[-1].error_code
+                if code in CONFLICTS:  # somebody was faster: only a new snapshot helps
+                    raise CONFLICTS[code](done[-1].error)
+                if done[-1].error is not None:
+                    held_back[number] = each
+            else:
+                held_back[number] = cause
+                done.append(Refresh(each, "SKIP", 0, 0, 0, 0.0, f"{cause} could not be refreshed"))
+        return done
+
+    def _try_refresh(self, name: str) -> Refresh:
         rows = self.session.rows(
-            "select action, rows_inserted, rows_deleted, delta_row_count, duration_ms, reason,"
+            "select action, coalesce(rows_inserted, 0), coalesce(rows_deleted, 0),"
+            " coalesce(delta_row_count, 0), coalesce(duration_ms, 0), reason,"
             " error_message, error_code from pgtrickle.try_refresh(%s)",
             (name,),
         )
-        *done, message, code = rows[0]
-        if message is not None:
-            raise RefreshFailed(name, message, code)
-        return Refresh(name, *done)
-
-    def refresh_all(self) -> Iterator[Refresh]:
-        """Refresh every stream table in dependency order, all at one snapshot."""
-        with self.connection.transaction():
-            self.session.rows("set transaction isolation level repeatable read")
-            for (name,) in self.session.rows("select pgtrickle._in_dependency_order()"):
-                yield self.refresh(name)
+        return Refresh(name, *rows[0])
 
     def compile_pending(self) -> list[str]:
-        """Compile what was created by SQL alone; returns the names of the tables compiled."""
-        compiled = []
-        for schema, table, query, search_path in self.session.rows(
-            "select pgt_schema, pgt_name, query, search_path from pgtrickle._pending()"
-        ):
+        """Compile what was created by SQL alone, or is to be compiled again after a change.
+
+        Returns the names of the tables compiled. One whose query PostgreSQL refuses now is left
+        pending: its refresh says what is wrong.
+        """
+        pending = self.session.rows(
+            "select format('%I.%I', pgt_schema, pgt_name) from pgtrickle._pending()"
+        )
+        return [name for (name,) in pending if self._compile_if_pending(name)]
+
+    def _compile_if_pending(self, name: str) -> bool:
+        """Compile as the table's owner, under the settings of its creation; whether that was done."""
+        rows = self.session.rows(
+            "select s.defining_query, pg_get_userbyid(s.pgt_owner),"
+            " jsonb_build_object('search_path', s.defining_search_path) || s.defining_settings"
+            " from pgtrickle._pending() p join pgtrickle.pgt_stream_tables s using (pgt_id)"
+            " where p.pgt_id = (pgtrickle._find(%s)).pgt_id",
+            (name,),
+        )
+        if not rows:
+            return False
+        query, owner, settings = rows[0]
+        try:
             with self.connection.transaction():
-                self.session.rows("select set_config('search_path', %s, true)", (search_path,))
+                for setting, value in {**settings, "role": owner}.items():
+                    self.session.rows("select set_config(%s, %s, true)", (setting, value))
                 plan = compile_query(self.session, query)
-                name = f'"{schema}"."{table}"'.replace("\0", "")
-                self.session.rows(
-                    "select pgtrickle.install_plan(format('%%I.%%I', %s::text, %s::text), %s)",
-                    (schema, table, plan.to_json()),
-                )
-            compiled.append(name)
-        return compiled
+                self.session.rows("select pgtrickle.install_plan(%s, %s)", (name, plan.to_json()))
+        except (PgTrickleError, psycopg.errors.SyntaxErrorOrAccessRuleViolation):
+            return False
+        return True
 
     def verify(self, name: str, *, examples: int = 5) -> Verdict:
         """Compare a stream table with its query at one snapshot."""

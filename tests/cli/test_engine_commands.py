@@ -23,6 +23,7 @@ class Refreshed:
     name: str
     action: str
     rows_inserted: int
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,7 @@ def test_a_query_comes_from_a_file_or_standard_input(
         ["alter", "t"],
         ["refresh"],
         ["refresh", "t", "--all"],
+        ["refresh", "--all", "--with-upstreams"],
         ["verify"],
         ["verify", "t", "--all"],
         ["worker"],
@@ -164,16 +166,28 @@ def test_the_database_is_named_by_option_then_variable_then_libpq(
     assert engine.dsn == "dbname=option"
 
 
-@pytest.mark.parametrize("which", [["t"], ["--all"]])
+@pytest.mark.parametrize("which", [["t"], ["--all"], ["t", "--with-upstreams"]])
 def test_refresh_shows_what_was_done(
     which: list[str], engine: Recorder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     done = Refreshed("t", "DIFFERENTIAL", 3)
-    engine.answers = {"refresh": lambda _: done, "refresh_all": lambda: [done]}
+    engine.answers = {"refresh": lambda _: done, "refresh_all": lambda *_: [done]}
     assert cli.run(["refresh", *which, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [
-        {"name": "t", "action": "DIFFERENTIAL", "rows_inserted": 3}
+        {"name": "t", "action": "DIFFERENTIAL", "rows_inserted": 3, "error": None}
     ]
+
+
+def test_refresh_shows_the_others_where_one_fails(
+    engine: Recorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = [Refreshed("t", "NO_DATA", 0), Refreshed("u", "FULL", 0, "division by zero")]
+    engine.answers = {"refresh_all": lambda: done}
+    assert cli.run(["refresh", "--all"]) == 2
+    shown = capsys.readouterr()
+    assert "NO_DATA" in shown.out
+    assert "division by zero" in shown.out
+    assert "Not refreshed: u" in shown.err
 
 
 @pytest.mark.parametrize(("differing", "status"), [(set(), 0), ({"b"}, 1)])

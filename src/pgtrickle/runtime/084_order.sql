@@ -58,7 +58,6 @@ comment on function pgtrickle._in_order(bigint) is
 create or replace function pgtrickle._in_dependency_order(name text default null)
     returns setof text
     language plpgsql
-    stable
 as $$
 declare
     wanted bigint := case when name is not null then (pgtrickle._find(name)).pgt_id end;
