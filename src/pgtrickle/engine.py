@@ -20,6 +20,7 @@ from pgtrickle.compiler import compile_query
 from pgtrickle.database import PsycopgSession
 from pgtrickle.errors import PgTrickleError
 from pgtrickle.plan import Plan
+from pgtrickle.query.names import quote_literal
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -203,11 +204,12 @@ class Engine:
         return done
 
     def _try_refresh(self, name: str) -> Refresh:
+        # No parameters: only a simple query is seen to be the first statement of its transaction,
+        # and only then does the runtime truncate buffers instead of deleting from them.
         rows = self.session.rows(
             "select action, coalesce(rows_inserted, 0), coalesce(rows_deleted, 0),"
             " coalesce(delta_row_count, 0), coalesce(duration_ms, 0), reason,"
-            " error_message, error_code from pgtrickle.try_refresh(%s)",
-            (name,),
+            f" error_message, error_code from pgtrickle.try_refresh({quote_literal(name)})"
         )
         return Refresh(name, *rows[0])
 
