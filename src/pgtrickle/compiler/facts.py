@@ -124,7 +124,10 @@ class DatabaseFacts:
         ]
 
     def _is_image(self, column: ResultColumn) -> bool:
-        return self._catalog.type(column.type_oid).equal_is_same and self._deterministic(column)
+        known = self._catalog.type(column.type_oid).equal_is_same
+        # A length or scale that the type fixes leaves equal values one way to print.
+        fixed = column.type_oid in (BPCHAR, NUMERIC) and "(" in column.type
+        return (known or fixed) and self._deterministic(column)
 
     def _hashable(self, column: ResultColumn) -> bool:
         return self._catalog.type(column.type_oid).has_hash
@@ -171,6 +174,7 @@ class DatabaseFacts:
         )
 
 
+BPCHAR, NUMERIC = 1042, 1700
 LONGEST = 250
 """Characters or digits up to which a value counts as short."""
 

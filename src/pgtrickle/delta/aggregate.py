@@ -35,6 +35,7 @@ from pgtrickle.delta.accumulators import (
     accumulator,
     whole,
 )
+from pgtrickle.delta.images import prints_one_way
 from pgtrickle.delta.linear import changed
 from pgtrickle.delta.maintenance import Maintenance, Rules
 from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
@@ -128,7 +129,10 @@ def _analyse(node: Aggregate, child: Relation, states: States) -> Analysis:
         accumulators.append(
             (attribute.id, accumulator(attribute.id, call, type if single else None, proved))
         )
-    keys_are_images = all(type.bitwise for type in key_types)
+    keys_are_images = all(
+        type.bitwise or prints_one_way(expression, node.child)
+        for (_, expression), type in zip(node.keys, key_types, strict=True)
+    )
     if not keys_are_images or any(each.afresh == "true" for _, each in accumulators):
         # Nothing is carried forward, so there is no use in counting values.
         accumulators = [
