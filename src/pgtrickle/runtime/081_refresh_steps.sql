@@ -105,6 +105,7 @@ declare
     work_mem constant text := current_setting('work_mem');
     filled boolean;
     statement text;
+    relid oid;
     applied record;
 begin
     if pg_size_bytes(work_mem) < 64 * 1024 * 1024 then
@@ -129,13 +130,18 @@ begin
     rows_inserted := applied.rows_inserted;
     rows_deleted := applied.rows_deleted;
     snapshot := applied.snapshot;
-    if not filled and rows_inserted > 1000 then
-        -- The first delta would be planned for an empty table otherwise.
-        execute format('analyze %s', stream_table.pgt_relid::regclass);
-        for statement in select format('analyze pgtrickle_state.%I', s ->> 'name') from jsonb_array_elements(states) s loop
-            execute statement;
-        end loop;
-    end if;
+    -- The first delta would be planned for empty tables otherwise; state may be much larger than the result.
+    for relid in
+        select c.oid
+        from pg_class as c
+        join pg_namespace as n on n.oid = c.relnamespace
+        where (c.oid = stream_table.pgt_relid
+                or c.oid in (select to_regclass(format('pgtrickle_state.%I', s ->> 'name')) from jsonb_array_elements(states) as s))
+            and pg_relation_size(c.oid) > 65536
+            and not exists (select from pg_stats as p where p.schemaname = n.nspname and p.tablename = c.relname)
+    loop
+        execute format('analyze %s', relid::regclass);
+    end loop;
 end
 $$;
 comment on function pgtrickle._refresh_by_recompute(pgtrickle.pgt_stream_tables, jsonb, pgtrickle.pgt_frontiers) is
