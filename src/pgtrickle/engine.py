@@ -195,7 +195,7 @@ class Engine:
                 done.append(self._try_refresh(each))
                 code = done[-1].error_code
                 if code in CONFLICTS:  # somebody was faster: only a new snapshot helps
-                    raise CONFLICTS[code](done[-1].error)
+                    raise CONFLICTS[code](str(done[-1].error))
                 if done[-1].error is not None:
                     held_back[number] = each
             else:

@@ -291,6 +291,46 @@ comment on function pgtrickle._probe_sources(oid) is
     'Relations a view reads, directly or through views at any depth, with the columns used';
 
 
+create or replace function pgtrickle._probe_functions(probe oid)
+    returns table (oid oid, signature text, volatility "char", is_user_defined boolean)
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    with reader as (
+        select probe as relid
+        union
+        select s.relid from pgtrickle._probe_sources(probe) s where s.source_type = 'VIEW'
+    ),
+    called as (
+        select match[1]::oid as oid
+        from reader r
+        join pg_rewrite w on w.ev_class = r.relid
+        cross join regexp_matches(w.ev_action::text, ':(?:funcid|aggfnoid|winfnoid|opfuncid) (\d+)', 'g') match
+        union
+        select o.oprcode::oid
+        from reader r
+        join pg_rewrite w on w.ev_class = r.relid
+        cross join regexp_matches(w.ev_action::text, ':(?:opno|eqop|sortop) (\d+)', 'g') match
+        join pg_operator o on o.oid = match[1]::oid
+    ),
+    used as (
+        select c.oid from called c
+        union
+        select part.oid
+        from called c
+        join pg_aggregate a on a.aggfnoid = c.oid and a.aggfnoid >= 16384
+        cross join unnest(array[a.aggtransfn, a.aggfinalfn, a.aggcombinefn]::oid[]) part (oid)
+    )
+    select p.oid, format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)), p.provolatile, p.oid >= 16384
+    from used u
+    join pg_proc p on p.oid = u.oid
+    join pg_namespace n on n.oid = p.pronamespace
+$$;
+comment on function pgtrickle._probe_functions(oid) is
+    'Functions that a view calls, directly or through views, operators and aggregates of users: signature as to_regprocedure reads it';
+
+
 create or replace function pgtrickle._probe_columns(probe oid)
     returns table ("position" integer, name text, type oid, typmod integer, "collation" oid, declaration text)
     language sql
