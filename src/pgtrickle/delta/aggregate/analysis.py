@@ -1,0 +1,147 @@
+"""What is decided about an Aggregate once, for all variants: keys, accumulators, state tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pgtrickle.delta.accumulators import GROUP_SIZE, Accumulator, Part, Values, accumulator, whole
+from pgtrickle.delta.images import prints_one_way
+from pgtrickle.delta.maintenance import Maintenance
+from pgtrickle.delta.relation import Relation, select
+from pgtrickle.delta.restriction import Matching
+from pgtrickle.delta.state import States, StateTable
+from pgtrickle.query.algebra import Aggregate
+from pgtrickle.query.keys import not_null_ids
+from pgtrickle.query.lowering import NotIncremental
+from pgtrickle.query.render import render_expression
+
+VALUE = "x"
+"""The argument, in relations of single values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What is decided about an Aggregate once, for all variants."""
+
+    keys: tuple[str, ...]
+    matching: Matching
+    by_value: dict[str, Matching]
+    accumulators: tuple[tuple[str, Accumulator], ...]
+    keys_are_images: bool
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return tuple(part for _, each in self.accumulators for part in each.parts)
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """State columns beside the keys."""
+        return (GROUP_SIZE, *(part.name for part in self.parts))
+
+    @property
+    def stored_values(self) -> tuple[Values, ...]:
+        """The value counts that have a state table of their own."""
+        found = (each.values for _, each in self.accumulators if each.values is not None)
+        return tuple(values for values in found if values.stored)
+
+    @property
+    def afresh(self) -> str:
+        """Condition over ``s`` and ``g`` under which a group is aggregated afresh ('' never)."""
+        if not self.keys_are_images:
+            return "true"
+        conditions = [each.afresh for _, each in self.accumulators if each.afresh]
+        return "true" if "true" in conditions else " OR ".join(conditions)
+
+
+def analyse(node: Aggregate, child: Relation, states: States) -> Analysis:
+    """Ask for the types of keys and arguments in one question."""
+    arguments = [
+        render_expression(call.arguments[0].value) if len(call.arguments) == 1 else "NULL::text"
+        for _, call in node.aggregates
+    ]
+    items = [render_expression(expression) for _, expression in node.keys] + arguments
+    named = [f"{item} AS x{i}" for i, item in enumerate(items)]
+    types = states.describe(select(named, f"FROM {child.source('c')}")) if named else []
+    key_types = types[: len(node.keys)]
+    for (_, expression), type in zip(node.keys, key_types, strict=True):
+        if not type.hashable:
+            raise NotIncremental(
+                node.construct,
+                f"values of type {type.name} have no hash function "
+                f"({render_expression(expression)})",
+            )
+    not_null = not_null_ids(node.child.attributes)
+    accumulators = []
+    for (attribute, call), type in zip(node.aggregates, types[len(node.keys) :], strict=True):
+        single = len(call.arguments) == 1
+        value = call.arguments[0].value if single else None
+        proved = getattr(value, "relation", "") is None and getattr(value, "name", "") in not_null
+        accumulators.append(
+            (attribute.id, accumulator(attribute.id, call, type if single else None, proved))
+        )
+    keys_are_images = all(
+        type.bitwise or prints_one_way(expression, node.child)
+        for (_, expression), type in zip(node.keys, key_types, strict=True)
+    )
+    if not keys_are_images or any(each.afresh == "true" for _, each in accumulators):
+        # Nothing is carried forward, so there is no use in counting values.
+        accumulators = [
+            (attribute.id, whole(attribute.id, call)) for attribute, call in node.aggregates
+        ]
+    keys = tuple(attribute.id for attribute, _ in node.keys)
+    nullable = tuple(attribute.id for attribute, _ in node.keys if not attribute.not_null)
+    bounded = all(type.bounded for type in key_types)
+    arguments_types = dict(
+        zip((a.id for a, _ in node.aggregates), types[len(node.keys) :], strict=True)
+    )
+    return Analysis(
+        keys=keys,
+        matching=Matching(keys, nullable, bounded),
+        by_value={
+            id: Matching((*keys, VALUE), nullable, bounded and type.bounded)
+            for id, type in arguments_types.items()
+        },
+        accumulators=tuple(accumulators),
+        keys_are_images=keys_are_images,
+    )
+
+
+def with_keys(node: Aggregate, child: Relation) -> Relation:
+    """The child with the group keys as columns of its own."""
+    keys = [f"{render_expression(e)} AS {attribute.id}" for attribute, e in node.keys]
+    if not keys:
+        return child
+    ids = child.ids + tuple(attribute.id for attribute, _ in node.keys)
+    return Relation(select(["c.*", *keys], f"FROM {child.source('c')}"), ids, child.weighted)
+
+
+def parts(analysis: Analysis, keyed: Relation) -> str:
+    """All state columns, aggregated afresh from child rows."""
+    return select(
+        [
+            *analysis.matching.hash_column("k"),
+            *(f"k.{key}" for key in analysis.keys),
+            f"count(*) AS {GROUP_SIZE}",
+            *(f"{part.fill} AS {part.name}" for part in analysis.parts),
+        ],
+        f"FROM {keyed.source('k')}",
+        group_by(analysis, "k"),
+    )
+
+
+def group_by(analysis: Analysis, alias: str) -> str:
+    return f"GROUP BY {', '.join(f'{alias}.{key}' for key in analysis.keys)}" * bool(analysis.keys)
+
+
+def state_of(node: Aggregate, maintenance: Maintenance) -> tuple[Analysis, StateTable]:
+    states = maintenance.states
+    analysis: Analysis = states.analyses[id(node)]
+    return analysis, states.tables[id(node)]
+
+
+def finished(analysis: Analysis, prefix: str) -> list[str]:
+    """The node's output columns from key and part columns that carry `prefix`."""
+    return [
+        *(f"{prefix}{key}" for key in analysis.keys),
+        *(each.finish(lambda name: prefix + name) for _, each in analysis.accumulators),
+    ]

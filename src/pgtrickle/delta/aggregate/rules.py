@@ -1,0 +1,85 @@
+"""The four states of an Aggregate."""
+
+from __future__ import annotations
+
+from pgtrickle.delta.aggregate.analysis import (
+    analyse,
+    finished,
+    parts,
+    state_of,
+    with_keys,
+)
+from pgtrickle.delta.aggregate.touched import touched_groups
+from pgtrickle.delta.aggregate.values import value_counts
+from pgtrickle.delta.maintenance import Maintenance, Rules
+from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
+from pgtrickle.query.algebra import Aggregate
+from pgtrickle.query.render import render_expression
+
+
+def prepare(node: Aggregate, maintenance: Maintenance) -> None:
+    """Analyse the node and add its state table. Children come first."""
+    states = maintenance.states
+    analysis = analyse(node, maintenance.initial(node.child), states)
+    states.analyses[id(node)] = analysis
+    keyed = with_keys(node, maintenance.initial(node.child))
+    matching = analysis.matching
+    fill = parts(analysis, keyed)
+    if matching.hashed:
+        states.add(id(node), fill, index=matching.index, lookup=matching.lookup)
+    else:
+        states.add(id(node), fill, key=matching.index)
+    for values in analysis.stored_values:
+        by_value = analysis.by_value[values.id]
+        states.add(
+            (id(node), values.id), value_counts(analysis, values, keyed), index=by_value.index
+        )
+
+
+def _initial(node: Aggregate, maintenance: Maintenance) -> Relation:
+    keyed = with_keys(node, maintenance.initial(node.child))
+    keys = [attribute.id for attribute, _ in node.keys]
+    calls = [f"{render_expression(call)} AS {attribute.id}" for attribute, call in node.aggregates]
+    group_by = f"GROUP BY {', '.join(f'k.{key}' for key in keys)}" if keys else ""
+    items = [f"k.{key}" for key in keys] + calls
+    return Relation(select(items, f"FROM {keyed.source('k')}", group_by), node.ids, False)
+
+
+def _outputs(node: Aggregate, expressions: list[str]) -> list[str]:
+    return [f"{sql} AS {id}" for id, sql in zip(node.ids, expressions, strict=True)]
+
+
+def _old(node: Aggregate, maintenance: Maintenance) -> Relation:
+    analysis, table = state_of(node, maintenance)
+    items = _outputs(node, finished(analysis, "s."))
+    return Relation(select(items, f"FROM {table.qualified} AS s"), node.ids, weighted=False)
+
+
+def _new(node: Aggregate, maintenance: Maintenance) -> Relation:
+    if not maintenance.is_changed(node):
+        return _old(node, maintenance)
+    analysis, table = state_of(node, maintenance)
+    touched = touched_groups(node, maintenance)
+    kept = select(
+        _outputs(node, finished(analysis, "s.")),
+        f"FROM {table.qualified} AS s",
+        f"WHERE NOT EXISTS (SELECT FROM {touched} AS f WHERE {analysis.matching.same('s', 'f')})",
+    )
+    fresh = select([f"f.n_{id} AS {id}" for id in node.ids], f"FROM {touched} AS f WHERE f.__alive")
+    return Relation(union_all([kept, fresh]), node.ids, weighted=False)
+
+
+def _delta(node: Aggregate, maintenance: Maintenance) -> Relation:
+    touched = touched_groups(node, maintenance)
+    terms = [
+        select(
+            [*(f"f.{side}_{id} AS {id}" for id in node.ids), f"{weight} AS {WEIGHT}"],
+            f"FROM {touched} AS f",
+            f"WHERE f.{exists} AND NOT f.__same",
+        )
+        for side, weight, exists in (("o", -1, "__existed"), ("n", 1, "__alive"))
+    ]
+    return Relation(union_all(terms), node.ids, weighted=True)
+
+
+AGGREGATE = Rules(initial=_initial, new=_new, old=_old, delta=_delta)
