@@ -26,6 +26,7 @@ comment on function pgtrickle._drop_hidden(bigint) is 'Drops state tables and ex
 create or replace function pgtrickle._follow_renames()
     returns void
     language plpgsql
+    security definer
     set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -36,15 +37,23 @@ begin
     from pgtrickle.pgt_stream_tables s
     join pg_class c on c.oid = s.pgt_relid
     join pg_namespace n on n.oid = c.relnamespace
-    where (s.pgt_schema, s.pgt_name) <> (n.nspname, c.relname)
-      and pg_has_role(s.pgt_owner, 'USAGE');
+    where (s.pgt_schema, s.pgt_name) <> (n.nspname, c.relname);
     if ids is null then
         return;
     end if;
-    -- In two steps, for two tables may have swapped their names.
+    -- In two steps, for two tables may have swapped their names. A table that was dropped and not
+    -- yet cleaned up gives its name to one that has it now.
     update pgtrickle.pgt_stream_tables s
     set pgt_schema = '', pgt_name = s.pgt_id::text
-    where s.pgt_id = any (ids);
+    where s.pgt_id = any (ids)
+       or (not exists (select from pg_class c where c.oid = s.pgt_relid)
+           and (s.pgt_schema, s.pgt_name) in (
+               select n.nspname, c.relname
+               from pgtrickle.pgt_stream_tables renamed
+               join pg_class c on c.oid = renamed.pgt_relid
+               join pg_namespace n on n.oid = c.relnamespace
+               where renamed.pgt_id = any (ids)
+           ));
     update pgtrickle.pgt_stream_tables s
     set pgt_schema = n.nspname, pgt_name = c.relname, updated_at = now()
     from pg_class c
@@ -53,7 +62,8 @@ begin
       and c.oid = s.pgt_relid;
 end
 $$;
-comment on function pgtrickle._follow_renames() is 'Brings the catalog''s names up to date after a plain ALTER TABLE ... RENAME or SET SCHEMA of stream tables';
+comment on function pgtrickle._follow_renames() is
+    'Brings the catalog''s names up to date after a plain ALTER TABLE ... RENAME or SET SCHEMA of stream tables, whoever owns them: their names may have moved among owners';
 
 
 create or replace function pgtrickle._forget_dropped()

@@ -149,6 +149,31 @@ def test_two_tables_may_swap_their_names(owner: Connection) -> None:
     assert catalog(owner, "b").pgt_id == a
 
 
+def test_a_table_may_take_the_name_of_one_dropped_and_not_yet_cleaned_up(owner: Connection) -> None:
+    create(owner, "marts.a", "select id from src.orders")
+    create(owner, "marts.b", "select note from src.orders")
+    b = catalog(owner, "b").pgt_id
+    owner.execute("drop table marts.a")
+    owner.execute("alter table marts.b rename to a")
+    call(owner, "refresh_stream_table", "marts.a")
+    assert catalog(owner, "a").pgt_id == b
+    touch(owner)
+    assert scalar(owner, "select count(*) from pgtrickle.pgt_stream_tables") == 1
+
+
+def test_a_table_may_take_the_name_that_another_role_s_table_had(
+    owner: Connection, connect: Any
+) -> None:
+    owner.execute("grant create on schema marts to pgt_test_writer")
+    writer = connect("writer")
+    create(owner, "marts.a", "select id from src.orders")
+    create(writer, "marts.b", "select id from src.orders")
+    owner.execute("alter table marts.a rename to c")
+    writer.execute("alter table marts.b rename to a")
+    call(writer, "refresh_stream_table", "marts.a")
+    assert {catalog(connect(), name).pgt_name for name in ("a", "c")} == {"a", "c"}
+
+
 def test_a_failed_table_is_resumed(owner: Connection) -> None:
     create(owner, "marts.q", "select 10 / id as q from src.orders")
     call(owner, "pause_stream_table", "marts.q")
