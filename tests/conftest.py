@@ -145,9 +145,11 @@ def fresh_database(server_of_version: Callable[[str], str]) -> FreshDatabase:
     """
 
     @contextlib.contextmanager
-    def fresh(version: str = EMBEDDED, template: str = "template1") -> Iterator[str]:
+    def fresh(
+        version: str = EMBEDDED, template: str = "template1", name: str | None = None
+    ) -> Iterator[str]:
         dsn = server_of_version(version)
-        name = f"test_{uuid.uuid4().hex[:12]}"
+        name = name or f"test_{uuid.uuid4().hex[:12]}"
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute(
                 sql.SQL("create database {} template {}").format(

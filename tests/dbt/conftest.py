@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+from tests.conftest import FreshDatabase
 from tests.dbt.project import Project
 
 from pgtrickle.database import PsycopgSession
@@ -18,6 +19,15 @@ from pgtrickle.install import install
 # The embedded server is a server like any other once it runs: the whole suite on it is for
 # `make test-all`, while test_setups.py starts one in every run.
 SETUPS = ["package", "adapter", pytest.param("embedded", marks=pytest.mark.slow)]
+
+SHOP = """
+create schema analytics;
+create table analytics.customers (customer_id int primary key, name text not null);
+create table analytics.orders
+    (order_id int primary key, customer_id int not null, amount numeric(10, 2));
+insert into analytics.customers values (1, 'Ada'), (2, 'Grace'), (3, 'Edsger');
+insert into analytics.orders select n, 1 + n % 3, n * 1.5 from generate_series(1, 30) n;
+"""
 
 
 def output(setup: str, dsn: str) -> dict[str, Any]:
@@ -44,37 +54,82 @@ def setup(request: pytest.FixtureRequest) -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+def database_name() -> str:
+    """One name for every test's database, so that what dbt parsed once serves them all."""
+    return "dbt_" + os.environ.get("PYTEST_XDIST_WORKER", "main")
+
+
 @pytest.fixture
-def make_project(tmp_path: Path, database: str) -> Callable[..., Project]:
+def database(fresh_database: FreshDatabase, database_name: str) -> Iterator[str]:
+    with fresh_database(name=database_name) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+def shop(fresh_database: FreshDatabase, database_name: str) -> Iterator[str]:
+    """The name of a database with the engine and two tables, for others to be copied from."""
+    with fresh_database(name=f"{database_name}_shop") as dsn:
+        with psycopg.connect(dsn) as connection:
+            install(PsycopgSession(connection))
+            connection.execute(SHOP)
+        yield f"{database_name}_shop"
+
+
+@pytest.fixture(scope="session")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Project], Path]:
+    """A function that gives what dbt knows of a project like this one after parsing all macros.
+
+    Parsing them is most of what a first run takes: here it happens once a set-up.
+    """
+    known: dict[tuple[str, bool], Path] = {}
+
+    def parse(like: Project) -> Path:
+        key = (str(like.output), like.has_package)
+        if key not in known:
+            directory = tmp_path_factory.mktemp("parsed")
+            empty = Project(directory, like.output, like.dsn, package=like.has_package)
+            empty.dbt("parse")
+            known[key] = empty.parsed
+        return known[key]
+
+    return parse
+
+
+@pytest.fixture
+def make_project(
+    tmp_path: Path, database: str, parsed: Callable[[Project], Path]
+) -> Callable[..., Project]:
+    """A function that makes a project on an empty database; a package's has the engine."""
+
     def make(setup: str, *, package: bool | None = None, **changes: Any) -> Project:
         if setup == "package":
             with psycopg.connect(database) as connection:
                 install(PsycopgSession(connection))
         has_package = setup == "package" if package is None else package
-        return Project(
+        made = Project(
             tmp_path / "shop", {**output(setup, database), **changes}, database, package=has_package
         )
+        return made.begin_with(parsed(made))
 
     return make
 
 
 @pytest.fixture
-def project(setup: str, make_project: Callable[..., Project]) -> Project:
+def project(
+    setup: str,
+    tmp_path: Path,
+    shop: str,
+    fresh_database: FreshDatabase,
+    database_name: str,
+    parsed: Callable[[Project], Path],
+) -> Iterator[Project]:
     """A project with two sources, `orders` and `customers`, and no models yet."""
-    made = make_project(setup)
-    made.sql("create schema analytics")
-    made.sql("create table analytics.customers (customer_id int primary key, name text not null)")
-    made.sql(
-        "create table analytics.orders"
-        " (order_id int primary key, customer_id int not null, amount numeric(10, 2))"
-    )
-    made.sql("insert into analytics.customers values (1, 'Ada'), (2, 'Grace'), (3, 'Edsger')")
-    made.sql(
-        "insert into analytics.orders select n, 1 + n % 3, n * 1.5 from generate_series(1, 30) n"
-    )
-    made.write(
-        "models/sources.yml",
-        "sources:\n  - name: shop\n    schema: analytics\n    tables:\n"
-        "      - name: orders\n      - name: customers\n",
-    )
-    return made
+    with fresh_database(template=shop, name=database_name) as dsn:
+        made = Project(tmp_path / "shop", output(setup, dsn), dsn, package=setup == "package")
+        made.write(
+            "models/sources.yml",
+            "sources:\n  - name: shop\n    schema: analytics\n    tables:\n"
+            "      - name: orders\n      - name: customers\n",
+        )
+        yield made.begin_with(parsed(made))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ class Project:
 
     def __init__(self, directory: Path, output: dict[str, Any], dsn: str, *, package: bool) -> None:
         self.directory = directory
+        self.output = output
         self.dsn = dsn
+        self.has_package = package
         self.schema: str = output["schema"]
         self.messages: list[str] = []
         directory.mkdir(parents=True, exist_ok=True)
@@ -37,6 +40,17 @@ class Project:
             packages = directory / "dbt_packages"
             packages.mkdir()
             (packages / "dbt_pgtrickle").symlink_to(REPOSITORY)
+
+    @property
+    def parsed(self) -> Path:
+        """What dbt keeps of its last parse."""
+        return self.directory / "target" / "partial_parse.msgpack"
+
+    def begin_with(self, parsed: Path) -> Project:
+        """Let dbt parse only what differs from another project."""
+        self.parsed.parent.mkdir()
+        shutil.copy(parsed, self.parsed)
+        return self
 
     def profile(self, output: dict[str, Any]) -> None:
         self.write(
@@ -58,8 +72,11 @@ class Project:
     def remove(self, path: str) -> None:
         (self.directory / path).unlink()
 
-    def dbt(self, *arguments: str, fails: bool = False) -> dict[str, str]:
-        """Run dbt; the message of each node by its name. `messages` has all it printed."""
+    def dbt(self, *arguments: str, fails: bool = False, artifacts: bool = False) -> dict[str, str]:
+        """Run dbt; the message of each node by its name. `messages` has all it printed.
+
+        `artifacts` has it write manifest.json and run_results.json, which takes a while.
+        """
         self.messages = []
         runner = dbtRunner(callbacks=[self._keep])
         done = runner.invoke(
@@ -70,6 +87,7 @@ class Project:
                 "--profiles-dir",
                 str(self.directory),
                 "--quiet",
+                "--write-json" if artifacts else "--no-write-json",
             ]
         )
         printed = "\n".join(self.messages)

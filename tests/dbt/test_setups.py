@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.dbt.conftest import output
 from tests.dbt.project import Project
 
 from dbt.adapters.pgtrickle.connections import EMBEDDED
@@ -43,7 +44,7 @@ def test_the_namespace_works_in_every_setup(
         "models:\n  - name: parity\n    data_tests:\n"
         "      - dbt_pgtrickle.stream_table_healthy\n      - dbt_pgtrickle.stream_table_exact\n",
     )
-    project.dbt("build")
+    project.dbt("build", artifacts=True)
     assert project.value("select status from $schema.status") == "healthy"
     manifest = json.loads((project.directory / "target" / "manifest.json").read_text())
     names = [m for m in manifest["macros"].values() if m["name"] == "pgtrickle_stream_table_status"]
@@ -74,6 +75,49 @@ def test_the_adapter_compiles_in_the_creating_transaction(make_project: MakeProj
     ]
 
 
+def test_the_adapter_compiles_what_the_package_left_pending(
+    make_project: MakeProject, database: str
+) -> None:
+    project = _with_numbers(make_project("package"))
+    project.dbt("build")
+    plans = "select plan_status from pgtrickle.pgt_plans"
+    assert project.sql(plans) == [("PENDING",)]
+    project.profile(output("adapter", database))
+    assert project.dbt("run")["parity"].startswith("unchanged")
+    assert project.sql(plans) == [("COMPILED",)]
+    project.sql("insert into $schema.numbers values (5)")
+    project.dbt("run")
+    assert project.sql("select numbers from $schema.parity order by 1") == [(1,), (3,)]
+
+
+@pytest.mark.parametrize("setup", ["package", "adapter"])
+def test_one_transaction_holds_a_model_where_the_profile_commits_each_statement(
+    make_project: MakeProject, setup: str
+) -> None:
+    project = _with_numbers(make_project(setup, autocommit=True))
+    project.dbt("build")
+    project.model("parity", PARITY.replace("count(*)", "sum(n)"), post_hook="select 1 / 0")
+    for arguments in (["run"], ["run", "--full-refresh"]):
+        project.dbt(*arguments, fails=True)
+        assert project.sql("select numbers from $schema.parity order by 1") == [(1,), (2,)]
+    project.model("parity", PARITY.replace("count(*)", "sum(n)"))
+    assert project.dbt("run")["parity"].startswith("altered query")
+    assert project.sql("select numbers from $schema.parity order by 1") == [(2,), (4,)]
+
+
+def test_an_argument_the_engine_lacks_is_an_error_that_names_its_version(
+    make_project: MakeProject,
+) -> None:
+    project = _with_numbers(make_project("package"))
+    project.sql("alter function pgtrickle.resume_stream_table rename to resume_of_later")
+    project.dbt("seed")
+    project.dbt("run")
+    arguments = "{model_name: parity}"
+    project.dbt("run-operation", "pgtrickle_resume", "--args", arguments, fails=True)
+    version = project.value("select pgtrickle.version()")
+    assert any(f"(portable {version}) has no function" in line for line in project.messages)
+
+
 def test_differential_that_cannot_be_is_a_compiler_error_that_names_the_construct(
     make_project: MakeProject,
 ) -> None:
@@ -90,7 +134,7 @@ def test_differential_that_cannot_be_is_a_compiler_error_that_names_the_construc
 def test_docs_call_it_a_stream_table(make_project: MakeProject) -> None:
     project = _with_numbers(make_project("adapter"))
     project.dbt("build")
-    project.dbt("docs", "generate")
+    project.dbt("docs", "generate", artifacts=True)
     catalog = json.loads((project.directory / "target" / "catalog.json").read_text())
     assert catalog["nodes"]["model.shop.parity"]["metadata"]["type"] == "STREAM TABLE"
 
@@ -103,7 +147,7 @@ def test_source_freshness_comes_from_the_last_refresh(make_project: MakeProject)
         "sources:\n  - name: elsewhere\n    schema: analytics\n    config:\n"
         "      freshness: {warn_after: {count: 1, period: hour}}\n    tables: [{name: parity}]\n",
     )
-    project.dbt("source", "freshness")
+    project.dbt("source", "freshness", artifacts=True)
     found = json.loads((project.directory / "target" / "sources.json").read_text())["results"]
     assert [result["status"] for result in found] == ["pass"]
 

@@ -5,7 +5,7 @@
 #}
 {% macro pgtrickle_engine() %}
   {% if not execute %}{{ return({'name': none, 'version': none, 'functions': {}}) }}{% endif %}
-  {{ return(dbt_pgtrickle._query_json("
+  {% set engine = dbt_pgtrickle._query_json("
     select json_build_object(
       'name', case
         when e.extversion is not null then 'native'
@@ -30,5 +30,9 @@
     )::text
     from (select 1) one
     left join pg_catalog.pg_extension e on e.extname = 'pg_trickle'
-  ")) }}
+  ") %}
+  {% if engine.name == 'portable' %}
+    {% do engine.update({'version': dbt_pgtrickle._query_json('select to_json(pgtrickle.version())::text')}) %}
+  {% endif %}
+  {{ return(engine) }}
 {% endmacro %}
