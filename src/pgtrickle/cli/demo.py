@@ -27,7 +27,7 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the server running.")] = False,
     batches: Annotated[
         int, typer.Option(metavar="N", help="In how many batches April to December are played.")
-    ] = 40,
+    ] = 92,
     every: Annotated[
         int, typer.Option(metavar="N", min=1, help="Use each N-th flight only, to be quicker.")
     ] = 1,
