@@ -35,15 +35,36 @@ create or replace function pgtrickle._recompute_is_cheaper(
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select case when stream_table.requested_refresh_mode = 'AUTO'
-            and changes > 1000
-            and changes > rows * coalesce(stream_table.auto_threshold, pgtrickle._setting('differential_max_change_ratio')::double precision, 0.15)
-        then format('%s changes in about %s rows', changes, rows::bigint) end
+    -- The table's own history decides once there is some; a share of changed rows until then, or
+    -- where the user has set one.
+    select case
+        when stream_table.requested_refresh_mode <> 'AUTO' or changes <= 1000 then null
+        when stream_table.auto_threshold is null and past.ms_per_change is not null and stream_table.last_full_ms is not null then
+            case when changes * past.ms_per_change > 1.2 * stream_table.last_full_ms
+                then format('%s changes would take about %s ms, recomputing about %s ms',
+                    changes, round(changes * past.ms_per_change), round(stream_table.last_full_ms)) end
+        when changes > sources.rows * coalesce(
+            stream_table.auto_threshold, pgtrickle._setting('differential_max_change_ratio')::double precision, 0.15)
+        then format('%s changes in about %s rows', changes, sources.rows::bigint)
+    end
     from (
         select sum(c.reltuples) as rows
         from unnest(relids) relid, pgtrickle._members(relid) member
         join pg_class c on c.oid = member and c.relkind = 'r' and c.reltuples > 0
-    ) sources
+    ) sources,
+    (
+        select avg(1000 * extract(epoch from end_time - start_time) / delta_row_count) as ms_per_change
+        from (
+            select h.start_time, h.end_time, h.delta_row_count
+            from pgtrickle.pgt_refresh_history h
+            where h.pgt_id = stream_table.pgt_id
+              and h.action = 'DIFFERENTIAL'
+              and h.status = 'COMPLETED'
+              and h.delta_row_count >= 500
+            order by h.refresh_id desc
+            limit 5
+        ) recent
+    ) past
 $$;
 comment on function pgtrickle._recompute_is_cheaper(pgtrickle.pgt_stream_tables, oid[], bigint) is
     'Under AUTO: why so many changes are better recomputed, null when they are not';
@@ -55,12 +76,15 @@ create or replace function pgtrickle._remember_storage(target bigint)
     set search_path = pg_catalog, pg_temp
 as $$
     update pgtrickle.pgt_dependencies d
-    set source_storage = pgtrickle._source_storage(d.source_relid)
+    set source_storage = pgtrickle._source_storage(d.source_relid),
+        column_snapshot = pgtrickle._columns_as_defined(d.source_relid)
     where d.pgt_id = target
       and d.source_number is not null
-      and d.source_storage is distinct from pgtrickle._source_storage(d.source_relid)
+      and (d.source_storage, d.column_snapshot)
+          is distinct from (pgtrickle._source_storage(d.source_relid), pgtrickle._columns_as_defined(d.source_relid))
 $$;
-comment on function pgtrickle._remember_storage(bigint) is 'Notes how the captured sources are stored, for the next refresh to compare with';
+comment on function pgtrickle._remember_storage(bigint) is
+    'Notes how the captured sources are stored and defined, for the next refresh to compare with';
 
 
 create or replace function pgtrickle._record_success(
