@@ -28,6 +28,7 @@ from pgtrickle.query.expression import (
     SortKey,
     Sublink,
 )
+from pgtrickle.query.keys import keys as keys_of
 from pgtrickle.query.lowering.attributes import Attributes
 from pgtrickle.query.lowering.block import Block
 from pgtrickle.query.lowering.correlation import lower_correlated
@@ -224,11 +225,18 @@ def _distinct(
 def _first_rows(query: s.Query, node: Node, sort: tuple[SortKey, ...]) -> Node:
     """LIMIT and OFFSET with an order."""
     if not sort and query.limit != Literal("0"):
+        if frozenset() in keys_of(node) and query.offset is None and _is_some(query.limit):
+            return node
         raise NotIncremental("LIMIT", "without ORDER BY any rows may be taken")
     for bound in (query.limit, query.offset):
         if bound is not None:
             Scope().resolve(bound)  # raises for anything but constants
     return TopN(node, (), sort, query.limit, query.offset, query.with_ties)
+
+
+def _is_some(limit: Expression | None) -> bool:
+    """Whether a LIMIT lets at least one row through."""
+    return isinstance(limit, Literal) and limit.sql.isdigit() and int(limit.sql) > 0
 
 
 def _ordered(query: s.Query, lowered: Lowered) -> Lowered:
