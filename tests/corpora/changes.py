@@ -31,13 +31,15 @@ class Table:
 
 
 class Changes:
-    """Inserts, updates and deletes on all tables of the schema public but stream tables."""
+    """Inserts, updates and deletes on all tables of the schema public but those in `still`."""
 
-    def __init__(self, connection: psycopg.Connection, seed: int) -> None:
+    def __init__(
+        self, connection: psycopg.Connection, seed: int, still: frozenset[str] = frozenset()
+    ) -> None:
         self.connection = connection
         self.random = Random(seed)
         self.fresh = 10_000_000
-        self.tables = [self._table(name) for name in self._names()]
+        self.tables = [self._table(name) for name in self._names() if name not in still]
 
     def _names(self) -> list[str]:
         rows = self.connection.execute(

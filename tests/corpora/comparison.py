@@ -29,8 +29,11 @@ def difference(connection: psycopg.Connection, table: str, query: str) -> str | 
             return Counter()
         return _rows(connection, f"{unlimited}\nfetch first {count} rows with ties")
 
+    everything = _rows(connection, unlimited)
+    if everything.total() <= number:
+        return _shown(found, everything)
     allowed = first(number)
-    if allowed.total() <= number:
+    if allowed.total() == number:
         return _shown(found, allowed)
     before = next(n for n in range(number - 1, -1, -1) if first(n).total() == n)
     if found.total() != number:
