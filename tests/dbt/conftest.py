@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from dbt_common.behavior_flags import BehaviorFlagRendered
 from psycopg.conninfo import conninfo_to_dict
 from tests.conftest import FreshDatabase
 from tests.dbt.project import Project
@@ -45,6 +46,17 @@ def output(setup: str, dsn: str) -> dict[str, Any]:
         "password": server.get("password", "unused"),
         **common,
     }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_flags() -> Iterator[None]:
+    """Spare dbt the look at the whole stack, for the name of its caller, at each of its flags.
+
+    Under pytest, where stacks are deep, that is half of the time of a run.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BehaviorFlagRendered, "_default_source", lambda _: "tests")
+        yield
 
 
 @pytest.fixture(params=SETUPS)
