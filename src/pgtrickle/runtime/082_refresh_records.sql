@@ -39,10 +39,10 @@ as $$
     -- where the user has set one.
     select case
         when stream_table.requested_refresh_mode <> 'AUTO' or changes <= 1000 then null
-        when stream_table.auto_threshold is null and past.ms_per_change is not null and stream_table.last_full_ms is not null then
-            case when changes * past.ms_per_change > 1.2 * stream_table.last_full_ms
+        when stream_table.auto_threshold is null and past.ms_per_change > 0 and stream_table.last_full_ms is not null then
+            case when past.ms + changes * past.ms_per_change > 1.2 * stream_table.last_full_ms
                 then format('%s changes would take about %s ms, recomputing about %s ms',
-                    changes, round(changes * past.ms_per_change), round(stream_table.last_full_ms)) end
+                    changes, round(past.ms + changes * past.ms_per_change), round(stream_table.last_full_ms)) end
         when changes > sources.rows * coalesce(
             stream_table.auto_threshold, pgtrickle._setting('differential_max_change_ratio')::double precision, 0.15)
         then format('%s changes in about %s rows', changes, sources.rows::bigint)
@@ -51,20 +51,21 @@ as $$
         select sum(c.reltuples) as rows
         from unnest(relids) relid, pgtrickle._members(relid) member
         join pg_class c on c.oid = member and c.relkind = 'r' and c.reltuples > 0
-    ) sources,
-    (
-        select avg(1000 * extract(epoch from end_time - start_time) / delta_row_count) as ms_per_change
+    ) sources
+    left join (
+        -- A straight line through past refreshes: a fixed cost, and one for each change.
+        select greatest(regr_intercept(ms, delta_row_count), 0) as ms, regr_slope(ms, delta_row_count) as ms_per_change
         from (
-            select h.start_time, h.end_time, h.delta_row_count
+            select (1000 * extract(epoch from h.end_time - h.start_time))::double precision as ms, h.delta_row_count
             from pgtrickle.pgt_refresh_history h
             where h.pgt_id = stream_table.pgt_id
               and h.action = 'DIFFERENTIAL'
               and h.status = 'COMPLETED'
-              and h.delta_row_count >= 500
             order by h.refresh_id desc
-            limit 5
+            limit 20
         ) recent
-    ) past
+        having count(*) >= 3 and max(delta_row_count) >= 500
+    ) past on true
 $$;
 comment on function pgtrickle._recompute_is_cheaper(pgtrickle.pgt_stream_tables, oid[], bigint) is
     'Under AUTO: why so many changes are better recomputed, null when they are not';
