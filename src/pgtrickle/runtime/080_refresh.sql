@@ -65,6 +65,9 @@ begin
     if pgtrickle._row_security_applies(dependency.source_relid, current_user) then
         return format('row security of %s applies to the stream table''s owner', relation);
     end if;
+    if pgtrickle._renumbered(dependency) then
+        return format('columns of %s were dropped and added, or exchanged', relation);
+    end if;
     storage := pgtrickle._source_storage(dependency.source_relid);
     if dependency.source_storage = storage then
         return null;
@@ -85,86 +88,6 @@ end
 $$;
 comment on function pgtrickle._suspicion(pgtrickle.pgt_dependencies) is
     'Why the captured changes of a source cannot be relied on, null when they can';
-
-
-create or replace function pgtrickle._retire_plan(target bigint)
-    returns text
-    language plpgsql
-    set search_path = pg_catalog, pg_temp
-as $$
-declare
-    differing text;
-begin
-    select string_agg(format('%s.%I', d.source_relid::regclass, wanted.name), ', ')
-    into differing
-    from pgtrickle.pgt_plans p
-    join pgtrickle.pgt_dependencies d on d.pgt_id = p.pgt_id and d.source_number is not null
-    cross join lateral jsonb_array_elements_text(p.plan -> 'sources' -> d.source_number -> 'columns') wanted(name)
-    left join pgtrickle._probe_columns(d.source_relid) c on c.name = wanted.name
-    where p.pgt_id = target
-      and p.plan_status = 'COMPILED'
-      and not d.column_snapshot @> jsonb_build_array(jsonb_build_object('name', wanted.name, 'type', coalesce(c.declaration, '')));
-    if differing is null then
-        return null;
-    end if;
-    update pgtrickle.pgt_plans p
-    set plan_status = 'PENDING'
-    where p.pgt_id = target;
-    update pgtrickle.pgt_dependencies d
-    set column_snapshot = (
-        select jsonb_agg(jsonb_build_object('name', c.name, 'type', c.declaration) order by c.position)
-        from pgtrickle._probe_columns(d.source_relid) c)
-    where d.pgt_id = target
-      and d.source_number is not null;
-    update pgtrickle.pgt_stream_tables s
-    set refresh_reason = format('the plan has to be compiled again, for columns are not as they were: %s', differing)
-    where s.pgt_id = target
-    returning s.refresh_reason into differing;
-    return differing;
-end
-$$;
-comment on function pgtrickle._retire_plan(bigint) is
-    'Sets a plan PENDING when captured columns are gone or have other types than it was made for, and says so; null when it still fits';
-
-
-create or replace function pgtrickle._rebind(stream_table pgtrickle.pgt_stream_tables, dependency pgtrickle.pgt_dependencies)
-    returns text
-    language plpgsql
-    set search_path = pg_catalog, pg_temp
-as $$
-declare
-    successor constant oid := pgtrickle._relation_oid(dependency.source_schema, dependency.source_name);
-begin
-    if successor is null then
-        raise exception using
-            errcode = '42P01',
-            message = format('stream table %I.%I cannot be refreshed: its source %I.%I does not exist',
-                stream_table.pgt_schema, stream_table.pgt_name, dependency.source_schema, dependency.source_name),
-            hint = 'Create the source again, alter the query, or drop the stream table';
-    end if;
-    update pgtrickle.pgt_dependencies d
-    set source_relid = successor,
-        source_storage = null,
-        source_type = case (select c.relkind from pg_class c where c.oid = successor)
-            when 'v' then 'VIEW'
-            when 'm' then 'MATVIEW'
-            when 'f' then 'FOREIGN_TABLE'
-            else case when exists (select from pgtrickle.pgt_stream_tables s where s.pgt_relid = successor)
-                then 'STREAM_TABLE' else 'TABLE' end
-        end
-    where d.pgt_id = dependency.pgt_id
-      and d.source_relid = dependency.source_relid;
-    if dependency.source_number is not null then
-        update pgtrickle.pgt_plans p
-        set plan = jsonb_set(p.plan, array['sources', dependency.source_number::text, 'relid'], to_jsonb(successor::bigint))
-        where p.pgt_id = dependency.pgt_id;
-        perform pgtrickle._drop_capture_if_unused(dependency.source_relid);
-    end if;
-    return format('%s was rebuilt', successor::regclass);
-end
-$$;
-comment on function pgtrickle._rebind(pgtrickle.pgt_stream_tables, pgtrickle.pgt_dependencies) is
-    'Takes the relation that now bears a vanished source''s name for that source; says so. Error 42P01 when there is none';
 
 
 create or replace function pgtrickle._lock_sources(target bigint)
@@ -196,24 +119,24 @@ create or replace function pgtrickle._check_sources(stream_table pgtrickle.pgt_s
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    dependency pgtrickle.pgt_dependencies;
-    reason text;
+    id constant bigint := stream_table.pgt_id;
+    rebuilt constant text := pgtrickle._rebind(stream_table);
+    replaced constant text := pgtrickle._follow_definitions(stream_table);
+    suspicions text;
+    altered text;
 begin
-    for dependency in
-        select d.*
-        from pgtrickle.pgt_dependencies d
-        where d.pgt_id = stream_table.pgt_id
-          and not exists (select from pg_class c where c.oid = d.source_relid)
-        order by d.source_relid
-    loop
-        reason := concat_ws('; ', reason, pgtrickle._rebind(stream_table, dependency));
-    end loop;
-    perform pgtrickle._lock_sources(stream_table.pgt_id);
-    return concat_ws('; ', reason, pgtrickle._suspicions(stream_table.pgt_id));
+    perform pgtrickle._lock_sources(id);
+    suspicions := pgtrickle._suspicions(id);
+    -- A varchar(5) made a varchar(10) is rewritten by nobody, and no plan minds.
+    altered := nullif(concat_ws('; ', pgtrickle._altered_columns(id, suspicions is not null), pgtrickle._dropped_keys(id)), '');
+    if altered is not null then
+        perform pgtrickle._retire_plan(id, altered);
+    end if;
+    return concat_ws('; ', rebuilt, replaced, altered, suspicions);
 end
 $$;
 comment on function pgtrickle._check_sources(pgtrickle.pgt_stream_tables) is
-    'Rebinds sources that were rebuilt, locks the captured ones, and says why captured changes cannot be relied on; empty when they can';
+    'Rebinds sources that were rebuilt, retires a plan whose premises do not hold any more, locks the captured sources, and says why captured changes cannot be relied on; empty when they can';
 
 
 create or replace function pgtrickle._suspicions(target bigint)

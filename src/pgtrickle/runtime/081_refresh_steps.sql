@@ -189,7 +189,7 @@ declare
     differential boolean;
     asked constant text := upper(coalesce(mode, ''));
     suspicion text;
-    retired text;
+    former_sources oid[];
     relids oid[];
     pending bigint[];
     markers bigint[];
@@ -211,6 +211,7 @@ begin
     stream_table := pgtrickle._refreshable(target);
 
     -- What is remembered about the sources is that of before the statement that reads them.
+    former_sources := pgtrickle._captured_sources(target);
     suspicion := nullif(pgtrickle._check_sources(stream_table), '');
     select case when p.plan_status = 'COMPILED' then p.plan end
     into plan
@@ -282,17 +283,19 @@ begin
     if outcome.action in ('FULL', 'REINITIALIZE') then
         if differential then
             if outcome.action = 'REINITIALIZE' or not stream_table.is_populated or markers is not null then
-                retired := pgtrickle._retire_plan(target);
-                outcome.reason := concat_ws('; ', outcome.reason, coalesce(retired, pgtrickle._restore_captures(stream_table, plan)));
+                outcome.reason := concat_ws('; ', outcome.reason, pgtrickle._restore_captures(stream_table, plan));
             end if;
-            if retired is not null then
-                plan := null;
-                differential := false;
-            else
-                perform pgtrickle._remember_storage(target);
-            end if;
+            perform pgtrickle._remember_storage(target);
         end if;
-        applied := pgtrickle._refresh_by_recompute(stream_table, plan, frontier);
+        begin
+            applied := pgtrickle._refresh_by_recompute(stream_table, plan, frontier);
+        exception when unique_violation then
+            -- What identified a row may do so no more when the plan was retired.
+            if plan is not null or not pgtrickle._forget_identity(target) then
+                raise;
+            end if;
+            applied := pgtrickle._refresh_by_recompute(stream_table, plan, frontier);
+        end;
         snapshot := case when differential then applied.snapshot end;
         outcome.rows_inserted := applied.rows_inserted;
         outcome.rows_deleted := applied.rows_deleted;
@@ -307,6 +310,11 @@ begin
     where f.pgt_id = target;
     outcome.duration_ms := 1000 * extract(epoch from clock_timestamp() - started);
     perform pgtrickle._record_success(outcome, started, case asked when 'INITIAL' then 'INITIAL' else initiated_by end, differential);
+    if former_sources <> pgtrickle._captured_sources(target) then
+        perform pgtrickle._drop_capture_if_unused(source)
+        from unnest(former_sources) source
+        where source <> all (coalesce(relids, '{}'));
+    end if;
     if relids is not null then
         -- Equal times: the first statement of its transaction. (A client that prepares it has other
         -- times, and deletes, though it may be alone.)

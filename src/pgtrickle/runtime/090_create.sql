@@ -197,28 +197,6 @@ $$;
 comment on function pgtrickle._check_no_cycle(oid, jsonb) is 'Error 42P19 where a stream table would read itself, directly or through others';
 
 
-create or replace function pgtrickle._store_dependencies(p_pgt_id bigint, sources jsonb)
-    returns void
-    language sql
-    set search_path = pg_catalog, pg_temp
-as $$
-    delete from pgtrickle.pgt_dependencies where pgt_id = p_pgt_id;
-    insert into pgtrickle.pgt_dependencies
-        (pgt_id, source_relid, source_type, columns_used, column_snapshot, source_schema, source_name)
-    select
-        p_pgt_id,
-        (s ->> 'relid')::oid,
-        s ->> 'source_type',
-        case when jsonb_typeof(s -> 'columns') = 'array' then array(select jsonb_array_elements_text(s -> 'columns')) end,
-        (select jsonb_agg(jsonb_build_object('name', c.name, 'type', c.declaration) order by c.position)
-         from pgtrickle._probe_columns((s ->> 'relid')::oid) c),
-        s ->> 'schema_name',
-        s ->> 'relation_name'
-    from jsonb_array_elements(sources) s;
-$$;
-comment on function pgtrickle._store_dependencies(bigint, jsonb) is 'Records what a stream table reads, as _analyze_query found it';
-
-
 create or replace function pgtrickle._populate(p_pgt_id bigint, mode text)
     returns void
     language plpgsql

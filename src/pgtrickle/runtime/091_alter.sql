@@ -773,6 +773,8 @@ begin
     if not same_query then
         perform pgtrickle._alter_query(pgtrickle._find_by_name(target.pgt_schema, target.pgt_name), query, search_path, settings);
     else
+        perform pgtrickle._rebind(target);
+        perform pgtrickle._follow_definitions(target);
         -- A compiler that is at hand may have better to offer than what the table has.
         offered := pgtrickle._take_offer(query, search_path);
         select p.* into present from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id;

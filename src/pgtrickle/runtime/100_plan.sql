@@ -282,6 +282,27 @@ $$;
 comment on function pgtrickle._drop_identity(bigint) is 'Drops a stream table''s identity index; this locks the table against readers until commit';
 
 
+create or replace function pgtrickle._forget_identity(p_pgt_id bigint)
+    returns boolean
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    update pgtrickle.pgt_plans p
+    set plan = p.plan - 'identity'
+    where p.pgt_id = p_pgt_id
+      and p.plan_status = 'PENDING'
+      and p.plan ? 'identity';
+    if found then
+        perform pgtrickle._drop_identity(p_pgt_id);
+    end if;
+    return found;
+end
+$$;
+comment on function pgtrickle._forget_identity(bigint) is
+    'Drops the identity index that a retired plan left behind; false where there is none';
+
+
 create or replace function pgtrickle._create_identity(p_pgt_id bigint, identity jsonb)
     returns void
     language plpgsql
@@ -440,7 +461,9 @@ begin
     loop
         perform pgtrickle._ensure_capture(source.relid, source.columns);
         update pgtrickle.pgt_dependencies d
-        set source_number = source.number
+        set source_number = source.number,
+            column_snapshot = pgtrickle._columns_as_defined(d.source_relid),
+            schema_fingerprint = pgtrickle._definition_fingerprint(d.source_relid)
         where d.pgt_id = p_pgt_id
           and d.source_relid = source.relid;
         if not found then
@@ -574,6 +597,8 @@ begin
     former_role := pgtrickle._act_as_owner(target);
     perform pgtrickle._check_plan(plan);
     perform from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id for update;
+    perform pgtrickle._rebind(target);
+    perform pgtrickle._follow_definitions(target);
     -- The stored text may be of an older PostgreSQL, or of before a column was added: what counts is
     -- how it reads today.
     if plan ->> 'mode' = 'DIFFERENTIAL'

@@ -1,0 +1,387 @@
+-- What a plan relies on besides data, and whether it still holds: the columns and keys of the
+-- sources, the definitions of views, the functions of users.
+--
+-- Names rule. A query is text, so what stands under a source's name now is what it reads: a source
+-- that was swapped for another is taken for it, a view that was replaced is read again. What was
+-- remembered is in pgt_dependencies (column_snapshot, schema_fingerprint) and, for functions, in
+-- pgt_stream_tables (functions_used, function_hashes).
+
+create or replace function pgtrickle._source_type(relation oid)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select case
+            when exists (select from pgtrickle.pgt_stream_tables s where s.pgt_relid = c.oid) then 'STREAM_TABLE'
+            else case c.relkind when 'v' then 'VIEW' when 'm' then 'MATVIEW' when 'f' then 'FOREIGN_TABLE' else 'TABLE' end
+        end
+    from pg_class c
+    where c.oid = relation
+$$;
+comment on function pgtrickle._source_type(oid) is 'What kind of source a relation is, as pgt_dependencies has it';
+
+
+create or replace function pgtrickle._columns_as_defined(relation oid)
+    returns jsonb
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select jsonb_agg(
+        jsonb_build_object('name', c.name, 'type', c.declaration, 'number', a.attnum)
+            || case when a.attnotnull and not exists (
+                    -- A constraint that was not validated says nothing of the rows there are.
+                    select from pg_constraint k
+                    where k.conrelid = relation and k.contype = 'n' and k.conkey = array[a.attnum] and not k.convalidated)
+                then '{"not_null": true}'::jsonb else '{}' end
+        order by c.position)
+    from pgtrickle._probe_columns(relation) c
+    join pg_attribute a on a.attrelid = relation and a.attname = c.name
+$$;
+comment on function pgtrickle._columns_as_defined(oid) is
+    'Columns of a relation as [{name, type, number, not_null}]; not_null only where every row is known to comply';
+
+
+create or replace function pgtrickle._definition_fingerprint(relation oid)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select case c.relkind
+        when 'v' then md5(pgtrickle._viewdef(c.oid))
+        else (
+            select coalesce(jsonb_agg(key order by key), '[]')::text
+            from (
+                select distinct string_agg(quote_ident(a.attname), ',' order by a.attname) as key
+                from pg_index i
+                cross join lateral unnest(i.indkey::smallint[]) with ordinality k (number, place)
+                left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
+                where i.indrelid = c.oid
+                  and i.indisunique
+                  and i.indisvalid
+                  and i.indimmediate
+                  and i.indpred is null
+                  and i.indexprs is null
+                  and k.place <= i.indnkeyatts
+                group by i.indexrelid
+            ) keys
+        )
+    end
+    from pg_class c
+    where c.oid = relation
+$$;
+comment on function pgtrickle._definition_fingerprint(oid) is
+    'Of a view: a hash of its query as PostgreSQL prints it. Of a table: its keys, as a JSON list of column lists';
+
+
+create or replace function pgtrickle._function_hashes(signatures text[])
+    returns jsonb
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(jsonb_object_agg(signature, (
+        select md5(concat_ws(' ', p.prolang, p.prokind, p.provolatile, p.proisstrict, p.proretset, p.prorettype,
+            p.proconfig, p.prosecdef, p.prosrc, p.probin, p.prosqlbody,
+            (select concat_ws(' ', a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggtranstype, a.agginitval)
+             from pg_aggregate a where a.aggfnoid = p.oid)))
+        from pg_proc p
+        where p.oid = to_regprocedure(signature))), '{}')
+    from unnest(signatures) signature
+$$;
+comment on function pgtrickle._function_hashes(text[]) is
+    'Hash of each function''s definition by its signature; null where it does not exist';
+
+
+create or replace function pgtrickle._user_functions(query text, search_path text)
+    returns text[]
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+    set jit = off
+as $$
+declare
+    probe constant oid := pgtrickle._create_probe(query, search_path);
+    signatures text[];
+begin
+    select coalesce(array_agg(f.signature order by f.signature), '{}')
+    into signatures
+    from pgtrickle._probe_functions(probe) f
+    where f.is_user_defined;
+    perform pgtrickle._drop_probe(probe);
+    return signatures;
+end
+$$;
+comment on function pgtrickle._user_functions(text, text) is 'Signatures of the functions a query calls that are not PostgreSQL''s own';
+
+
+create or replace function pgtrickle._store_functions(target bigint)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    stream_table pgtrickle.pgt_stream_tables;
+    signatures text[];
+begin
+    select * into strict stream_table from pgtrickle.pgt_stream_tables s where s.pgt_id = target;
+    signatures := pgtrickle._user_functions(stream_table.defining_query, stream_table.defining_search_path);
+    update pgtrickle.pgt_stream_tables s
+    set functions_used = signatures,
+        function_hashes = pgtrickle._function_hashes(signatures)::text
+    where s.pgt_id = target;
+end
+$$;
+comment on function pgtrickle._store_functions(bigint) is 'Remembers which functions of users a stream table''s query calls, and how they are defined';
+
+
+create or replace function pgtrickle._store_dependencies(p_pgt_id bigint, sources jsonb)
+    returns void
+    language sql
+    set search_path = pg_catalog, pg_temp
+as $$
+    delete from pgtrickle.pgt_dependencies where pgt_id = p_pgt_id;
+    insert into pgtrickle.pgt_dependencies
+        (pgt_id, source_relid, source_type, columns_used, column_snapshot, schema_fingerprint, source_schema, source_name)
+    select
+        p_pgt_id,
+        (s ->> 'relid')::oid,
+        s ->> 'source_type',
+        case when jsonb_typeof(s -> 'columns') = 'array' then array(select jsonb_array_elements_text(s -> 'columns')) end,
+        pgtrickle._columns_as_defined((s ->> 'relid')::oid),
+        pgtrickle._definition_fingerprint((s ->> 'relid')::oid),
+        s ->> 'schema_name',
+        s ->> 'relation_name'
+    from jsonb_array_elements(sources) s;
+    select pgtrickle._store_functions(p_pgt_id);
+$$;
+comment on function pgtrickle._store_dependencies(bigint, jsonb) is
+    'Records what a stream table reads, as _analyze_query found it, and how that is defined now';
+
+
+create or replace function pgtrickle._rebind(stream_table pgtrickle.pgt_stream_tables)
+    returns text
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    moved pgtrickle.pgt_dependencies[];
+    missing text;
+    rebuilt text;
+begin
+    select array_agg(d),
+        string_agg(pgtrickle._quoted(d.source_schema, d.source_name), ', ')
+            filter (where pgtrickle._relation_oid(d.source_schema, d.source_name) is null),
+        string_agg(format('%s was rebuilt', pgtrickle._quoted(d.source_schema, d.source_name)), '; ' order by d.source_number, d.source_relid)
+            filter (where d.source_type <> 'VIEW')
+    into moved, missing, rebuilt
+    from pgtrickle.pgt_dependencies d
+    where d.pgt_id = stream_table.pgt_id
+      and pgtrickle._relation_oid(d.source_schema, d.source_name) is distinct from d.source_relid;
+    if missing is not null then
+        raise exception using
+            errcode = '42P01',
+            message = format('stream table %I.%I cannot be refreshed: its source %s does not exist',
+                stream_table.pgt_schema, stream_table.pgt_name, missing),
+            hint = 'Create the source again, alter the query, or drop the stream table';
+    end if;
+    if moved is null then
+        return null;
+    end if;
+    -- Deleted first, for two sources may have swapped their names.
+    delete from pgtrickle.pgt_dependencies d
+    using unnest(moved) m
+    where d.pgt_id = m.pgt_id
+      and d.source_relid = m.source_relid;
+    insert into pgtrickle.pgt_dependencies
+    select (jsonb_populate_record(m, jsonb_build_object(
+        'source_relid', r.successor,
+        'source_storage', null,
+        'source_type', case when m.source_type in ('TABLE', 'STREAM_TABLE') and t.type in ('TABLE', 'STREAM_TABLE') then t.type else m.source_type end))).*
+    from unnest(moved) m
+    cross join lateral (select pgtrickle._relation_oid(m.source_schema, m.source_name) as successor) r
+    cross join lateral (select pgtrickle._source_type(r.successor) as type) t;
+    update pgtrickle.pgt_plans p
+    set plan = jsonb_set(p.plan, '{sources}', (
+        select jsonb_agg(
+            case when d.source_relid is null then source else source || jsonb_build_object('relid', d.source_relid::bigint) end
+            order by number)
+        from jsonb_array_elements(p.plan -> 'sources') with ordinality s (source, number)
+        left join pgtrickle.pgt_dependencies d on d.pgt_id = p.pgt_id and d.source_number = number - 1))
+    where p.pgt_id = stream_table.pgt_id
+      and exists (select from unnest(moved) m where m.source_number is not null);
+    return rebuilt;
+end
+$$;
+comment on function pgtrickle._rebind(pgtrickle.pgt_stream_tables) is
+    'Takes the relations that bear the sources'' names now for the sources; says which are others than they were, views apart. Error 42P01 names those that do not exist';
+
+
+create or replace function pgtrickle._replaced_views(target bigint)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select string_agg(
+        case when t.type = 'VIEW' and d.source_type = 'VIEW'
+            then format('view %s was replaced', pgtrickle._quoted(d.source_schema, d.source_name))
+            else format('%s is %s now', pgtrickle._quoted(d.source_schema, d.source_name), pgtrickle._kind_of(r.oid)) end,
+        '; ' order by d.source_schema, d.source_name)
+    from pgtrickle.pgt_dependencies d
+    cross join lateral (select pgtrickle._relation_oid(d.source_schema, d.source_name) as oid) r
+    cross join lateral (select pgtrickle._source_type(r.oid) as type) t
+    where d.pgt_id = target
+      and r.oid is not null
+      and (replace(t.type, 'STREAM_', '') <> replace(d.source_type, 'STREAM_', '')
+           or d.source_type = 'VIEW' and d.schema_fingerprint <> pgtrickle._definition_fingerprint(r.oid))
+$$;
+comment on function pgtrickle._replaced_views(bigint) is
+    'Which views under a stream table''s query have another meaning now, or are no views, or which sources became views; null where none';
+
+
+create or replace function pgtrickle._replaced_functions(target bigint)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select string_agg(format(case when now.value is null or now.value = 'null' then 'function %s does not exist' else 'function %s was replaced' end, former.key), '; ' order by former.key)
+    from pgtrickle.pgt_stream_tables s
+    cross join lateral jsonb_each(s.function_hashes::jsonb) former
+    left join lateral jsonb_each(pgtrickle._function_hashes(s.functions_used)) now on now.key = former.key
+    where s.pgt_id = target
+      and s.functions_used <> '{}'
+      and now.value is distinct from former.value
+$$;
+comment on function pgtrickle._replaced_functions(bigint) is 'Which functions of users that a stream table''s query calls are others than they were; null where none';
+
+
+create or replace function pgtrickle._altered_columns(target bigint, modifiers boolean)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select 'columns are not as they were: ' || string_agg(format('%s.%I', d.source_relid::regclass, wanted.name), ', ')
+    from pgtrickle.pgt_plans p
+    join pgtrickle.pgt_dependencies d on d.pgt_id = p.pgt_id and d.source_number is not null
+    cross join lateral (select pgtrickle._columns_as_defined(d.source_relid) as columns) defined
+    cross join lateral jsonb_array_elements_text(p.plan -> 'sources' -> d.source_number -> 'columns') wanted (name)
+    left join lateral (select item from jsonb_array_elements(d.column_snapshot) c (item) where item ->> 'name' = wanted.name) former on true
+    left join lateral (select item from jsonb_array_elements(defined.columns) c (item) where item ->> 'name' = wanted.name) present on true
+    cross join lateral (select case when modifiers then '^$' else '\(\d+(, ?-?\d+)?\)' end) ignored (pattern)
+    where p.pgt_id = target
+      and p.plan_status = 'COMPILED'
+      and (former.item ? 'not_null' and not coalesce(present.item ? 'not_null', false)
+           or regexp_replace(former.item ->> 'type', ignored.pattern, '') is distinct from regexp_replace(present.item ->> 'type', ignored.pattern, ''))
+$$;
+comment on function pgtrickle._altered_columns(bigint, boolean) is
+    'Which captured columns are gone, have other types (told by their modifiers too: numeric(10,2), or without them), or may be NULL now where the plan relies on it that they are not; null where none';
+
+
+create or replace function pgtrickle._dropped_keys(target bigint)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select string_agg(format('%s is without a key it had', d.source_relid::regclass), '; ' order by d.source_number)
+    from pgtrickle.pgt_dependencies d
+    where d.pgt_id = target
+      and d.source_number is not null
+      and d.schema_fingerprint like '[%'
+      and not pgtrickle._definition_fingerprint(d.source_relid)::jsonb @> d.schema_fingerprint::jsonb
+$$;
+comment on function pgtrickle._dropped_keys(bigint) is 'Which captured sources lost a unique index that the plan may rely on; null where none';
+
+
+create or replace function pgtrickle._renumbered(dependency pgtrickle.pgt_dependencies)
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select exists (
+        select
+        from jsonb_array_elements(dependency.column_snapshot) c (item)
+        join pg_attribute a on a.attrelid = dependency.source_relid and a.attname = item ->> 'name' and not a.attisdropped
+        where a.attnum <> (item ->> 'number')::integer
+          and a.attname = any (dependency.columns_used))
+$$;
+comment on function pgtrickle._renumbered(pgtrickle.pgt_dependencies) is
+    'Whether a column of the source was dropped and added again, or columns exchanged their names, which writes no row';
+
+
+create or replace function pgtrickle._retire_plan(target bigint, reason text)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- Its identity stays with the table's index, until another one is installed.
+    update pgtrickle.pgt_plans p
+    set plan_status = 'PENDING'
+    where p.pgt_id = target
+      and p.plan_status = 'COMPILED';
+    if not found then
+        return;
+    end if;
+    update pgtrickle.pgt_dependencies d
+    set source_number = null, source_storage = null
+    where d.pgt_id = target;
+    update pgtrickle.pgt_stream_tables s
+    set refresh_mode = case when s.requested_refresh_mode = 'DIFFERENTIAL' then s.refresh_mode else 'FULL' end,
+        effective_refresh_mode = 'FULL',
+        refresh_reason = 'the plan has to be compiled again, for ' || reason
+    where s.pgt_id = target;
+end
+$$;
+comment on function pgtrickle._retire_plan(bigint, text) is
+    'Sets a compiled plan PENDING, because what it relies on has changed: the table is recomputed until it is compiled again';
+
+
+create or replace function pgtrickle._read_anew(target bigint)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    stream_table pgtrickle.pgt_stream_tables;
+    analysis record;
+begin
+    select * into strict stream_table from pgtrickle.pgt_stream_tables s where s.pgt_id = target;
+    analysis := pgtrickle._analyze_query(stream_table.defining_query, stream_table.defining_search_path);
+    perform pgtrickle._check_no_cycle(stream_table.pgt_relid, analysis.sources);
+    perform pgtrickle._store_dependencies(target, analysis.sources);
+end
+$$;
+comment on function pgtrickle._read_anew(bigint) is
+    'Finds out again what a stream table''s query reads, after a view in it was replaced. Errors where it reads the table itself now, or does not work any more';
+
+
+create or replace function pgtrickle._follow_definitions(stream_table pgtrickle.pgt_stream_tables)
+    returns text
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    views constant text := pgtrickle._replaced_views(stream_table.pgt_id);
+    functions constant text := pgtrickle._replaced_functions(stream_table.pgt_id);
+    reason constant text := nullif(concat_ws('; ', views, functions), '');
+begin
+    if reason is null then
+        return null;
+    end if;
+    perform pgtrickle._retire_plan(stream_table.pgt_id, reason);
+    if views is not null then
+        perform pgtrickle._read_anew(stream_table.pgt_id);
+    else
+        perform pgtrickle._store_functions(stream_table.pgt_id);
+    end if;
+    return reason;
+end
+$$;
+comment on function pgtrickle._follow_definitions(pgtrickle.pgt_stream_tables) is
+    'Retires the plan where views or functions of the query were replaced by others, and remembers these; says which, null where none';
