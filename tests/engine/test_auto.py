@@ -1,0 +1,70 @@
+"""AUTO chooses between the delta and recomputation by what the table's own past says."""
+
+from __future__ import annotations
+
+import pytest
+
+from pgtrickle.engine import Engine
+
+QUERY = "select g, sum(v) as total from source group by g"
+
+
+@pytest.fixture
+def table(engine: Engine) -> Engine:
+    engine.connection.execute("create table source (id integer primary key, g integer, v integer)")
+    engine.connection.execute(
+        "insert into source select i, i % 10, i from generate_series(1, 20000) i"
+    )
+    engine.connection.execute("analyze source")
+    return engine
+
+
+def change(engine: Engine, rows: int) -> None:
+    engine.connection.execute("update source set v = v + 1 where id <= %s", (rows,))
+
+
+def remember(engine: Engine, *, ms_per_change: float, full_ms: float) -> None:
+    """A past in which each change took so long, and recomputing so long."""
+    engine.connection.execute(
+        "update pgtrickle.pgt_stream_tables set last_full_ms = %s", (full_ms,)
+    )
+    engine.connection.execute(
+        "insert into pgtrickle.pgt_refresh_history"
+        " (pgt_id, data_timestamp, start_time, end_time, action, status, delta_row_count)"
+        " select pgt_id, now(), now(), now() + n * %s * interval '1 millisecond',"
+        " 'DIFFERENTIAL', 'COMPLETED', n"
+        " from pgtrickle.pgt_stream_tables, unnest(array[100, 500, 1000]) n",
+        (ms_per_change,),
+    )
+
+
+def test_auto_recomputes_what_the_past_says_is_slower(table: Engine) -> None:
+    table.create_stream_table("st", QUERY, refresh_mode="AUTO")
+    remember(table, ms_per_change=1, full_ms=100)
+    change(table, 1000)
+    done = table.refresh("st")
+    assert done.action == "FULL"
+    assert done.reason == "2000 changes would take about 2000 ms, recomputing about 100 ms"
+    assert table.verify("st").equal
+
+
+def test_auto_keeps_to_the_delta_where_the_past_says_it_is_faster(table: Engine) -> None:
+    table.create_stream_table("st", QUERY, refresh_mode="AUTO")
+    remember(table, ms_per_change=0.001, full_ms=100)
+    change(table, 10000)
+    assert table.refresh("st").action == "DIFFERENTIAL"
+    assert table.verify("st").equal
+
+
+def test_auto_without_a_past_goes_by_the_share_of_changed_rows(table: Engine) -> None:
+    table.create_stream_table("st", QUERY, refresh_mode="AUTO")
+    change(table, 10000)
+    done = table.refresh("st")
+    assert (done.action, done.reason) == ("FULL", "20000 changes in about 20000 rows")
+
+
+def test_differential_is_never_recomputed_for_its_size(table: Engine) -> None:
+    table.create_stream_table("st", QUERY, refresh_mode="DIFFERENTIAL")
+    remember(table, ms_per_change=1, full_ms=1)
+    change(table, 20000)
+    assert table.refresh("st").action == "DIFFERENTIAL"
