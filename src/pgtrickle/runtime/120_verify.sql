@@ -2,7 +2,7 @@
 --
 -- Rows are compared by what they print as. Where PostgreSQL itself may give one of several answers
 -- the comparison allows them: a float aggregate depends on the order of addition (a relative
--- difference of 1e-9 is no difference), and a group whose keys are equal but print differently shows
+-- difference of 1e-9, absolute below 1, is no difference), and a group whose keys are equal but print differently shows
 -- any of them.
 
 create or replace function pgtrickle._same_floats(a double precision[], b double precision[])
@@ -11,7 +11,7 @@ create or replace function pgtrickle._same_floats(a double precision[], b double
     immutable
     set search_path = pg_catalog, pg_temp
 as $$
-    select coalesce(bool_and(x is not distinct from y or abs(x - y) <= 1e-9 * greatest(abs(x), abs(y))), true)
+    select coalesce(bool_and(x is not distinct from y or abs(x - y) <= 1e-9 * greatest(abs(x), abs(y), 1)), true)
     from unnest(a, b) pairs(x, y)
 $$;
 comment on function pgtrickle._same_floats(double precision[], double precision[]) is
