@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
+import yaml
 from tests.dbt.project import Project
 
 TOTALS = (
@@ -333,22 +336,71 @@ def test_sample_never_defines_a_table_by_what_it_held_back(project: Project) -> 
     assert "interval" not in project.value("select original_query from pgtrickle.pgt_stream_tables")
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "allowed"),
-    [
-        ("refresh_mode", "SOMETIMES", "FULL, DIFFERENTIAL, AUTO, IMMEDIATE"),
-        ("initialize", "yes", "a boolean"),
-        ("schedule", 5, "a string or null"),
-    ],
-)
-def test_a_setting_that_cannot_be_is_an_error_that_names_it(
-    make_project: object, database: str, key: str, value: object, allowed: str
+def test_what_cannot_be_is_an_error_that_names_model_key_value_and_what_can(
+    make_project: Callable[..., Project],
 ) -> None:
-    project: Project = make_project("package")  # type: ignore[operator]
-    project.model("bad", "select 1 as one", **{key: value})
-    message = project.dbt("run", fails=True)["bad"]
-    for part in ("bad", key, str(value), allowed):
-        assert part in message
+    project = make_project("package")
+    cases = {
+        "mode": ("refresh_mode", "SOMETIMES", "FULL, DIFFERENTIAL, AUTO, IMMEDIATE"),
+        "mode_type": ("refresh_mode", True, "FULL, DIFFERENTIAL, AUTO, IMMEDIATE"),
+        "populate": ("initialize", "yes", "boolean"),
+        "number": ("schedule", 5, "'30s', '5m'"),
+        "every": ("schedule", "every now and then", "'*/5 * * * *'"),
+        "paused": ("status", "STOPPED", "ACTIVE, PAUSED"),
+        "capture": ("cdc_mode", "log", "AUTO, TRIGGER, WAL"),
+        "ceiling": ("fuse_ceiling", 1.5, "integer or null"),
+        "fraction": ("max_delta_fraction", "half", "number or null"),
+        "unknown": ("shedule", "5m", "schedule, status, stream_table_name"),
+        "under_meta": ("meta", {"tier": "tepid"}, "HOT, WARM, COLD, FROZEN"),
+    }
+    for name, (key, value, _) in cases.items():
+        project.model(name, "select 1 as one", **{key: value})
+    messages = project.dbt("run", fails=True)
+    for name, (key, value, allowed) in cases.items():
+        [(key, value)] = value.items() if isinstance(value, dict) else [(key, value)]
+        for part in ("Compilation Error", name, key, json.dumps(value), allowed):
+            assert part in messages[name]
+
+
+def test_durations_cron_expressions_and_null_are_schedules(project: Project) -> None:
+    schedules = ["30s", "1h30m", "*/5 * * * *", "@hourly", None]
+    for number, schedule in enumerate(schedules):
+        project.model(f"s{number}", TOTALS, schedule=schedule)
+    project.dbt("run")
+    assert project.sql("select schedule from pgtrickle.pgt_stream_tables order by pgt_name") == [
+        (schedule,) for schedule in schedules
+    ]
+
+
+def test_a_warning_where_nothing_runs_the_schedules(project: Project) -> None:
+    project.model("totals", TOTALS)
+    project.model("named", NAMED)
+    project.dbt("run")
+    warnings = [line for line in project.messages if "nothing refreshes by schedule" in line]
+    assert len(warnings) == 1
+    assert "2 stream tables have schedules" in warnings[0]
+    with psycopg.connect(project.dsn, application_name="pgtrickle worker"):
+        project.dbt("run")
+    assert not any("nothing refreshes by schedule" in line for line in project.messages)
+
+
+def test_a_stream_table_may_have_name_and_schema_of_its_own(project: Project, setup: str) -> None:
+    if setup == "package":
+        project.model("totals", TOTALS, stream_table_name="sums")
+        assert (
+            "search_order: [shop, dbt_pgtrickle, dbt]" in project.dbt("run", fails=True)["totals"]
+        )
+        settings = yaml.safe_load((project.directory / "dbt_project.yml").read_text())
+        order = ["shop", "dbt_pgtrickle", "dbt"]
+        settings["dispatch"] = [{"macro_namespace": "dbt", "search_order": order}]
+        project.write("dbt_project.yml", yaml.safe_dump(settings))
+    project.model("totals", TOTALS, stream_table_name="Sums", meta={"stream_table_schema": "marts"})
+    project.model("above", "select * from {{ ref('totals') }}", schema="elsewhere")
+    project.dbt("run")
+    assert project.value('select count(*) from marts."Sums"') == 3
+    assert project.value("select count(*) from analytics_elsewhere.above") == 3
+    project.dbt("run-operation", "pgtrickle_refresh", "--args", "{model_name: totals}")
+    assert project.dbt("run")["totals"].startswith("unchanged")
 
 
 def test_contract_grants_comments_and_indexes_are_honoured(project: Project) -> None:
@@ -432,8 +484,6 @@ def test_an_upstream_table_rebuilt_in_the_same_run_is_followed(project: Project)
 
 
 def test_docs_generate_knows_the_stream_table(project: Project) -> None:
-    import json
-
     project.model("totals", TOTALS)
     project.dbt("run")
     project.dbt("docs", "generate", artifacts=True)

@@ -26,6 +26,7 @@
   {% do apply_grants(target_relation, grant_config, should_revoke=outcome.kept_grants) %}
   {% do persist_docs(target_relation, model) %}
 
+  {% do dbt_pgtrickle._warn_of_idle_schedules(engine, settings) %}
   {% do dbt_pgtrickle._commit() %}
   {% if outcome.failure %}
     {% do exceptions.raise_compiler_error('The refresh of ' ~ target_relation ~ ' failed: ' ~ outcome.failure) %}

@@ -1,7 +1,16 @@
-{# Every key a stream table takes: its default, the types it may have, the values it may have. #}
+{#
+  Every key a stream table takes: its default, the types it may have, the values it may have or the
+  form of them.
+#}
 {% macro _setting_rules() %}
   {{ return({
-    'schedule': {'default': '1m', 'types': ['string', 'null']},
+    'schedule': {
+      'default': '1m', 'types': ['string', 'null'],
+      'pattern': '(?i)calculated|(\\s*\\d+\\s*[smhdw])+\\s*|\\d+|@\\w+|\\S+(\\s+\\S+){4,5}',
+      'form': "a duration ('30s', '5m', '1h30m'), a cron expression ('*/5 * * * *', '@hourly') or null",
+    },
+    'stream_table_name': {'default': none, 'types': ['string', 'null']},
+    'stream_table_schema': {'default': none, 'types': ['string', 'null']},
     'refresh_mode': {
       'default': 'DIFFERENTIAL', 'types': ['string'],
       'allowed': ['FULL', 'DIFFERENTIAL', 'AUTO', 'IMMEDIATE'],
@@ -17,15 +26,15 @@
       'default': none, 'types': ['string', 'null'], 'allowed': ['FASTEST', 'SLOWEST'],
     },
     'pooler_compatibility_mode': {'default': none, 'types': ['boolean', 'null']},
-    'max_differential_joins': {'default': none, 'types': ['number', 'null']},
+    'max_differential_joins': {'default': none, 'types': ['integer', 'null']},
     'max_delta_fraction': {'default': none, 'types': ['number', 'null']},
     'output_distribution_column': {'default': none, 'types': ['string', 'null']},
     'tier': {
       'default': none, 'types': ['string', 'null'], 'allowed': ['HOT', 'WARM', 'COLD', 'FROZEN'],
     },
     'fuse': {'default': none, 'types': ['string', 'null'], 'allowed': ['OFF', 'ON', 'AUTO']},
-    'fuse_ceiling': {'default': none, 'types': ['number', 'null']},
-    'fuse_sensitivity': {'default': none, 'types': ['number', 'null']},
+    'fuse_ceiling': {'default': none, 'types': ['integer', 'null']},
+    'fuse_sensitivity': {'default': none, 'types': ['integer', 'null']},
   }) }}
 {% endmacro %}
 
@@ -35,6 +44,7 @@
   under `meta`; `meta` wins, for dbt 2 accepts it alone.
 #}
 {% macro _settings() %}
+  {% do dbt_pgtrickle._refuse_unknown_keys() %}
   {% set settings = {} %}
   {% set given = model.config %}
   {% set meta = given.get('meta') or {} %}
@@ -48,7 +58,26 @@
     {% endif %}
     {% do settings.update({key: dbt_pgtrickle._checked_setting(key, value, rule)}) %}
   {% endfor %}
+  {% do dbt_pgtrickle._check_own_name(settings) %}
   {{ return(settings) }}
+{% endmacro %}
+
+
+{#
+  A key that neither dbt nor a stream table knows is a mistake: ignored, it would be a schedule that
+  never runs. `meta` is free for keys of one's own. dbt 2 refuses unknown keys by itself, and does
+  not tell which are extra.
+#}
+{% macro _refuse_unknown_keys() %}
+  {% set known = dbt_pgtrickle._setting_rules().keys() | list %}
+  {% set of_dbt_postgres = ['indexes', 'unlogged', 'sql_header', 'pre_hook', 'post_hook'] %}
+  {% for key, value in (config.model.config.extra or {}).items() if key not in known + of_dbt_postgres %}
+    {% do exceptions.raise_compiler_error(
+      "The stream table " ~ model.name ~ " sets the unknown key " ~ key ~ " to " ~ (value | tojson)
+      ~ ". Stream tables know, beside dbt's own keys: " ~ (known + ['indexes']) | sort | join(', ')
+      ~ ". Keys of your own belong under meta."
+    ) %}
+  {% endfor %}
 {% endmacro %}
 
 
@@ -57,6 +86,8 @@
     {% set type = 'null' %}
   {% elif value is boolean %}
     {% set type = 'boolean' %}
+  {% elif value is integer %}
+    {% set type = 'integer' %}
   {% elif value is number %}
     {% set type = 'number' %}
   {% elif value is string %}
@@ -64,8 +95,12 @@
   {% else %}
     {% set type = 'other' %}
   {% endif %}
-  {% if type not in rule.types %}
-    {% do dbt_pgtrickle._refuse_setting(key, value, 'a ' ~ rule.types | join(' or ')) %}
+  {% if type not in rule.types and not (type == 'integer' and 'number' in rule.types) %}
+    {% set types = ('one of ' ~ rule['allowed'] | join(', ')) if rule['allowed'] else rule['form'] or rule.types | join(' or ') %}
+    {% do dbt_pgtrickle._refuse_setting(key, value, types) %}
+  {% endif %}
+  {% if rule['pattern'] and value is not none and not modules.re.fullmatch(rule['pattern'], value) %}
+    {% do dbt_pgtrickle._refuse_setting(key, value, rule['form']) %}
   {% endif %}
   {% if rule['allowed'] and value is not none %}
     {% if value | upper not in rule['allowed'] %}
