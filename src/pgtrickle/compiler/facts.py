@@ -60,6 +60,9 @@ class DatabaseFacts:
         virtual = [column.name for column in relation.columns if column.generated == "v"]
         if virtual:
             return f"triggers do not see the virtual generated column {virtual[0]}"
+        reserved = [column.name for column in relation.columns if column.name in BUFFER_COLUMNS]
+        if reserved:
+            return f"its column {reserved[0]} has the name of a column of change buffers"
         return None
 
     def _inherits(self, oid: int) -> bool:
@@ -175,6 +178,8 @@ class DatabaseFacts:
 
 
 BPCHAR, NUMERIC = 1042, 1700
+BUFFER_COLUMNS = frozenset({"__pgt_xid", "__pgt_seq", "__pgt_weight"})
+
 LONGEST = 250
 """Characters or digits up to which a value counts as short."""
 
