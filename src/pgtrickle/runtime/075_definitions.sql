@@ -5,39 +5,47 @@
 -- that was swapped for another is taken for it, a view that was replaced is read again. What was
 -- remembered is in pgt_dependencies (column_snapshot, schema_fingerprint) and, for functions, in
 -- pgt_stream_tables (functions_used, function_hashes).
+--
+-- What every refresh asks is asked in plpgsql, which keeps its plans for the session.
 
 create or replace function pgtrickle._source_type(relation oid)
     returns text
-    language sql
+    language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select case
-            when exists (select from pgtrickle.pgt_stream_tables s where s.pgt_relid = c.oid) then 'STREAM_TABLE'
-            else case c.relkind when 'v' then 'VIEW' when 'm' then 'MATVIEW' when 'f' then 'FOREIGN_TABLE' else 'TABLE' end
-        end
-    from pg_class c
-    where c.oid = relation
+begin
+    return (
+        select case
+                when exists (select from pgtrickle.pgt_stream_tables s where s.pgt_relid = c.oid) then 'STREAM_TABLE'
+                else case c.relkind when 'v' then 'VIEW' when 'm' then 'MATVIEW' when 'f' then 'FOREIGN_TABLE' else 'TABLE' end
+            end
+        from pg_class c
+        where c.oid = relation);
+end
 $$;
 comment on function pgtrickle._source_type(oid) is 'What kind of source a relation is, as pgt_dependencies has it';
 
 
 create or replace function pgtrickle._columns_as_defined(relation oid)
     returns jsonb
-    language sql
+    language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select jsonb_agg(
-        jsonb_build_object('name', c.name, 'type', c.declaration, 'number', a.attnum)
-            || case when a.attnotnull and not exists (
-                    -- A constraint that was not validated says nothing of the rows there are.
-                    select from pg_constraint k
-                    where k.conrelid = relation and k.contype = 'n' and k.conkey = array[a.attnum] and not k.convalidated)
-                then '{"not_null": true}'::jsonb else '{}' end
-        order by c.position)
-    from pgtrickle._probe_columns(relation) c
-    join pg_attribute a on a.attrelid = relation and a.attname = c.name
+begin
+    return (
+        select jsonb_agg(
+            jsonb_build_object('name', c.name, 'type', c.declaration, 'number', a.attnum)
+                || case when a.attnotnull and not exists (
+                        -- A constraint that was not validated says nothing of the rows there are.
+                        select from pg_constraint k
+                        where k.conrelid = relation and k.contype = 'n' and k.conkey = array[a.attnum] and not k.convalidated)
+                    then '{"not_null": true}'::jsonb else '{}' end
+            order by c.position)
+        from pgtrickle._probe_columns(relation) c
+        join pg_attribute a on a.attrelid = relation and a.attname = c.name);
+end
 $$;
 comment on function pgtrickle._columns_as_defined(oid) is
     'Columns of a relation as [{name, type, number, not_null}]; not_null only where every row is known to comply';
@@ -45,32 +53,35 @@ comment on function pgtrickle._columns_as_defined(oid) is
 
 create or replace function pgtrickle._definition_fingerprint(relation oid)
     returns text
-    language sql
+    language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select case c.relkind
-        when 'v' then md5(pgtrickle._viewdef(c.oid))
-        else (
-            select coalesce(jsonb_agg(key order by key), '[]')::text
-            from (
-                select distinct string_agg(quote_ident(a.attname), ',' order by a.attname) as key
-                from pg_index i
-                cross join lateral unnest(i.indkey::smallint[]) with ordinality k (number, place)
-                left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
-                where i.indrelid = c.oid
-                  and i.indisunique
-                  and i.indisvalid
-                  and i.indimmediate
-                  and i.indpred is null
-                  and i.indexprs is null
-                  and k.place <= i.indnkeyatts
-                group by i.indexrelid
-            ) keys
-        )
-    end
-    from pg_class c
-    where c.oid = relation
+begin
+    return (
+        select case c.relkind
+            when 'v' then md5(pgtrickle._viewdef(c.oid))
+            else (
+                select coalesce(jsonb_agg(key order by key), '[]')::text
+                from (
+                    select distinct string_agg(quote_ident(a.attname), ',' order by a.attname) as key
+                    from pg_index i
+                    cross join lateral unnest(i.indkey::smallint[]) with ordinality k (number, place)
+                    left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
+                    where i.indrelid = c.oid
+                      and i.indisunique
+                      and i.indisvalid
+                      and i.indimmediate
+                      and i.indpred is null
+                      and i.indexprs is null
+                      and k.place <= i.indnkeyatts
+                    group by i.indexrelid
+                ) keys
+            )
+        end
+        from pg_class c
+        where c.oid = relation);
+end
 $$;
 comment on function pgtrickle._definition_fingerprint(oid) is
     'Of a view: a hash of its query as PostgreSQL prints it. Of a table: its keys, as a JSON list of column lists';
@@ -78,18 +89,21 @@ comment on function pgtrickle._definition_fingerprint(oid) is
 
 create or replace function pgtrickle._function_hashes(signatures text[])
     returns jsonb
-    language sql
+    language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select coalesce(jsonb_object_agg(signature, (
-        select md5(concat_ws(' ', p.prolang, p.prokind, p.provolatile, p.proisstrict, p.proretset, p.prorettype,
-            p.proconfig, p.prosecdef, p.prosrc, p.probin, p.prosqlbody,
-            (select concat_ws(' ', a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggtranstype, a.agginitval)
-             from pg_aggregate a where a.aggfnoid = p.oid)))
-        from pg_proc p
-        where p.oid = to_regprocedure(signature))), '{}')
-    from unnest(signatures) signature
+begin
+    return (
+        select coalesce(jsonb_object_agg(signature, (
+            select md5(concat_ws(' ', p.prolang, p.prokind, p.provolatile, p.proisstrict, p.proretset, p.prorettype,
+                p.proconfig, p.prosecdef, p.prosrc, p.probin, p.prosqlbody,
+                (select concat_ws(' ', a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggtranstype, a.agginitval)
+                 from pg_aggregate a where a.aggfnoid = p.oid)))
+            from pg_proc p
+            where p.oid = to_regprocedure(signature))), '{}')
+        from unnest(signatures) signature);
+end
 $$;
 comment on function pgtrickle._function_hashes(text[]) is
     'Hash of each function''s definition by its signature; null where it does not exist';
@@ -220,22 +234,25 @@ comment on function pgtrickle._rebind(pgtrickle.pgt_stream_tables) is
 
 create or replace function pgtrickle._replaced_views(target bigint)
     returns text
-    language sql
+    language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select string_agg(
-        case when t.type = 'VIEW' and d.source_type = 'VIEW'
-            then format('view %s was replaced', pgtrickle._quoted(d.source_schema, d.source_name))
-            else format('%s is %s now', pgtrickle._quoted(d.source_schema, d.source_name), pgtrickle._kind_of(r.oid)) end,
-        '; ' order by d.source_schema, d.source_name)
-    from pgtrickle.pgt_dependencies d
-    cross join lateral (select pgtrickle._relation_oid(d.source_schema, d.source_name) as oid) r
-    cross join lateral (select pgtrickle._source_type(r.oid) as type) t
-    where d.pgt_id = target
-      and r.oid is not null
-      and (replace(t.type, 'STREAM_', '') <> replace(d.source_type, 'STREAM_', '')
-           or d.source_type = 'VIEW' and d.schema_fingerprint <> pgtrickle._definition_fingerprint(r.oid))
+begin
+    return (
+        select string_agg(
+            case when t.type = 'VIEW' and d.source_type = 'VIEW'
+                then format('view %s was replaced', pgtrickle._quoted(d.source_schema, d.source_name))
+                else format('%s is %s now', pgtrickle._quoted(d.source_schema, d.source_name), pgtrickle._kind_of(r.oid)) end,
+            '; ' order by d.source_schema, d.source_name)
+        from pgtrickle.pgt_dependencies d
+        cross join lateral (select pgtrickle._relation_oid(d.source_schema, d.source_name) as oid) r
+        cross join lateral (select pgtrickle._source_type(r.oid) as type) t
+        where d.pgt_id = target
+          and r.oid is not null
+          and (replace(t.type, 'STREAM_', '') <> replace(d.source_type, 'STREAM_', '')
+               or d.source_type = 'VIEW' and d.schema_fingerprint <> pgtrickle._definition_fingerprint(r.oid)));
+end
 $$;
 comment on function pgtrickle._replaced_views(bigint) is
     'Which views under a stream table''s query have another meaning now, or are no views, or which sources became views; null where none';
@@ -243,39 +260,45 @@ comment on function pgtrickle._replaced_views(bigint) is
 
 create or replace function pgtrickle._replaced_functions(target bigint)
     returns text
-    language sql
+    language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select string_agg(format(case when now.value is null or now.value = 'null' then 'function %s does not exist' else 'function %s was replaced' end, former.key), '; ' order by former.key)
-    from pgtrickle.pgt_stream_tables s
-    cross join lateral jsonb_each(s.function_hashes::jsonb) former
-    left join lateral jsonb_each(pgtrickle._function_hashes(s.functions_used)) now on now.key = former.key
-    where s.pgt_id = target
-      and s.functions_used <> '{}'
-      and now.value is distinct from former.value
+begin
+    return (
+        select string_agg(format(case when now.value is null or now.value = 'null' then 'function %s does not exist' else 'function %s was replaced' end, former.key), '; ' order by former.key)
+        from pgtrickle.pgt_stream_tables s
+        cross join lateral jsonb_each(s.function_hashes::jsonb) former
+        left join lateral jsonb_each(pgtrickle._function_hashes(s.functions_used)) now on now.key = former.key
+        where s.pgt_id = target
+          and s.functions_used <> '{}'
+          and now.value is distinct from former.value);
+end
 $$;
 comment on function pgtrickle._replaced_functions(bigint) is 'Which functions of users that a stream table''s query calls are others than they were; null where none';
 
 
 create or replace function pgtrickle._altered_columns(target bigint, modifiers boolean)
     returns text
-    language sql
+    language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select 'columns are not as they were: ' || string_agg(format('%s.%I', d.source_relid::regclass, wanted.name), ', ')
-    from pgtrickle.pgt_plans p
-    join pgtrickle.pgt_dependencies d on d.pgt_id = p.pgt_id and d.source_number is not null
-    cross join lateral (select pgtrickle._columns_as_defined(d.source_relid) as columns) defined
-    cross join lateral jsonb_array_elements_text(p.plan -> 'sources' -> d.source_number -> 'columns') wanted (name)
-    left join lateral (select item from jsonb_array_elements(d.column_snapshot) c (item) where item ->> 'name' = wanted.name) former on true
-    left join lateral (select item from jsonb_array_elements(defined.columns) c (item) where item ->> 'name' = wanted.name) present on true
-    cross join lateral (select case when modifiers then '^$' else '\(\d+(, ?-?\d+)?\)' end) ignored (pattern)
-    where p.pgt_id = target
-      and p.plan_status = 'COMPILED'
-      and (former.item ? 'not_null' and not coalesce(present.item ? 'not_null', false)
-           or regexp_replace(former.item ->> 'type', ignored.pattern, '') is distinct from regexp_replace(present.item ->> 'type', ignored.pattern, ''))
+begin
+    return (
+        select 'columns are not as they were: ' || string_agg(format('%s.%I', d.source_relid::regclass, wanted.name), ', ')
+        from pgtrickle.pgt_plans p
+        join pgtrickle.pgt_dependencies d on d.pgt_id = p.pgt_id and d.source_number is not null
+        cross join lateral (select pgtrickle._columns_as_defined(d.source_relid) as columns offset 0) defined  -- once per source
+        cross join lateral jsonb_array_elements_text(p.plan -> 'sources' -> d.source_number -> 'columns') wanted (name)
+        left join lateral (select item from jsonb_array_elements(d.column_snapshot) c (item) where item ->> 'name' = wanted.name) former on true
+        left join lateral (select item from jsonb_array_elements(defined.columns) c (item) where item ->> 'name' = wanted.name) present on true
+        cross join lateral (select case when modifiers then '^$' else '\(\d+(, ?-?\d+)?\)' end) ignored (pattern)
+        where p.pgt_id = target
+          and p.plan_status = 'COMPILED'
+          and (former.item ? 'not_null' and not coalesce(present.item ? 'not_null', false)
+               or regexp_replace(former.item ->> 'type', ignored.pattern, '') is distinct from regexp_replace(present.item ->> 'type', ignored.pattern, '')));
+end
 $$;
 comment on function pgtrickle._altered_columns(bigint, boolean) is
     'Which captured columns are gone, have other types (told by their modifiers too: numeric(10,2), or without them), or may be NULL now where the plan relies on it that they are not; null where none';
@@ -283,32 +306,38 @@ comment on function pgtrickle._altered_columns(bigint, boolean) is
 
 create or replace function pgtrickle._dropped_keys(target bigint)
     returns text
-    language sql
+    language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select string_agg(format('%s is without a key it had', d.source_relid::regclass), '; ' order by d.source_number)
-    from pgtrickle.pgt_dependencies d
-    where d.pgt_id = target
-      and d.source_number is not null
-      and d.schema_fingerprint like '[%'
-      and not pgtrickle._definition_fingerprint(d.source_relid)::jsonb @> d.schema_fingerprint::jsonb
+begin
+    return (
+        select string_agg(format('%s is without a key it had', d.source_relid::regclass), '; ' order by d.source_number)
+        from pgtrickle.pgt_dependencies d
+        where d.pgt_id = target
+          and d.source_number is not null
+          and d.schema_fingerprint like '[%'
+          and not pgtrickle._definition_fingerprint(d.source_relid)::jsonb @> d.schema_fingerprint::jsonb);
+end
 $$;
 comment on function pgtrickle._dropped_keys(bigint) is 'Which captured sources lost a unique index that the plan may rely on; null where none';
 
 
 create or replace function pgtrickle._renumbered(dependency pgtrickle.pgt_dependencies)
     returns boolean
-    language sql
+    language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select exists (
-        select
-        from jsonb_array_elements(dependency.column_snapshot) c (item)
-        join pg_attribute a on a.attrelid = dependency.source_relid and a.attname = item ->> 'name' and not a.attisdropped
-        where a.attnum <> (item ->> 'number')::integer
-          and a.attname = any (dependency.columns_used))
+begin
+    return (
+        select exists (
+            select
+            from jsonb_array_elements(dependency.column_snapshot) c (item)
+            join pg_attribute a on a.attrelid = dependency.source_relid and a.attname = item ->> 'name' and not a.attisdropped
+            where a.attnum <> (item ->> 'number')::integer
+              and a.attname = any (dependency.columns_used)));
+end
 $$;
 comment on function pgtrickle._renumbered(pgtrickle.pgt_dependencies) is
     'Whether a column of the source was dropped and added again, or columns exchanged their names, which writes no row';

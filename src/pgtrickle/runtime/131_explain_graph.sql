@@ -135,13 +135,13 @@ begin
         order by c.name
     loop
         return query
-            select prefix || case when child.is_last then '└── ' else '├── ' end || child.name
+            select prefix || case when child.is_last then '`-- ' else '|-- ' end || child.name
                     || case child.node_type when 'stream_table' then '' else ' (' || replace(child.node_type, '_', ' ') || ')' end,
                 child.name, child.node_type, p_depth, child.pgt_id;
         return query
             select *
             from pgtrickle._tree_under(child.relid,
-                prefix || case when child.is_last then '    ' else '│   ' end, p_depth + 1, path || child.relid);
+                prefix || case when child.is_last then '    ' else '|   ' end, p_depth + 1, path || child.relid);
     end loop;
 end
 $$;

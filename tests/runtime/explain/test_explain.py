@@ -210,10 +210,10 @@ def test_the_dependency_tree_goes_from_readers_to_tables(owner: Connection) -> N
     told = rows(owner, "select * from pgtrickle.dependency_tree()")
     assert [line for line, *_ in told] == [
         TABLE,
-        '├── src."V" (view)',
-        "│   └── marts.totals",
-        "│       └── src.orders (source table)",
-        "└── src.orders (source table)",
+        '|-- src."V" (view)',
+        "|   `-- marts.totals",
+        "|       `-- src.orders (source table)",
+        "`-- src.orders (source table)",
     ]
     assert told[0][1:] == (TABLE, "stream_table", 0, "ACTIVE", "FULL")
     assert told[2][1:] == ("marts.totals", "stream_table", 2, "ACTIVE", "DIFFERENTIAL")
