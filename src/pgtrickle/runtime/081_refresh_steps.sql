@@ -209,6 +209,15 @@ begin
         return outcome;
     end if;
     stream_table := pgtrickle._refreshable(target);
+    if asked in ('', 'FULL') then
+        outcome.reason := pgtrickle._held(stream_table);
+        if outcome.reason is not null then
+            outcome.status := 'SKIPPED';
+            outcome.action := 'SKIP';
+            perform pgtrickle._record_skip(outcome, started, initiated_by);
+            return outcome;
+        end if;
+    end if;
 
     -- What is remembered about the sources is that of before the statement that reads them.
     former_sources := pgtrickle._captured_sources(target);

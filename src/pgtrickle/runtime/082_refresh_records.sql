@@ -16,6 +16,12 @@ begin
                 then format('the stream table with pgt_id %s does not exist', target)
                 else format('the table of stream table %I.%I was dropped', stream_table.pgt_schema, stream_table.pgt_name) end;
     end if;
+    if stream_table.fuse_state = 'blown' then
+        raise exception using
+            errcode = '55000',
+            message = format('the fuse of stream table %I.%I is blown: %s', stream_table.pgt_schema, stream_table.pgt_name, stream_table.blow_reason),
+            hint = format('select pgtrickle.reset_fuse(%L, ''apply''), or ''reinitialize'', or ''skip_changes''', format('%I.%I', stream_table.pgt_schema, stream_table.pgt_name));
+    end if;
     if stream_table.status = 'SUSPENDED' then
         raise exception using
             errcode = '55000',
@@ -114,6 +120,7 @@ begin
     values (
         outcome.pgt_id, started, started, clock_timestamp(), outcome.action, outcome.rows_inserted, outcome.rows_deleted,
         coalesce(outcome.delta_row_count, 0), outcome.was_full_fallback, 'COMPLETED', initiated_by, outcome.reason);
+    perform pgtrickle._alert_refresh(outcome);
 end
 $$;
 comment on function pgtrickle._record_success(pgtrickle.refresh_outcome, timestamptz, text, boolean) is
@@ -144,6 +151,7 @@ begin
         'FAILED', initiated_by, outcome.error_message, outcome.error_code
     from pgtrickle.pgt_stream_tables s
     where s.pgt_id = outcome.pgt_id;
+    perform pgtrickle._alert_refresh(outcome);
 end
 $$;
 comment on function pgtrickle._record_failure(pgtrickle.refresh_outcome, timestamptz, text) is

@@ -109,12 +109,18 @@ create or replace function pgtrickle.refresh_stream_table(name text)
     returns void
     language plpgsql
 as $$
+declare
+    outcome pgtrickle.refresh_outcome;
 begin
-    perform pgtrickle._execute_refresh(pgtrickle._find(name), null, 'MANUAL', true, false);
+    outcome := pgtrickle._execute_refresh(pgtrickle._find(name), null, 'MANUAL', true, false);
+    if outcome.status = 'SKIPPED' then
+        -- Not an error: that would undo what is recorded, such as a fuse that has just blown.
+        raise warning using message = pg_catalog.format('stream table %s was not refreshed: %s', name, outcome.reason);
+    end if;
 end
 $$;
 comment on function pgtrickle.refresh_stream_table(text) is
-    'Brings a stream table up to date, waiting for a refresh in progress. Errors are raised, and leave the table as it was';
+    'Brings a stream table up to date, waiting for a refresh in progress. Errors are raised, and leave the table as it was. A refresh held back by a gate, a watermark or the fuse is a warning';
 
 
 create or replace function pgtrickle.try_refresh(

@@ -566,6 +566,16 @@ begin
         refresh_tier = altered.refresh_tier,
         max_differential_joins = altered.max_differential_joins,
         max_delta_fraction = altered.max_delta_fraction,
+        fuse_mode = altered.fuse_mode,
+        fuse_ceiling = altered.fuse_ceiling,
+        fuse_sensitivity = altered.fuse_sensitivity,
+        fuse_state = case
+            when not options ? 'fuse_mode' then s.fuse_state
+            when altered.fuse_mode = 'off' then 'disabled'
+            when s.fuse_state = 'disabled' then 'armed'
+            else s.fuse_state end,
+        blown_at = case when options ->> 'fuse_mode' = 'off' then null else s.blown_at end,
+        blow_reason = case when options ->> 'fuse_mode' = 'off' then null else s.blow_reason end,
         updated_at = now()
     where s.pgt_id = target.pgt_id;
 end
@@ -625,20 +635,30 @@ $$;
 comment on function pgtrickle._alter_status(pgtrickle.pgt_stream_tables, text) is 'Sets the status; ACTIVE also forgets past errors';
 
 
-create or replace function pgtrickle._notify(target pgtrickle.pgt_stream_tables, event text, details jsonb default '{}')
-    returns void
-    language sql
+create or replace function pgtrickle._fuse_options(fuse text, fuse_ceiling bigint, fuse_sensitivity integer)
+    returns jsonb
+    language plpgsql
+    immutable
     set search_path = pg_catalog, pg_temp
 as $$
-    select pg_notify('pg_trickle_alert', (jsonb_build_object(
-            'event', event,
-            'pgt_schema', target.pgt_schema,
-            'pgt_name', target.pgt_name,
-            'st', pgtrickle._quoted(target.pgt_schema, target.pgt_name)) || details)::text)
-    where not target.pooler_compatibility_mode
+declare
+    mode constant text := pgtrickle._parse_choice('fuse', fuse, array['off', 'on', 'auto']);
+begin
+    if fuse_ceiling < 1 then
+        raise exception using
+            errcode = '22023',
+            message = format('fuse_ceiling must be at least 1, not %s', fuse_ceiling),
+            hint = 'fuse => ''off'' lets any number of changes pass';
+    end if;
+    if fuse_sensitivity < 1 then
+        raise exception using
+            errcode = '22023',
+            message = format('fuse_sensitivity must be at least 1, not %s', fuse_sensitivity);
+    end if;
+    return jsonb_strip_nulls(jsonb_build_object('fuse_mode', mode, 'fuse_ceiling', fuse_ceiling, 'fuse_sensitivity', fuse_sensitivity));
+end
 $$;
-comment on function pgtrickle._notify(pgtrickle.pgt_stream_tables, text, jsonb) is
-    'Sends an event to the channel pg_trickle_alert, unless pooler_compatibility_mode is on';
+comment on function pgtrickle._fuse_options(text, bigint, integer) is 'Checks the options of the fuse and returns those given, keyed by catalog column';
 
 
 create or replace function pgtrickle.alter_stream_table(
@@ -679,15 +699,7 @@ declare
     settings constant jsonb := pgtrickle._defining_settings();
     former_role text;
 begin
-    if pgtrickle._parse_choice('fuse', fuse, array['off', 'on', 'auto']) <> 'off' then
-        perform pgtrickle._refuse_option('fuse', fuse);
-    end if;
-    if fuse_ceiling is not null then
-        perform pgtrickle._refuse_option('fuse_ceiling', fuse_ceiling::text);
-    end if;
-    if fuse_sensitivity is not null then
-        perform pgtrickle._refuse_option('fuse_sensitivity', fuse_sensitivity::text);
-    end if;
+    options := options || pgtrickle._fuse_options(fuse, fuse_ceiling, fuse_sensitivity);
     if pgtrickle._parse_choice('post_refresh_action', post_refresh_action, array['none', 'analyze', 'reindex', 'reindex_if_drift']) <> 'none' then
         perform pgtrickle._refuse_option('post_refresh_action', post_refresh_action);
     end if;

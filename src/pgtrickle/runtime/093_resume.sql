@@ -17,6 +17,12 @@ begin
             errcode = '55000',
             message = pg_catalog.format('stream table %I.%I is not suspended: its status is %s', target.pgt_schema, target.pgt_name, target.status);
     end if;
+    if target.fuse_state = 'blown' then
+        raise exception using
+            errcode = '55000',
+            message = pg_catalog.format('stream table %I.%I is suspended because its fuse is blown: %s', target.pgt_schema, target.pgt_name, target.blow_reason),
+            hint = pg_catalog.format('select pgtrickle.reset_fuse(%L, ''apply''), or ''reinitialize'', or ''skip_changes''', name);
+    end if;
     perform pgtrickle._alter_status(target, 'ACTIVE');
     perform pgtrickle._notify(target, 'resumed');
 end

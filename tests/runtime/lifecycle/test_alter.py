@@ -275,9 +275,6 @@ def test_options_are_changed_and_null_keeps(owner: Connection, totals: int) -> N
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("fuse", "on"),
-        ("fuse_ceiling", 5),
-        ("fuse_sensitivity", 2),
         ("partition_by", "customer"),
         ("append_only", True),
         ("cdc_mode", "wal"),

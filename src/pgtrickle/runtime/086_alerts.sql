@@ -1,0 +1,70 @@
+-- Events by NOTIFY. A refresh that found nothing to do sends none: a notification costs a lock that
+-- all notifying transactions of the server share, from here until commit.
+
+create or replace function pgtrickle._alerts(target pgtrickle.pgt_stream_tables)
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select not target.pooler_compatibility_mode
+        and coalesce(lower(pgtrickle._setting('alerts')), 'on') not in ('off', 'false', 'no', '0')
+$$;
+comment on function pgtrickle._alerts(pgtrickle.pgt_stream_tables) is
+    'Whether events of a stream table are sent: not in pooler_compatibility_mode, nor where the setting alerts is off';
+
+
+create or replace function pgtrickle._notify(target pgtrickle.pgt_stream_tables, event text, details jsonb default '{}')
+    returns void
+    language sql
+    set search_path = pg_catalog, pg_temp
+as $$
+    select pg_notify('pg_trickle_alert', (jsonb_build_object(
+            'event', event,
+            'pgt_schema', target.pgt_schema,
+            'pgt_name', target.pgt_name,
+            'st', pgtrickle._quoted(target.pgt_schema, target.pgt_name)) || details)::text)
+    where pgtrickle._alerts(target)
+$$;
+comment on function pgtrickle._notify(pgtrickle.pgt_stream_tables, text, jsonb) is
+    'Sends an event to the channel pg_trickle_alert, where alerts are on';
+
+
+create or replace function pgtrickle._alert_refresh(outcome pgtrickle.refresh_outcome)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    target pgtrickle.pgt_stream_tables;
+begin
+    if outcome.action = 'NO_DATA' then
+        return;
+    end if;
+    select s.* into target from pgtrickle.pgt_stream_tables s where s.pgt_id = outcome.pgt_id;
+    if outcome.status = 'FAILED' then
+        -- A payload has room for 8,000 bytes.
+        perform pgtrickle._notify(target, 'refresh_failed', jsonb_build_object(
+            'action', outcome.action,
+            'error', left(outcome.error_message, 1000),
+            'error_code', outcome.error_code,
+            'consecutive_errors', target.consecutive_errors,
+            'duration_ms', round(outcome.duration_ms::numeric, 3)));
+    else
+        perform pgtrickle._notify(target, 'refresh_completed', jsonb_build_object(
+            'action', outcome.action,
+            'rows_inserted', outcome.rows_inserted,
+            'rows_deleted', outcome.rows_deleted,
+            'duration_ms', round(outcome.duration_ms::numeric, 3)));
+    end if;
+end
+$$;
+comment on function pgtrickle._alert_refresh(pgtrickle.refresh_outcome) is
+    'Tells by NOTIFY what a refresh did: refresh_completed or refresh_failed; nothing where there was nothing to do';
+
+
+insert into pgtrickle.settings (name, value, unit, description)
+values ('alerts', 'on', null, 'Whether refreshes and other events are told by NOTIFY on pg_trickle_alert: on or off. Off where refreshes run in transactions that are prepared (PREPARE TRANSACTION forbids NOTIFY)')
+on conflict (name) do update
+    set unit = excluded.unit,
+        description = excluded.description;
