@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.errors import DeadlockDetected, SerializationFailure
 
+from pgtrickle import __version__
 from pgtrickle import install as installation
 from pgtrickle.compiler import compile_query
 from pgtrickle.database import PsycopgSession
 from pgtrickle.errors import PgTrickleError
+from pgtrickle.explanation import Explanation, explain_plan
 from pgtrickle.plan import Plan
 from pgtrickle.query.names import quote_literal
 
@@ -225,7 +227,7 @@ class Engine:
         return [name for (name,) in pending if self._compile_if_pending(name)]
 
     def _compile_if_pending(self, name: str) -> bool:
-        """Compile as the table's owner, under the settings of its creation; whether that was done."""
+        """Compile as the table's owner, under the settings of its creation; whether it was done."""
         rows = self.session.rows(
             "select s.defining_query, pg_get_userbyid(s.pgt_owner),"
             " jsonb_build_object('search_path', s.defining_search_path) || s.defining_settings"
@@ -263,23 +265,20 @@ class Engine:
         )
         return [Status(*row) for row in rows]
 
-    def explain(self, name_or_query: str) -> dict[str, Any]:
+    def explain(self, name_or_query: str) -> Explanation:
         """How a stream table, or a query that would become one, is maintained."""
-        rows: list[tuple[Any, ...]] = []
-        if not name_or_query.lstrip("( \n").lower().startswith(("select", "with", "values")):
-            rows = self.session.rows(
-                "select (pgtrickle._find(%s)).defining_query", (name_or_query,)
-            )
-        plan = self.compile(rows[0][0] if rows else name_or_query)
-        return {
-            "mode": plan.mode,
-            "reason": plan.reason,
-            "identity": ", ".join(plan.identity.columns) or "the whole row",
-            "tree": "\n".join(plan.tree),
-            "state": "\n".join(state.name for state in plan.state) or None,
-            "query": plan.query,
-            "delta": plan.deltas.get("*"),
-        }
+        if name_or_query.lstrip("( \n").lower().startswith(("select", "with", "values")):
+            plan = self.compile(name_or_query)
+            return explain_plan(self.session, plan, name=None, mode=plan.mode, reason=plan.reason)
+        ((name, mode, reason, query, stored),) = self.session.rows(
+            "select format('%%I.%%I', s.pgt_schema, s.pgt_name),"
+            " coalesce(s.effective_refresh_mode, s.refresh_mode), s.refresh_reason,"
+            " s.defining_query, case when p.plan_status = 'COMPILED' then p.plan end"
+            " from pgtrickle._find(%s) s left join pgtrickle.pgt_plans p using (pgt_id)",
+            (name_or_query,),
+        )
+        plan = Plan.of_dict(stored) if stored is not None else Plan(query, "FULL", __version__)
+        return explain_plan(self.session, plan, name=name, mode=mode, reason=reason)
 
     def _call(
         self, function: str, query: str | None, plan: Plan | None, arguments: dict[str, Any]

@@ -13,6 +13,7 @@ import pytest
 
 import pgtrickle
 from pgtrickle import cli
+from pgtrickle.explanation import Explanation, MissingIndex, SourceInfo, StateInfo
 
 Call = tuple[str, tuple[Any, ...], dict[str, Any]]
 Run = Callable[..., int]
@@ -146,7 +147,9 @@ def test_a_query_comes_from_a_file_or_standard_input(
         ["refresh", "--all", "--with-upstreams"],
         ["verify"],
         ["verify", "t", "--all"],
-        ["worker"],
+        ["worker", "--poll", "0"],
+        ["worker", "--log-level", "loud"],
+        ["worker", "--log-format", "xml"],
     ],
 )
 def test_a_wrong_call_reaches_no_engine(arguments: list[str], engine: Recorder) -> None:
@@ -220,12 +223,6 @@ def test_verify_shows_the_rows_that_differ(
     )
 
 
-def test_the_worker_compiles_once(engine: Recorder, capsys: pytest.CaptureFixture[str]) -> None:
-    engine.answers = {"compile_pending": lambda: ["s.t"]}
-    assert cli.run(["worker", "--once", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == [{"compiled": "s.t"}]
-
-
 def test_status_of_a_database_without_stream_tables(
     engine: Recorder, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -236,12 +233,58 @@ def test_status_of_a_database_without_stream_tables(
     assert json.loads(capsys.readouterr().out) == []
 
 
-def test_explain_keeps_the_lines_of_a_query(
+EXPLAINED = Explanation(
+    name='s."T"',
+    mode="DIFFERENTIAL",
+    reason=None,
+    query="select 1\nfrom t",
+    identity="id",
+    sources=(SourceInfo("s.t", ("id", "k")),),
+    tree=("group by", "  scan s.t: captured changes"),
+    state=(StateInfo("s_1", ("k",), 8192, None), StateInfo("s_2", ())),
+    advice=(MissingIndex("s.t", ("k",), "it is joined", "create index on s.t (k);"),),
+    delta={"0": "alone", "*": "together"},
+)
+
+
+def test_explain_shows_operators_state_and_missing_indexes(
     engine: Recorder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    engine.answers = {"explain": lambda _: {"mode": "FULL", "query": "select 1\nfrom t"}}
+    engine.answers = {"explain": lambda _: EXPLAINED}
     assert cli.run(["explain", "t"]) == 0
-    assert capsys.readouterr().out == "mode   FULL\nquery\n  select 1\n  from t\n"
+    shown = capsys.readouterr().out
+    assert shown == (
+        'stream table     s."T"\n'
+        "refresh mode     DIFFERENTIAL\n"
+        "rows found by    id\n"
+        "sources\n"
+        "  s.t (id, k)\n"
+        "operators\n"
+        "  group by\n"
+        "    scan s.t: captured changes\n"
+        "state\n"
+        "  s_1: key (k), 8 kB, unknown rows\n"
+        "  s_2: no key\n"
+        "missing indexes\n"
+        "  create index on s.t (k);  -- it is joined\n"
+        "query\n"
+        "  select 1\n"
+        "  from t\n"
+    )
+
+
+def test_explain_shows_the_sql_and_json_on_demand(
+    engine: Recorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.answers = {"explain": lambda _: EXPLAINED}
+    assert cli.run(["explain", "t", "--sql"]) == 0
+    shown = capsys.readouterr().out
+    assert "delta for changes of s.t\nalone\n" in shown
+    assert "delta for changes of several sources\ntogether\n" in shown
+    assert cli.run(["explain", "t", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["state"][0] == {"name": "s_1", "key": ["k"], "size_bytes": 8192, "rows": None}
+    assert told["delta"]["*"] == "together"
 
 
 def test_a_database_that_does_not_answer_is_one_message() -> None:

@@ -141,7 +141,7 @@ def test_a_diamond_never_shows_two_moments(
                 try:
                     for one in own.refresh_all():
                         one.check()
-                except (psycopg.Error, PgTrickleError) as error:
+                except (psycopg.Error, PgTrickleError) as error:  # noqa: PERF203
                     errors.append(error)
                     return
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 from uuid import uuid4
 
 from pgtrickle import __version__
+from pgtrickle.compiler.advice import advise
 from pgtrickle.compiler.facts import DatabaseFacts
 from pgtrickle.compiler.functions import check_functions
 from pgtrickle.compiler.outline import outline
 from pgtrickle.database import Session
 from pgtrickle.delta.apply import Target, apply
 from pgtrickle.delta.maintenance import Maintenance
+from pgtrickle.delta.relation import select
 from pgtrickle.delta.rules import RULES, prepare
 from pgtrickle.delta.state import States
 from pgtrickle.plan import Identity, Plan, Source, State
@@ -32,9 +34,11 @@ from pgtrickle.query.canonical import Canonical, canonicalise
 from pgtrickle.query.functions import function_uses
 from pgtrickle.query.keys import group_key, keys
 from pgtrickle.query.lowering import NotIncremental, lower
+from pgtrickle.query.names import quote_identifier
 from pgtrickle.query.parse import QueryTooDeep, UnsupportedSyntax, parse
 from pgtrickle.query.prove import prove
 from pgtrickle.query.pruning import prune
+from pgtrickle.query.pushdown import push_down
 from pgtrickle.query.render import render
 from pgtrickle.query.statement import Query
 from pgtrickle.query.views import inline_views
@@ -71,7 +75,7 @@ def _differential(session: Session, canonical: Canonical) -> Plan:
     tree = _trusted_tree(session, canonical)
     facts = DatabaseFacts(session)
     facts.check_settings()
-    root = prune(lower(tree, facts).node)
+    root = prune(push_down(lower(tree, facts).node))
     sources = _sources(root)  # none for a query of constants, which then has no deltas
     states = States(facts)
     numbers = {source.relid: number for number, source in enumerate(sources)}
@@ -101,7 +105,9 @@ def _differential(session: Session, canonical: Canonical) -> Plan:
         state=_states(root, states),
         deltas=deltas,
         tree=tuple(outline(root, states)),
-        open=_left_open(root, states),
+        open=(left_open := _left_open(root, states)),
+        result=_result(root, target, maintenance(frozenset())) if "ties" in left_open else None,
+        advice=advise(root, states),
     )
 
 
@@ -144,6 +150,15 @@ def _states(root: Node, states: States) -> tuple[State, ...]:
         )
         for owner, table in states.tables.items()
     )
+
+
+def _result(root: Node, target: Target, maintenance: Maintenance) -> str:
+    """The stream table's first rows, from what the state tables are filled with."""
+    values = [
+        f"({id})::{column.type} AS {quote_identifier(column.name)}"
+        for id, column in zip(root.ids, target.columns, strict=True)
+    ]
+    return select(values, f"FROM {maintenance.initial(root).source('r')}")
 
 
 def _left_open(root: Node, states: States) -> tuple[str, ...]:

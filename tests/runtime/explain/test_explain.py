@@ -88,15 +88,15 @@ def test_a_reader_sees_how_but_not_the_changes(owner: Connection, connect: Conne
 
 
 @pytest.mark.parametrize(
-    ("format", "begins"), [("text", ""), ("json", "["), ("xml", "<explain"), ("yaml", "- Plan")]
+    ("form", "begins"), [("text", ""), ("json", "["), ("xml", "<explain"), ("yaml", "- Plan")]
 )
-def test_explain_delta_explains_what_would_run(owner: Connection, format: str, begins: str) -> None:
+def test_explain_delta_explains_what_would_run(owner: Connection, form: str, begins: str) -> None:
     plans.totals(owner)
     owner.execute("insert into src.orders values (1000, 1, 5)")
-    told = text(owner, "select pgtrickle.explain_delta('marts.totals', %s)", format)
+    told = text(owner, "select pgtrickle.explain_delta('marts.totals', %s)", form)
     assert told.startswith(begins)
     assert "s_totals" in told
-    if format == "json":
+    if form == "json":
         assert json.loads(told)[0]["Plan"]
     assert rows(owner, "select current_user, current_setting('search_path')") == [
         ("pgt_test_owner", '"$user", public')
