@@ -1,26 +1,82 @@
-"""`pgtrickle worker`: what the database does not do by itself."""
+"""`pgtrickle worker`: keep stream tables to their schedules."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import output
-from .engine import AsJson, Dsn, opened
+from .engine import AsJson, opened
+
+if TYPE_CHECKING:
+    from pgtrickle.worker.work import Round
+
+
+class LogFormat(str, Enum):
+    text = "text"
+    json = "json"
 
 
 def worker(
+    dsn: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dsn",
+            help="A database to serve; may be repeated. Default: $PGTRICKLE_DSN, or what libpq's"
+            " variables (PGHOST, PGUSER, ...) say.",
+            show_default=False,
+        ),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Do what there is to do, and end.")] = False,
-    dsn: Dsn = "",
+    poll: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            min=0.05,
+            help="How soon new tables, and a worker that is gone, are noticed."
+            " What is due is refreshed on time whatever this says.",
+        ),
+    ] = 1.0,
+    log_format: Annotated[LogFormat, typer.Option(help="Form of the log.")] = LogFormat.text,
+    log_level: Annotated[
+        str, typer.Option(help="debug, info, warning or error; debug tells of idle refreshes too.")
+    ] = "info",
     as_json: AsJson = False,
 ) -> None:
-    """Compile the stream tables that were created by SQL alone."""
+    """Compile what was created by SQL alone, and refresh each stream table on its schedule.
+
+    Stays until SIGINT or SIGTERM. Any number may run: one leads in each database, the others
+    stand by. Exit status 2 when with --once a table cannot be refreshed.
+    """
+    from pgtrickle.worker import logs, process, work  # not needed by other commands
+
+    if log_level not in ("debug", "info", "warning", "error"):
+        raise typer.BadParameter("--log-level is debug, info, warning or error.")
+    dsns = dsn or [os.environ.get("PGTRICKLE_DSN", "")]
+    logs.configure(log_format.value, "warning" if once and log_level == "info" else log_level)
     if not once:
-        raise typer.BadParameter("Say --once: a worker that stays does not exist yet.")
-    with opened(dsn) as engine:
-        compiled = engine.compile_pending()
-    if not compiled and not as_json:
-        output.say("There was nothing to compile.")
+        process.run(dsns, poll=poll)
         return
-    output.show(output.Table(["compiled"], [[name] for name in compiled]), as_json=as_json)
+    rounds = []
+    for each in dsns:
+        with opened(each) as engine:
+            rounds.append(work.once(engine))
+    _report(rounds, as_json=as_json)
+    if any(done.failed for done in rounds):
+        raise typer.Exit(2)
+
+
+def _report(rounds: list[Round], *, as_json: bool) -> None:
+    rows = [[name, "COMPILE", None] for done in rounds for name in done.compiled]
+    rows += [
+        [refresh.name, refresh.action, refresh.error]
+        for done in rounds
+        for refresh in done.refreshed
+    ]
+    if rows or as_json:
+        output.show(output.Table(["name", "action", "error"], rows), as_json=as_json)
+    else:
+        output.say("There was nothing to do.")

@@ -181,6 +181,14 @@ comment on column pgtrickle.pgt_frontiers.snapshot is 'Snapshot of the statement
 comment on column pgtrickle.pgt_frontiers.own_seq is 'Last change sequence number consumed of those written by own_xid itself';
 comment on column pgtrickle.pgt_frontiers.cluster_id is 'Server and database the snapshot belongs to; after a dump and restore it means nothing';
 
+create table pgtrickle.pgt_cron_times (
+    pgt_id    bigint primary key references pgtrickle.pgt_stream_tables (pgt_id) on delete cascade,
+    schedule  text not null,
+    time_zone text not null,
+    due_times timestamptz[] not null
+);
+comment on table pgtrickle.pgt_cron_times is 'The next times of cron schedules, as a worker computed them';
+
 create table pgtrickle.pgt_captures (
     source_relid oid primary key,
     columns      text[] not null,
@@ -229,7 +237,8 @@ comment on table pgtrickle.settings is 'Settings of the engine; a session placeh
 -- Rights: everybody may have stream tables; rows belong to the table's owner.
 grant select, insert, update, delete
     on pgtrickle.pgt_stream_tables, pgtrickle.pgt_dependencies, pgtrickle.pgt_refresh_history,
-       pgtrickle.pgt_plans, pgtrickle.pgt_offered_plans, pgtrickle.pgt_frontiers
+       pgtrickle.pgt_plans, pgtrickle.pgt_offered_plans, pgtrickle.pgt_frontiers,
+       pgtrickle.pgt_cron_times
     to public;
 grant select on pgtrickle.pgt_schema_version, pgtrickle.pgt_captures, pgtrickle.settings to public;
 grant usage on all sequences in schema pgtrickle to public;
@@ -248,6 +257,7 @@ alter table pgtrickle.pgt_dependencies enable row level security;
 alter table pgtrickle.pgt_refresh_history enable row level security;
 alter table pgtrickle.pgt_plans enable row level security;
 alter table pgtrickle.pgt_frontiers enable row level security;
+alter table pgtrickle.pgt_cron_times enable row level security;
 create policy with_stream_table on pgtrickle.pgt_dependencies
     using (exists (select from pgtrickle.pgt_stream_tables s where s.pgt_id = pgt_dependencies.pgt_id and pg_has_role(s.pgt_owner, 'USAGE')));
 create policy readers_see on pgtrickle.pgt_dependencies for select
@@ -260,3 +270,5 @@ create policy with_stream_table on pgtrickle.pgt_plans
     using (exists (select from pgtrickle.pgt_stream_tables s where s.pgt_id = pgt_plans.pgt_id and pg_has_role(s.pgt_owner, 'USAGE')));
 create policy with_stream_table on pgtrickle.pgt_frontiers
     using (exists (select from pgtrickle.pgt_stream_tables s where s.pgt_id = pgt_frontiers.pgt_id and pg_has_role(s.pgt_owner, 'USAGE')));
+create policy with_stream_table on pgtrickle.pgt_cron_times
+    using (exists (select from pgtrickle.pgt_stream_tables s where s.pgt_id = pgt_cron_times.pgt_id and pg_has_role(s.pgt_owner, 'USAGE')));

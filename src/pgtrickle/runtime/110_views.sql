@@ -97,6 +97,24 @@ comment on view pgtrickle.stream_tables_info is 'All that the catalog knows of e
 grant select on pgtrickle.stream_tables_info to public;
 
 
+create or replace function pgtrickle._worker_alive()
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select exists (
+        select
+        from pg_locks l
+        where l.locktype = 'advisory'
+          and l.database = (select d.oid from pg_database d where d.datname = current_database())
+          and (l.classid, l.objid, l.objsubid) = (1885829237, 1, 2)
+          and l.granted)
+$$;
+comment on function pgtrickle._worker_alive() is
+    'Whether a worker serves this database: it holds the session advisory lock (1885829237, 1)';
+
+
 create or replace view pgtrickle.quick_health
     with (security_invoker = true)
 as
@@ -104,12 +122,7 @@ select
     t.total_stream_tables,
     t.error_tables,
     t.stale_tables,
-    exists (
-        select
-        from pg_catalog.pg_stat_activity a
-        where a.datname = current_database()
-          and (a.application_name like 'pgtrickle worker%')
-    ) as scheduler_running,
+    pgtrickle._worker_alive() as scheduler_running,
     case
         when t.total_stream_tables = 0 then 'EMPTY'
         when t.suspended_tables > 0 then 'CRITICAL'
@@ -125,7 +138,7 @@ from (
     from pgtrickle.pgt_stream_tables s
 ) t;
 comment on view pgtrickle.quick_health is
-    'One row: EMPTY, CRITICAL (a stream table is suspended), WARNING (one failed or is stale) or OK. scheduler_running looks for a session with application_name "pgtrickle worker"';
+    'One row: EMPTY, CRITICAL (a stream table is suspended), WARNING (one failed or is stale) or OK. scheduler_running: a worker serves this database';
 grant select on pgtrickle.quick_health to public;
 
 

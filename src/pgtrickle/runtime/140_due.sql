@@ -1,0 +1,216 @@
+-- When each stream table is to be refreshed next. One set-based query answers for all of them; the
+-- worker and run_due ask it, and neither looks at tables one by one.
+--
+-- duration     the last refresh plus the schedule, times the tier: hot 1, warm 2, cold 10
+-- cron         the first of the times a worker has computed that lies after the last refresh
+-- calculated   the least schedule of what reads it, and not later than that is due itself, so that
+--              a reader never runs just before what it reads; default_schedule_seconds where
+--              nothing reads it
+-- never        SUSPENDED, IMMEDIATE, tier frozen
+-- at once      what was never refreshed
+-- after errors not before the last one plus error_backoff_seconds, doubled for each in a row
+
+create or replace function pgtrickle._retry_at(stream_table pgtrickle.pgt_stream_tables)
+    returns timestamptz
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+    set jit = off
+as $$
+    select case when stream_table.consecutive_errors > 0 then
+        stream_table.last_error_at + make_interval(secs => least(
+            pgtrickle._setting('error_backoff_seconds')::double precision * 2 ^ least(stream_table.consecutive_errors - 1, 30),
+            pgtrickle._setting('error_backoff_max_seconds')::double precision)) end
+$$;
+comment on function pgtrickle._retry_at(pgtrickle.pgt_stream_tables) is
+    'Before this moment a stream table whose refresh failed is not tried again by itself; null where the last one did not fail';
+
+
+create or replace function pgtrickle._due_times()
+    returns table (pgt_id bigint, due_at timestamptz)
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+    set jit = off
+as $$
+    with recursive scheduled as materialized (
+        select
+            s.pgt_id,
+            s.schedule,
+            s.last_refresh_at,
+            s.created_at,
+            case when s.schedule is null
+                then pgtrickle._setting('default_schedule_seconds')::bigint
+                else pgtrickle.parse_duration_seconds(s.schedule)
+            end as seconds,
+            case s.refresh_tier when 'hot' then 1 when 'warm' then 2 when 'cold' then 10 end as factor,
+            s.status <> 'SUSPENDED' and s.refresh_tier <> 'frozen' as runs,
+            case when s.consecutive_errors > 0 then pgtrickle._retry_at(s) end as retry_at
+        from pgtrickle.pgt_stream_tables s
+        where s.refresh_mode <> 'IMMEDIATE'
+    ),
+    -- Up from what has a schedule, through what is calculated.
+    edge as materialized (
+        select r.pgt_id, r.upstream_id
+        from pgtrickle._reads() r
+        join scheduled d on d.pgt_id = r.pgt_id
+        join scheduled u on u.pgt_id = r.upstream_id
+        where u.schedule is null
+    ),
+    follows (pgt_id, leader) as (
+        select s.pgt_id, s.pgt_id
+        from scheduled s
+        where s.schedule is not null
+           or not exists (select from edge e where e.upstream_id = s.pgt_id)
+        union
+        select e.upstream_id, f.leader
+        from follows f
+        join edge e on e.pgt_id = f.pgt_id
+    ),
+    leader as materialized (
+        select
+            s.pgt_id,
+            s.seconds,
+            case
+                when not s.runs then null
+                when s.last_refresh_at is null then s.created_at
+                when s.seconds is not null then s.last_refresh_at + make_interval(secs => s.seconds * s.factor)
+                else (
+                    select min(moment)
+                    from pgtrickle.pgt_cron_times c, unnest(c.due_times) moment
+                    where c.pgt_id = s.pgt_id
+                      and c.schedule = s.schedule
+                      and moment > s.last_refresh_at)
+            end as due_at
+        from scheduled s
+        where exists (select from follows f where f.leader = s.pgt_id)
+    )
+    select w.pgt_id, greatest(w.retry_at, min(w.due_at))
+    from (
+        select
+            s.pgt_id,
+            s.retry_at,
+            case
+                when s.last_refresh_at is null then s.created_at
+                when s.pgt_id = l.pgt_id then l.due_at
+                else least(
+                    s.last_refresh_at + make_interval(secs => l.seconds * s.factor),
+                    case when s.last_refresh_at < l.due_at and (s.factor = 1 or l.seconds is null) then l.due_at end)
+            end as due_at
+        from scheduled s
+        join follows f on f.pgt_id = s.pgt_id
+        join leader l on l.pgt_id = f.leader
+        where s.runs
+    ) w
+    where w.due_at is not null
+    group by w.pgt_id, w.retry_at
+$$;
+comment on function pgtrickle._due_times() is
+    'When each stream table is to be refreshed by its schedule; those never refreshed by one, and cron ones whose next time nobody has computed, are left out';
+
+
+create or replace function pgtrickle._schedulable()
+    returns table (pgt_id bigint, due_at timestamptz)
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+    set jit = off
+as $$
+    select d.pgt_id, d.due_at
+    from pgtrickle._due_times() d
+    join pgtrickle.pgt_stream_tables s on s.pgt_id = d.pgt_id
+    where lower(pgtrickle._setting('enabled')) not in ('off', 'false', 'no', '0')
+      and pg_has_role(s.pgt_owner, 'USAGE')
+      and exists (select from pg_class c where c.oid = s.pgt_relid)
+$$;
+comment on function pgtrickle._schedulable() is
+    'When the stream tables this role may refresh are due; none where the setting enabled is off';
+
+
+create or replace function pgtrickle._due()
+    returns table (pgt_id bigint, name text, due_at timestamptz)
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+    set jit = off
+as $$
+    with due as materialized (
+        select * from pgtrickle._schedulable() d where d.due_at <= clock_timestamp()
+    )
+    select due.pgt_id, o.name, due.due_at
+    from due
+    join pgtrickle._in_order() o on o.pgt_id = due.pgt_id
+    order by o.depth, due.due_at, o.name
+$$;
+comment on function pgtrickle._due() is 'The stream tables to be refreshed now by their schedules, what is read before what reads it';
+
+
+create or replace function pgtrickle._seconds_until_due()
+    returns double precision
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+    set jit = off
+as $$
+    select extract(epoch from min(d.due_at) - clock_timestamp())::double precision from pgtrickle._schedulable() d
+$$;
+comment on function pgtrickle._seconds_until_due() is
+    'Seconds until the next refresh by schedule, not above 0 where one is due; null where none ever is';
+
+
+-- Cron expressions are evaluated in Python. What it finds is stored some way ahead, so that SQL
+-- alone goes on for as long.
+
+create or replace function pgtrickle._cron_wanted()
+    returns table (pgt_id bigint, schedule text, time_zone text, after timestamptz)
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+    set jit = off
+as $$
+    select s.pgt_id, s.schedule, z.time_zone, coalesce(s.last_refresh_at, clock_timestamp())
+    from pgtrickle.pgt_stream_tables s
+    cross join (select pgtrickle._setting('cron_time_zone')) z (time_zone)
+    left join pgtrickle.pgt_cron_times c
+        on c.pgt_id = s.pgt_id
+        and c.schedule = s.schedule
+        and c.time_zone = z.time_zone
+    where s.schedule ~ '[\s@]'
+      and s.refresh_mode <> 'IMMEDIATE'
+      and pg_has_role(s.pgt_owner, 'USAGE')
+      and (c.pgt_id is null
+          -- The last but nine: one that is empty or short has no further time.
+          or coalesce(c.due_times[cardinality(c.due_times) - 9], 'infinity') <= coalesce(s.last_refresh_at, '-infinity'))
+$$;
+comment on function pgtrickle._cron_wanted() is
+    'Stream tables on a cron schedule whose next times are to be computed and handed to _set_cron_times, from which moment on and in which time zone';
+
+
+create or replace function pgtrickle._set_cron_times(target bigint, schedule text, time_zone text, due_times timestamptz[])
+    returns void
+    language sql
+    set search_path = pg_catalog, pg_temp
+as $$
+    insert into pgtrickle.pgt_cron_times as c (pgt_id, schedule, time_zone, due_times)
+    select s.pgt_id, $2, $3, $4
+    from pgtrickle.pgt_stream_tables s
+    where s.pgt_id = target
+    on conflict (pgt_id) do update
+        set schedule = excluded.schedule,
+            time_zone = excluded.time_zone,
+            due_times = excluded.due_times
+$$;
+comment on function pgtrickle._set_cron_times(bigint, text, text, timestamptz[]) is
+    'Stores the next times of a stream table''s cron schedule, earliest first';
+
+
+insert into pgtrickle.settings (name, value, unit, description)
+values
+    ('enabled', 'on', null, 'off: nothing is refreshed by schedule'),
+    ('cron_time_zone', 'UTC', null, 'Time zone of cron schedules, as in Europe/Berlin'),
+    ('error_backoff_seconds', '1', 's', 'Wait after a failed refresh before a scheduled one is tried again; doubled for each failure in a row'),
+    ('error_backoff_max_seconds', '300', 's', 'Longest wait after failed refreshes'),
+    ('history_retention_days', '90', 'd', 'Age at which the history of refreshes is deleted')
+on conflict (name) do update
+    set unit = excluded.unit,
+        description = excluded.description;

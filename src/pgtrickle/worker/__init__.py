@@ -1,0 +1,16 @@
+"""The worker: one process that keeps the stream tables of one or more databases to their schedules.
+
+    process      threads and signals: a thread serves each database until it is asked to stop
+    serving      one database: connect, lead or stand by, work, sleep; again after a lost connection
+    leadership   which of several workers serves a database
+    work         what there is to do at one moment; `pgtrickle worker --once` does it once
+    cron         the next times of cron expressions
+    bell         sleeping until something is due, is notified, or the worker is to stop
+    logs         the worker's log lines
+
+All state is in the database: a worker that dies loses nothing, and the next one goes on.
+"""
+
+from .process import run
+
+__all__ = ["run"]

@@ -1,0 +1,39 @@
+"""Sleeping until a time has passed, PostgreSQL has sent something, or somebody rings."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+
+import psycopg
+
+
+class Bell:
+    """Rung once by a signal handler or another thread; from then on nobody sleeps.
+
+    A socket and not a threading.Event, because one must wait for it and for PostgreSQL at once.
+    """
+
+    def __init__(self) -> None:
+        self._rope, self._clapper = socket.socketpair()
+        self._rope.setblocking(False)
+        self.rung = False
+
+    def ring(self) -> None:
+        self.rung = True
+        with contextlib.suppress(BlockingIOError):
+            self._rope.send(b"!")
+
+    def sleep(self, seconds: float, connection: psycopg.Connection[object] | None = None) -> None:
+        """Sleep until the time is over, the bell was rung, or the connection has news or is gone.
+
+        Raises psycopg.OperationalError where the connection is gone.
+        """
+        awaited = [self._clapper.fileno()]
+        if connection is not None:
+            awaited.append(connection.fileno())
+        ready, _, _ = select.select(awaited, [], [], max(seconds, 0.0))
+        if connection is not None and connection.fileno() in ready:
+            for _ in connection.notifies(timeout=0):
+                pass

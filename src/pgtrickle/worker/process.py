@@ -1,0 +1,40 @@
+"""The process: a thread for each database, and the signals that end it."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Sequence
+from types import FrameType
+
+from .bell import Bell
+from .serving import serve
+
+log = logging.getLogger(__name__)
+
+
+def run(dsns: Sequence[str], *, poll: float = 1.0) -> None:
+    """Serve the databases until SIGINT or SIGTERM; the refreshes under way are finished.
+
+    A second signal ends the process at once, and loses nothing either. `poll` is the number of
+    seconds after which a new table, or a worker that is gone, is noticed.
+    """
+    bells = [Bell() for _ in dsns]
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        for bell in bells:
+            bell.ring()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    threads = [
+        threading.Thread(target=serve, args=(dsn, bell, poll), name=f"database-{position}")
+        for position, (dsn, bell) in enumerate(zip(dsns, bells, strict=True), start=1)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log.info("stopped")

@@ -1,0 +1,261 @@
+"""When a stream table is due: its schedule, its tier, what reads it, what went wrong."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import psycopg
+import pytest
+
+from pgtrickle.engine import Engine
+
+pytestmark = pytest.mark.every_server
+
+
+def create(engine: Engine, name: str, source: str = "src", schedule: str = "1m") -> None:
+    engine.create_stream_table(name, f"select id, v from {source}", schedule=schedule)
+
+
+def state(engine: Engine, name: str, **columns: Any) -> None:
+    """Put the catalog into a state; ages are given as intervals before now."""
+    for column, value in columns.items():
+        moment = column.endswith("_at") and value is not None
+        engine.connection.execute(
+            f"update pgtrickle.pgt_stream_tables set {column} ="
+            f" {'clock_timestamp() - %s::interval' if moment else '%s'} where pgt_name = %s",
+            (value, name),
+        )
+
+
+def due(engine: Engine) -> list[str]:
+    rows = engine.session.rows("select name from pgtrickle._due()")
+    return [name.removeprefix("public.") for (name,) in rows]
+
+
+def seconds_until(engine: Engine, name: str) -> float | None:
+    rows = engine.session.rows(
+        "select extract(epoch from due_at - clock_timestamp()) from pgtrickle._due_times()"
+        " join pgtrickle.pgt_stream_tables using (pgt_id) where pgt_name = %s",
+        (name,),
+    )
+    return float(rows[0][0]) if rows else None
+
+
+@pytest.mark.parametrize(
+    ("schedule", "columns", "seconds"),
+    [
+        ("1m", {"last_refresh_at": "10 s"}, 50),
+        ("1m", {"last_refresh_at": "70 s"}, -10),
+        ("90", {"last_refresh_at": "10 s"}, 80),
+        ("1h30m", {"last_refresh_at": "0 s"}, 5400),
+        ("calculated", {"last_refresh_at": "0.5 s"}, 0.5),
+        ("1m", {"last_refresh_at": "10 s", "refresh_tier": "hot"}, 50),
+        ("1m", {"last_refresh_at": "10 s", "refresh_tier": "warm"}, 110),
+        ("1m", {"last_refresh_at": "10 s", "refresh_tier": "cold"}, 590),
+        ("1m", {"last_refresh_at": "1 d", "refresh_tier": "frozen"}, None),
+        ("1m", {"last_refresh_at": "1 d", "status": "SUSPENDED"}, None),
+        ("1m", {"last_refresh_at": "1 d", "refresh_mode": "IMMEDIATE"}, None),
+        ("1m", {"last_refresh_at": None, "created_at": "2 s", "status": "INITIALIZING"}, -2),
+        (
+            "1m",
+            {
+                "last_refresh_at": "1 d",
+                "status": "ERROR",
+                "consecutive_errors": 1,
+                "last_error_at": "0 s",
+            },
+            1,
+        ),
+        (
+            "1m",
+            {
+                "last_refresh_at": "1 d",
+                "status": "ERROR",
+                "consecutive_errors": 4,
+                "last_error_at": "2 s",
+            },
+            6,
+        ),
+        (
+            "1m",
+            {
+                "last_refresh_at": "1 d",
+                "status": "ERROR",
+                "consecutive_errors": 40,
+                "last_error_at": "0 s",
+            },
+            300,
+        ),
+        (
+            "1m",
+            {
+                "last_refresh_at": "10 s",
+                "status": "ERROR",
+                "consecutive_errors": 1,
+                "last_error_at": "5 s",
+            },
+            50,
+        ),
+        (
+            "1m",
+            {
+                "last_refresh_at": None,
+                "status": "ERROR",
+                "consecutive_errors": 2,
+                "last_error_at": "0 s",
+            },
+            2,
+        ),
+    ],
+)
+def test_due_times(
+    engine: Engine, schedule: str, columns: dict[str, Any], seconds: float | None
+) -> None:
+    create(engine, "t", schedule=schedule)
+    state(engine, "t", **columns)
+    found = seconds_until(engine, "t")
+    assert found == (None if seconds is None else pytest.approx(seconds, abs=1.5))
+    assert due(engine) == (["t"] if seconds is not None and seconds <= 0 else [])
+
+
+@pytest.mark.parametrize(
+    ("readers", "seconds"),
+    [
+        ({"a": "5m"}, 300),
+        ({"a": "5m", "b": "2m"}, 120),
+        ({"a": "calculated"}, 1),  # nothing reads it: default_schedule_seconds
+        ({"a": "1h", "b": "calculated"}, 1),
+    ],
+)
+def test_a_calculated_table_follows_what_reads_it(
+    engine: Engine, readers: dict[str, str], seconds: float
+) -> None:
+    create(engine, "base", schedule="calculated")
+    for name, schedule in readers.items():
+        create(engine, name, "base", schedule)
+        state(engine, name, last_refresh_at="0 s")
+    state(engine, "base", last_refresh_at="0 s")
+    assert seconds_until(engine, "base") == pytest.approx(seconds, abs=1.5)
+
+
+def test_calculated_passes_through_calculated(engine: Engine) -> None:
+    create(engine, "a", schedule="calculated")
+    create(engine, "b", "a", "calculated")
+    create(engine, "c", "b", "10m")
+    state(engine, "a", last_refresh_at="0 s")
+    state(engine, "c", last_refresh_at="0 s")
+    assert seconds_until(engine, "a") == pytest.approx(600, abs=1.5)
+
+
+def test_a_calculated_table_is_never_later_than_its_reader(engine: Engine) -> None:
+    """Refreshed by hand a moment ago, it would else lag behind its reader for ever."""
+    create(engine, "base", schedule="calculated")
+    create(engine, "reader", "base", "1m")
+    state(engine, "base", last_refresh_at="30 s")
+    state(engine, "reader", last_refresh_at="70 s")
+    assert due(engine) == ["base", "reader"]
+
+
+def test_what_is_due_comes_upstream_first(engine: Engine) -> None:
+    for name, source in (("z", "src"), ("m", "z"), ("a", "m")):
+        create(engine, name, source)
+        state(engine, name, last_refresh_at="2 h")
+    state(engine, "a", last_refresh_at="3 h")
+    assert due(engine) == ["z", "m", "a"]
+
+
+@pytest.mark.parametrize("value", ["off", "false", "OFF"])
+def test_nothing_is_due_where_scheduling_is_off(engine: Engine, value: str) -> None:
+    create(engine, "t")
+    state(engine, "t", last_refresh_at="2 h")
+    engine.connection.execute("select set_config('pg_trickle.enabled', %s, false)", (value,))
+    assert due(engine) == []
+    assert engine.session.rows("select pgtrickle._seconds_until_due()") == [(None,)]
+
+
+def test_a_table_that_plain_ddl_dropped_is_not_due(engine: Engine) -> None:
+    create(engine, "t")
+    state(engine, "t", last_refresh_at="2 h")
+    engine.connection.execute("drop table t")
+    assert due(engine) == []
+
+
+def test_a_role_sees_due_only_what_it_may_refresh(engine: Engine) -> None:
+    create(engine, "t")
+    state(engine, "t", last_refresh_at="2 h")
+    engine.connection.execute("grant select on t to public")
+    with engine.connection.transaction(force_rollback=True):
+        engine.connection.execute("create role pgt_due_reader")
+        engine.connection.execute("set local role pgt_due_reader")
+        assert due(engine) == []
+
+
+def test_cron_is_due_at_stored_times_only(engine: Engine) -> None:
+    create(engine, "t", schedule="0 * * * *")
+    state(engine, "t", last_refresh_at="10 s")
+    assert seconds_until(engine, "t") is None
+    now = datetime.now(timezone.utc)
+    times = [now + timedelta(seconds=seconds) for seconds in (-20, 40, 100)]
+    set_times = (
+        "select pgtrickle._set_cron_times(pgt_id, %s, 'UTC', %s) from pgtrickle.pgt_stream_tables"
+    )
+    engine.connection.execute(set_times, ("0 * * * *", times))
+    assert seconds_until(engine, "t") == pytest.approx(40, abs=1.5)
+    state(engine, "t", last_refresh_at="30 s")
+    assert due(engine) == ["t"]
+    engine.connection.execute(set_times, ("another schedule", times))
+    assert seconds_until(engine, "t") is None
+
+
+def test_run_due_refreshes_and_commits_each_table(own_engine: Engine) -> None:
+    create(own_engine, "a")
+    own_engine.create_stream_table("b", "select id, 1 / v as inverse from a", schedule="1m")
+    create(own_engine, "c", "a")
+    own_engine.connection.execute("insert into src values (1, 0)")
+    for name in "abc":
+        state(own_engine, name, last_refresh_at="1 h")
+    own_engine.connection.execute("call pgtrickle.run_due()")
+    assert own_engine.session.rows("select v from c") == [(0,)]
+    assert own_engine.session.rows(
+        "select pgt_name, status from pgtrickle.pgt_stream_tables order by 1"
+    ) == [("a", "ACTIVE"), ("b", "ERROR"), ("c", "ACTIVE")]
+    assert own_engine.session.rows(
+        "select count(distinct h.xmin::text) from pgtrickle.pgt_refresh_history h"
+        " where initiated_by = 'SCHEDULER'"
+    ) == [(3,)]
+
+
+def test_what_keeps_failing_is_suspended_with_an_alert(own_engine: Engine, database: str) -> None:
+    own_engine.create_stream_table("t", "select id, 1 / v as inverse from src", schedule="1s")
+    own_engine.connection.execute("insert into src values (1, 0)")
+    with psycopg.connect(database, autocommit=True) as listener:
+        listener.execute("listen pg_trickle_alert")
+        for failures in (1, 2, 3):
+            own_engine.connection.execute("select pgtrickle._refresh_scheduled('t')")
+            status, errors = own_engine.session.rows(
+                "select status, consecutive_errors from pgtrickle.pgt_stream_tables"
+            )[0]
+            assert (status, errors) == ("ERROR" if failures < 3 else "SUSPENDED", failures)
+        payloads = [notify.payload for notify in listener.notifies(timeout=0.5)]
+    (alert,) = [payload for payload in payloads if '"event": "auto_suspended"' in payload]
+    assert "division by zero" in alert
+    assert seconds_until(own_engine, "t") is None
+    own_engine.connection.execute("update src set v = 1; select pgtrickle.resume_stream_table('t')")
+    own_engine.refresh("t")
+    assert own_engine.session.rows(
+        "select status, consecutive_errors from pgtrickle.pgt_stream_tables"
+    ) == [("ACTIVE", 0)]
+
+
+def test_old_history_goes_in_batches(engine: Engine) -> None:
+    create(engine, "t")
+    engine.connection.execute(
+        "insert into pgtrickle.pgt_refresh_history"
+        " (refresh_id, pgt_id, data_timestamp, start_time, action, status)"
+        " select -i, pgt_id, now(), now() - interval '91 days', 'FULL', 'COMPLETED'"
+        " from pgtrickle.pgt_stream_tables, generate_series(1, 25) i"
+    )
+    deleted = [engine.session.rows("select pgtrickle._purge_history(10)")[0][0] for _ in range(4)]
+    assert deleted == [10, 10, 5, 0]
+    assert engine.session.rows("select count(*) from pgtrickle.pgt_refresh_history") == [(1,)]

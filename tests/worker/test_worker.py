@@ -1,0 +1,199 @@
+"""A worker process on a real server."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+import pgtrickle
+from pgtrickle.embedded import server
+from pgtrickle.engine import Engine
+
+from .conftest import SOURCE, Worker
+
+StartWorker = Callable[..., Worker]
+COUNT = "select count(*) from t"
+
+
+def create(engine: Engine, schedule: str = "1s") -> None:
+    engine.create_stream_table("t", "select id, v from src", schedule=schedule)
+
+
+def wait_until(engine: Engine, query: str, value: Any, seconds: float = 20) -> float:
+    """The seconds it took until the query gave the value."""
+    began = time.monotonic()
+    while (found := engine.session.rows(query)[0][0]) != value:
+        assert time.monotonic() < began + seconds, f"{query}: {found}"
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+@pytest.mark.every_server
+def test_a_change_is_seen_within_a_schedule_of_one_second(
+    own_engine: Engine, database: str, start_worker: StartWorker
+) -> None:
+    create(own_engine)
+    worker = start_worker("--dsn", database, "--log-level", "debug")
+    worker.logged("event=serving")
+    for change in range(1, 4):
+        own_engine.connection.execute("insert into src values (%s)", (change,))
+        assert wait_until(own_engine, COUNT, change) < 1.2
+    (latest,) = own_engine.session.rows(
+        "select max(h.start_time - p.start_time - interval '1 s')"
+        " from pgtrickle.pgt_refresh_history h join pgtrickle.pgt_refresh_history p"
+        " on p.refresh_id = h.refresh_id - 1 where p.initiated_by = 'SCHEDULER'"
+    )
+    assert latest[0] is None or latest[0].total_seconds() < 0.1
+    assert worker.stop() == 0
+    assert "event=stopped" in worker.lines[-1]
+
+
+def test_what_sql_created_is_compiled_and_populated(
+    own_engine: Engine, database: str, start_worker: StartWorker
+) -> None:
+    worker = start_worker("--dsn", database, "--poll", "0.2")
+    worker.logged("event=serving")
+    own_engine.connection.execute(
+        "insert into src values (1);"
+        "select pgtrickle.create_stream_table('t', 'select id from src',"
+        " schedule => '1s', initialize => false)"
+    )
+    wait_until(own_engine, COUNT, 1)
+    mode = "select effective_refresh_mode from pgtrickle.pgt_stream_tables"
+    wait_until(own_engine, mode, "DIFFERENTIAL")
+
+
+def test_a_second_worker_stands_by_and_takes_over(
+    own_engine: Engine, database: str, start_worker: StartWorker
+) -> None:
+    create(own_engine)
+    alive = "select scheduler_running from pgtrickle.quick_health"
+    assert own_engine.session.rows(alive) == [(False,)]
+    first = start_worker("--dsn", database, "--poll", "0.2")
+    first.logged("event=serving")
+    assert own_engine.session.rows(alive) == [(True,)]
+    second = start_worker("--dsn", database, "--poll", "0.2")
+    second.logged("event=standing_by")
+    own_engine.connection.execute("insert into src select generate_series(1, 5)")
+    first.process.send_signal(signal.SIGKILL)
+    second.logged("event=serving", seconds=5)
+    wait_until(own_engine, COUNT, 5, seconds=5)
+    assert own_engine.verify("t").equal
+    assert second.stop(signal.SIGINT) == 0
+    wait_until(own_engine, alive, False, seconds=5)
+
+
+def test_stopping_finishes_the_refresh_under_way(
+    own_engine: Engine, database: str, start_worker: StartWorker
+) -> None:
+    own_engine.connection.execute(
+        "create function slow(integer) returns integer language sql immutable"
+        " as 'select $1 from pg_sleep(1.5)'"
+    )
+    own_engine.create_stream_table("t", "select id, slow(v) as v from src", schedule="1s")
+    worker = start_worker("--dsn", database)
+    worker.logged("event=serving")
+    own_engine.connection.execute("insert into src values (1, 1)")
+    running = (
+        "select count(*)::int from pg_stat_activity where application_name = 'pgtrickle worker'"
+        " and wait_event = 'PgSleep' and datname = current_database()"
+    )
+    wait_until(own_engine, running, 1)
+    assert worker.stop() == 0
+    assert own_engine.session.rows(COUNT) == [(1,)]
+
+
+def test_a_worker_serves_several_databases(
+    own_engine: Engine,
+    database: str,
+    fresh_database: Callable[..., AbstractContextManager[str]],
+    start_worker: StartWorker,
+) -> None:
+    with fresh_database() as second, pgtrickle.connect(second) as other:
+        worker = start_worker("--dsn", database, "--dsn", second, "--poll", "0.2")
+        worker.logged("event=not_installed")
+        other.install()
+        other.connection.execute(SOURCE)
+        for engine in (own_engine, other):
+            create(engine)
+            engine.connection.execute("insert into src values (1)")
+        for engine in (own_engine, other):
+            wait_until(engine, COUNT, 1)
+        assert worker.stop() == 0
+
+
+def test_a_restarted_server_is_found_again(
+    servers_directory: Path, start_worker: StartWorker
+) -> None:
+    with server(servers_directory / "restarted", settings={"fsync": "off"}) as postgres:
+        with pgtrickle.connect(postgres.dsn) as engine:
+            engine.install()
+            engine.connection.execute(SOURCE)
+            create(engine)
+        worker = start_worker("--dsn", postgres.dsn, "--log-format", "json")
+        worker.logged('"event": "serving"')
+        postgres.stop()
+        worker.logged('"event": "connection_lost"')
+        postgres.start()
+        worker.logged('"event": "serving"', times=2)
+        with pgtrickle.connect(postgres.dsn) as engine:
+            engine.connection.execute("insert into src values (1)")
+            wait_until(engine, COUNT, 1)
+        assert worker.stop() == 0
+
+
+def test_a_terminated_session_is_replaced(
+    own_engine: Engine, database: str, start_worker: StartWorker
+) -> None:
+    create(own_engine)
+    worker = start_worker("--dsn", database)
+    worker.logged("event=serving")
+    own_engine.connection.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where application_name = 'pgtrickle worker' and datname = current_database()"
+    )
+    worker.logged("event=serving", times=2)
+    own_engine.connection.execute("insert into src values (1)")
+    wait_until(own_engine, COUNT, 1)
+
+
+def test_a_table_locked_by_a_refresh_by_hand_holds_nobody_up(
+    own_engine: Engine, database: str, start_worker: StartWorker
+) -> None:
+    create(own_engine)
+    own_engine.create_stream_table("u", "select id from src", schedule="1s")
+    worker = start_worker("--dsn", database, "--log-level", "debug")
+    worker.logged("event=serving")
+    with psycopg.connect(database) as refreshing:
+        refreshing.execute("select pgtrickle.refresh_stream_table('t')")
+        own_engine.connection.execute("insert into src values (1)")
+        wait_until(own_engine, "select count(*) from u", 1, seconds=5)
+        worker.logged("action=SKIP")
+        assert sum("action=SKIP" in line for line in worker.lines) < 60
+    wait_until(own_engine, COUNT, 1)
+
+
+def test_failures_are_logged_and_end_in_suspension(
+    own_engine: Engine, database: str, start_worker: StartWorker
+) -> None:
+    own_engine.connection.execute(
+        "update pgtrickle.settings set value = '0.2' where name = 'error_backoff_seconds'"
+    )
+    own_engine.create_stream_table("t", "select id, 1 / v as inverse from src", schedule="1s")
+    own_engine.create_stream_table("u", "select id from src", schedule="1s")
+    own_engine.connection.execute("insert into src values (1, 0)")
+    worker = start_worker("--dsn", database)
+    status = "select status from pgtrickle.pgt_stream_tables where pgt_name = 't'"
+    wait_until(own_engine, status, "SUSPENDED", seconds=8)
+    wait_until(own_engine, "select count(*) from u", 1)
+    failures = [line for line in worker.lines if "event=refresh_failed" in line]
+    assert len(failures) == 3
+    assert 'error="division by zero"' in failures[0]
+    assert "suspended" in failures[2]
