@@ -101,6 +101,9 @@ class _Pruning:
                 return self._union(node, wanted)
             case Aggregate():
                 aggregates = tuple(item for item in node.aggregates if item[0].id in wanted)
+                if not node.keys and not aggregates:
+                    # One row, whatever is below.
+                    return Constant("SELECT", (), single=True)
                 below = columns_of(
                     (tuple(e for _, e in node.keys), tuple(e for _, e in aggregates))
                 )

@@ -287,3 +287,17 @@ insert into r values (5, 1);
 -- change
 update r set x = 3 - x;
 update r set x = 3 - x;
+
+-- case total_of_which_nothing_is_read
+create table r (a integer);
+create table s (b integer);
+insert into s values (1), (null);
+-- query
+select distinct s.b from (select count(*) as n from r) as t cross join s;
+-- change
+delete from s;
+-- change
+insert into r values (1), (2);
+insert into s values (3), (3);
+-- change
+delete from r;
