@@ -117,6 +117,11 @@ def _first_rows(node: TopN, keyed: Relation) -> str:
 
 
 def _initial(node: Partitioned, maintenance: Maintenance) -> Relation:
+    """What the state is filled with, once it has one: among ties all must see the same choice."""
+    table = maintenance.states.tables.get(id(node))
+    if table is not None:
+        sql = select([f"s.{id}" for id in node.ids], f"FROM {table.filling} AS s")
+        return Relation(sql, node.ids, weighted=False)
     keyed = _with_partition(node, _analysis(node), maintenance.initial(node.child))
     body = _body(node, keyed)
     sql = select([f"b.{id}" for id in node.ids], f"FROM {body.source('b')}")

@@ -55,6 +55,11 @@ class StateTable:
         return self.name.rsplit("_", 1)[1]
 
     @property
+    def filling(self) -> str:
+        """The CTE that holds its first rows while it is filled."""
+        return f"filled_{self.suffix}"
+
+    @property
     def qualified(self) -> str:
         return quote_name((SCHEMA, self.name))
 
@@ -63,10 +68,15 @@ class StateTable:
 class States:
     """The state tables of one plan, by their owner, and the analyses of nodes by their id."""
 
-    describe: Describer
+    describer: Describer
     prefix: str = field(default_factory=lambda: f"s_{uuid4().hex[:12]}")
     tables: dict[Hashable, StateTable] = field(default_factory=dict)
     analyses: dict[int, Any] = field(default_factory=dict)
+
+    def describe(self, sql: str) -> Sequence[ColumnType]:
+        """Column types of a SELECT that may read what state tables are filled with."""
+        fillings = [f"{table.filling} AS (\n{table.fill}\n)" for table in self.tables.values()]
+        return self.describer(f"WITH {', '.join(fillings)} {sql}" if fillings else sql)
 
     def add(
         self,

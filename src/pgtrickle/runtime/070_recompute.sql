@@ -42,11 +42,13 @@ create or replace function pgtrickle._fills_sql(states jsonb)
     set search_path = pg_catalog, pg_temp
 as $$
     select coalesce(string_agg(
-        format('fill_%s as (insert into pgtrickle_state.%I %s), ', position - 1, state ->> 'name', state ->> 'fill'),
+        format('filled_%1$s as (%3$s), fill_%1$s as (insert into pgtrickle_state.%2$I select * from filled_%1$s), ',
+            position, state ->> 'name', state ->> 'fill'),
         '' order by position), '')
     from jsonb_array_elements(states) with ordinality s(state, position)
 $$;
-comment on function pgtrickle._fills_sql(jsonb) is 'CTEs that fill a plan''s state tables, each followed by a comma';
+comment on function pgtrickle._fills_sql(jsonb) is
+    'CTEs that fill a plan''s state tables, each followed by a comma; a fill may read the rows of those before it, filled_1, filled_2 ...';
 
 
 create or replace function pgtrickle._populate_sql(target oid, query text, states jsonb)

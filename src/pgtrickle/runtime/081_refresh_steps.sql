@@ -115,9 +115,9 @@ begin
     perform pgtrickle._empty_states(states);
     execute format('select exists (select from only %s)', stream_table.pgt_relid::regclass) into filled;
     if filled then
-        statement := pgtrickle._recompute_sql(stream_table.pgt_relid, stream_table.defining_query, plan -> 'identity', states);
+        statement := pgtrickle._recompute_sql(stream_table.pgt_relid, coalesce(plan ->> 'result', stream_table.defining_query), plan -> 'identity', states);
     else
-        statement := pgtrickle._populate_sql(stream_table.pgt_relid, stream_table.defining_query, states);
+        statement := pgtrickle._populate_sql(stream_table.pgt_relid, coalesce(plan ->> 'result', stream_table.defining_query), states);
     end if;
     applied := pgtrickle._apply(stream_table, statement, frontier);
     perform set_config('work_mem', work_mem, true);

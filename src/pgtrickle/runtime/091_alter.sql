@@ -455,7 +455,7 @@ begin
     perform pgtrickle._lock_sources(p_pgt_id);
     perform pgtrickle._remember_storage(p_pgt_id);
     filled := pgtrickle._apply(target,
-        pgtrickle._populate_sql(format('pg_temp.%I', staging)::regclass, target.defining_query, coalesce(plan -> 'state', '[]')),
+        pgtrickle._populate_sql(format('pg_temp.%I', staging)::regclass, coalesce(plan ->> 'result', target.defining_query), coalesce(plan -> 'state', '[]')),
         frontier);
     execute format('analyze pg_temp.%I', staging);
 

@@ -385,16 +385,23 @@ $$;
 comment on function pgtrickle._is_sortable(oid) is 'Whether a column of this type can stand in a btree index';
 
 
-create or replace function pgtrickle._create_state(p_pgt_id bigint, state jsonb)
+create or replace function pgtrickle._create_state(p_pgt_id bigint, states jsonb, place integer)
     returns void
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
 declare
+    state constant jsonb := states -> (place - 1);
     name constant text := state ->> 'name';
+    before text;
     key text;
 begin
-    execute format('create table pgtrickle_state.%I as %s with no data', name, state ->> 'fill');
+    -- A fill may read what the states before it are filled with.
+    select 'with ' || string_agg(format('filled_%s as (select * from pgtrickle_state.%I)', position, s ->> 'name'), ', ' order by position)
+    into before
+    from jsonb_array_elements(states) with ordinality others (s, position)
+    where position < place;
+    execute format('create table pgtrickle_state.%I as %s %s with no data', name, before, state ->> 'fill');
     execute format('alter table pgtrickle_state.%I replica identity full', name);
     execute format('comment on table pgtrickle_state.%I is %L', name, 'State of stream table ' || p_pgt_id);
     select string_agg(quote_ident(k), ', ' order by number)
@@ -415,7 +422,7 @@ begin
     end if;
 end
 $$;
-comment on function pgtrickle._create_state(bigint, jsonb) is 'Creates one state table of a plan, empty, owned by the caller';
+comment on function pgtrickle._create_state(bigint, jsonb, integer) is 'Creates one state table of a plan, empty, owned by the caller';
 
 
 create or replace function pgtrickle._settle_mode(p_pgt_id bigint)
@@ -453,7 +460,6 @@ create or replace function pgtrickle._prepare_plan(p_pgt_id bigint, plan jsonb)
 as $$
 declare
     source record;
-    state jsonb;
 begin
     -- Capture first: it takes the locks, and a privilege that is missing shows before anything else.
     for source in
@@ -474,10 +480,9 @@ begin
                 message = format('the plan captures %s, which the query does not read', source.relid::regclass);
         end if;
     end loop;
-    for state in
-        select * from jsonb_array_elements(plan -> 'state')
+    for number in 1 .. coalesce(jsonb_array_length(plan -> 'state'), 0)
     loop
-        perform pgtrickle._create_state(p_pgt_id, state);
+        perform pgtrickle._create_state(p_pgt_id, plan -> 'state', number);
     end loop;
 end
 $$;
