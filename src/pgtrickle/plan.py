@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 FORMAT = 1
 
@@ -44,6 +44,17 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexAdvice:
+    """Columns of a source by which refreshes look rows up, and why: an index would find them."""
+
+    relid: int
+    schema: str
+    table: str
+    columns: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A compiled query. `mode` is DIFFERENTIAL, or FULL with `construct` and `reason`.
 
@@ -52,6 +63,7 @@ class Plan:
     what PostgreSQL leaves open in the result: 'keys' (equal group keys print differently), 'ties'
     (rows or numbers among peers); then `result` is the SELECT that gives the table's first rows
     from what its state is filled with (CTEs filled_1, filled_2, … in the order of `state`).
+    `advice` names the indexes that the deltas could use.
     """
 
     query: str
@@ -67,6 +79,7 @@ class Plan:
     tree: tuple[str, ...] = ()
     open: tuple[str, ...] = ()
     result: str | None = None
+    advice: tuple[IndexAdvice, ...] = ()
     format: int = FORMAT
 
     def as_dict(self) -> dict[str, Any]:
@@ -74,3 +87,32 @@ class Plan:
 
     def to_json(self) -> str:
         return json.dumps(self.as_dict())
+
+    @classmethod
+    def of_dict(cls, stored: dict[str, Any]) -> Plan:
+        """The plan that `as_dict` gave; what a plan of another version has besides is left out."""
+        known: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in stored.items()
+            if name in cls.__dataclass_fields__
+        }
+        if known.get("identity"):
+            identity = known["identity"]
+            known["identity"] = Identity(
+                identity["kind"], tuple(identity.get("columns", ())), identity.get("hashed", False)
+            )
+        for name, form in (("sources", Source), ("state", State), ("advice", IndexAdvice)):
+            known[name] = tuple(_of_dict(form, each) for each in known.get(name, ()))
+        return cls(**{**known, "deltas": known.get("deltas") or {}})
+
+
+_T = TypeVar("_T")
+
+
+def _of_dict(form: type[_T], stored: dict[str, Any]) -> _T:
+    return form(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in stored.items()
+        }
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from uuid import uuid4
 
 from pgtrickle import __version__
+from pgtrickle.compiler.advice import advise
 from pgtrickle.compiler.facts import DatabaseFacts
 from pgtrickle.compiler.functions import check_functions
 from pgtrickle.compiler.outline import outline
@@ -106,6 +107,7 @@ def _differential(session: Session, canonical: Canonical) -> Plan:
         tree=tuple(outline(root, states)),
         open=(left_open := _left_open(root, states)),
         result=_result(root, target, maintenance(frozenset())) if "ties" in left_open else None,
+        advice=advise(root, states),
     )
 
 
