@@ -1,0 +1,214 @@
+-- What is wrong, and what to do about it.
+
+create or replace function pgtrickle.check_cdc_health()
+    returns table (
+        source_relid bigint, source_table text, cdc_mode text, slot_name text, lag_bytes bigint,
+        confirmed_lsn text, alert text, selective_capture boolean)
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select
+        d.source_relid::bigint,
+        d.source_table,
+        d.cdc_mode,
+        d.slot_name,
+        lag.bytes,
+        coalesce(r.confirmed_flush_lsn, d.confirmed_lsn)::text,
+        case
+            when c.oid is null
+                then 'source_dropped: the next refresh looks for a relation of its name'
+            when k.source_relid is null
+                then 'capture_missing: nothing captures its changes; run pgtrickle.rebuild_cdc_triggers()'
+            when k.cluster_id <> pgtrickle._cluster_id()
+                then 'capture_foreign: the database was moved to another server; run pgtrickle.restore_stream_tables()'
+            when k.triggers is distinct from pgtrickle._capture_triggers(d.source_relid)
+                then 'capture_triggers_changed: dropped, disabled or replaced, or a partition has none; '
+                    'the next refresh recomputes and mends them, or run pgtrickle.rebuild_cdc_triggers()'
+            when d.cdc_mode <> 'TRIGGER' and d.slot_name is not null and r.slot_name is null
+                then 'replication_slot_missing: ' || d.slot_name
+            when lag.bytes > 1048576 * coalesce(pgtrickle._setting('slot_lag_warning_threshold_mb')::numeric, 100)
+                then format('slot_lag_exceeds_threshold: %s', pg_size_pretty(lag.bytes))
+        end,
+        (select count(*) from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)
+            > cardinality(k.columns)
+    from (
+        select
+            s.source_relid,
+            min(pgtrickle._quoted(s.source_schema, s.source_name)) as source_table,
+            max(s.cdc_mode) as cdc_mode,
+            max(s.slot_name) as slot_name,
+            min(s.decoder_confirmed_lsn) as confirmed_lsn
+        from pgtrickle.pgt_dependencies s
+        where s.source_number is not null
+        group by s.source_relid
+    ) d
+    left join pg_class c on c.oid = d.source_relid
+    left join pgtrickle.pgt_captures k on k.source_relid = d.source_relid
+    left join pg_replication_slots r on r.slot_name = d.slot_name
+    left join lateral (
+        select pg_wal_lsn_diff(
+            case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end,
+            coalesce(r.confirmed_flush_lsn, d.confirmed_lsn))::bigint as bytes
+    ) lag on d.slot_name is not null
+    order by d.source_table
+$$;
+comment on function pgtrickle.check_cdc_health() is
+    'One row per captured source. alert: what is wrong with its capture and how to mend it, null when nothing is. selective_capture: some of its columns are not captured';
+
+
+create or replace function pgtrickle._findings()
+    returns table (check_name text, bad_severity text, bad text, good text)
+    language sql
+    set search_path = pg_catalog, pg_temp
+as $$
+    with tables as (
+        select s.*, pgtrickle._quoted(s.pgt_schema, s.pgt_name) as name
+        from pgtrickle.pgt_stream_tables s
+    )
+    select 'scheduler_running', 'WARN',
+        (select format('%s stream tables have a schedule and no worker is connected; start `pgtrickle worker`', count(*))
+         from tables where schedule is not null having count(*) > 0 and not (select h.scheduler_running from pgtrickle.quick_health h)),
+        case when (select h.scheduler_running from pgtrickle.quick_health h) then 'a worker is connected' else 'no stream table has a schedule' end
+    union all
+    select 'error_tables', 'ERROR',
+        (select string_agg(format('%s: %s', name, coalesce(last_error_message, 'no message')), '; ' order by name) from tables where status = 'ERROR'),
+        'no stream table is in ERROR'
+    union all
+    select 'suspended_tables', 'ERROR',
+        (select string_agg(format('%s%s', name, case when fuse_state = 'blown' then ' (fuse blown: ' || blow_reason || ')' else '' end), '; ' order by name)
+         from tables where status = 'SUSPENDED'),
+        'no stream table is suspended'
+    union all
+    select 'stale_tables', 'WARN',
+        (select string_agg(format('%s: last refreshed %s, schedule %s', name, date_trunc('second', last_refresh_at), schedule), '; ' order by name)
+         from tables where pgtrickle._is_stale(schedule, last_refresh_at)),
+        'no stream table is older than its schedule'
+    union all
+    select 'needs_reinit', 'WARN',
+        (select string_agg(name, ', ' order by name) from tables where needs_reinit),
+        'no stream table waits to be recomputed'
+    union all
+    select 'not_compiled', 'WARN',
+        (select string_agg(t.name, ', ' order by t.name)
+         from tables t join pgtrickle.pgt_plans p using (pgt_id)
+         where p.plan_status = 'PENDING' and t.requested_refresh_mode <> 'FULL'),
+        'every stream table is compiled'
+    union all
+    select 'consecutive_errors', 'WARN',
+        (select string_agg(format('%s: %s in a row', name, consecutive_errors), '; ' order by name) from tables where consecutive_errors > 0),
+        'the last refresh of every stream table succeeded'
+    union all
+    select 'buffer_growth', 'WARN',
+        (select string_agg(format('%s holds %s rows of %s unconsumed', b.stream_table, b.pending_rows, b.source_table), '; ' order by b.stream_table)
+         from pgtrickle.change_buffer_sizes() b
+         where b.pending_rows > coalesce(pgtrickle._setting('max_buffer_rows')::bigint, 1000000)),
+        'no stream table is far behind'
+    union all
+    select 'capture', 'ERROR',
+        (select string_agg(format('%s: %s', c.source_table, c.alert), '; ') from pgtrickle.check_cdc_health() c
+         where c.alert is not null and c.alert not like 'slot_lag%'),
+        'changes of every source are captured'
+    union all
+    select 'slot_lag', 'WARN',
+        (select string_agg(format('%s: %s', c.source_table, c.alert), '; ') from pgtrickle.check_cdc_health() c where c.alert like 'slot_lag%'),
+        'no replication slot lags'
+    union all
+    select 'gated_sources', 'WARN',
+        (select string_agg(format('%s since %s by %s', pgtrickle._quoted(g.source_schema, g.source_name), date_trunc('second', g.gated_at), g.gated_by), '; ')
+         from pgtrickle.pgt_source_gates g where g.gated),
+        'no source is gated'
+$$;
+comment on function pgtrickle._findings() is 'What health_check looks at: for each check what is bad (null: nothing) and what to say otherwise';
+
+
+create or replace function pgtrickle.health_check()
+    returns table (check_name text, severity text, detail text)
+    language sql
+    set search_path = pg_catalog, pg_temp
+as $$
+    select f.check_name, case when f.bad is null then 'OK' else f.bad_severity end, coalesce(f.bad, f.good)
+    from pgtrickle._findings() f
+$$;
+comment on function pgtrickle.health_check() is
+    'One row per check: severity OK, WARN or ERROR, and which stream tables or sources are concerned. Sees what the caller may see';
+
+
+create or replace function pgtrickle.health_summary()
+    returns table (
+        total_stream_tables integer, active_count integer, error_count integer, suspended_count integer, stale_count integer,
+        reinit_pending integer, max_staleness_seconds double precision, scheduler_status text, cache_hit_rate double precision)
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select
+        count(*)::integer,
+        count(*) filter (where s.status = 'ACTIVE')::integer,
+        count(*) filter (where s.status = 'ERROR')::integer,
+        count(*) filter (where s.status = 'SUSPENDED')::integer,
+        count(*) filter (where pgtrickle._is_stale(s.schedule, s.last_refresh_at))::integer,
+        count(*) filter (where s.needs_reinit)::integer,
+        max(extract(epoch from now() - s.data_timestamp))::double precision,
+        case when (select h.scheduler_running from pgtrickle.quick_health h) then 'RUNNING' else 'STOPPED' end,
+        null::double precision
+    from pgtrickle.pgt_stream_tables s
+$$;
+comment on function pgtrickle.health_summary() is
+    'One row that counts stream tables by state. max_staleness_seconds: age of the oldest data; cache_hit_rate is null, for this engine keeps no cache';
+
+
+create or replace function pgtrickle.diagnose_errors(name text)
+    returns table (event_time timestamptz, error_type text, error_message text, remediation text)
+    language plpgsql
+    strict
+as $$
+declare
+    target pgtrickle.pgt_stream_tables := pgtrickle._find(name);
+    quoted constant text := pg_catalog.quote_literal(pgtrickle._quoted(target.pgt_schema, target.pgt_name));
+begin
+    return query
+        select
+            h.start_time,
+            k.kind,
+            h.error_message,
+            case k.kind
+                when 'missing_object' then 'Bring back what the message names, or give the table another query: select pgtrickle.alter_stream_table(' || quoted || ', query => ...)'
+                when 'permission' then 'Grant what the message names to ' || pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(target.pgt_owner)) || ', as which the table is refreshed'
+                when 'conflict' then 'Nothing: the next refresh tries again'
+                when 'resources' then 'Free what the message names (disk, memory, connections); the next refresh tries again'
+                when 'data' then 'The query itself fails on the data its sources have now: run it by hand, mend the rows or the query'
+                when 'constraint' then 'A constraint or index on the stream table contradicts its query: drop it, or mend the rows of the sources'
+                when 'state' then 'See what the message names; select pgtrickle.resume_stream_table(' || quoted || ') brings a suspended table back'
+                when 'cancelled' then 'Raise statement_timeout for the refresh, or make the query cheaper; the next refresh tries again'
+                else 'select pgtrickle.repair_stream_table(' || quoted || ')'
+            end
+        from pgtrickle.pgt_refresh_history h
+        cross join lateral (
+            select case
+                when h.error_code in ('42P01', '42703', '42883', '42704', '3F000') then 'missing_object'
+                when h.error_code in ('42501', '0LP01', '28000') then 'permission'
+                when h.error_code like '40%' or h.error_code = '55P03' then 'conflict'
+                when h.error_code = '57014' then 'cancelled'
+                when pg_catalog.left(h.error_code, 2) in ('53', '54', '57', '58') then 'resources'
+                when h.error_code like '22%' then 'data'
+                when h.error_code like '23%' then 'constraint'
+                when h.error_code like '55%' then 'state'
+                else 'other' end as kind
+        ) k
+        where h.pgt_id = target.pgt_id
+          and h.status = 'FAILED'
+        order by h.refresh_id desc
+        limit 5;
+end
+$$;
+comment on function pgtrickle.diagnose_errors(text) is 'The last five failures of a stream table, newest first: what kind each is and what to do';
+
+
+insert into pgtrickle.settings (name, value, unit, description)
+values
+    ('max_buffer_rows', '1000000', 'rows', 'Unconsumed changes above which health_check warns of a stream table that is far behind'),
+    ('slot_lag_warning_threshold_mb', '100', 'MB', 'Lag of a replication slot above which check_cdc_health alerts')
+on conflict (name) do update
+    set unit = excluded.unit,
+        description = excluded.description;

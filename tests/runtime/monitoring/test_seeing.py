@@ -1,0 +1,253 @@
+# ruff: noqa: E501 -- an SQL statement reads best on one line
+"""What operators see: health, statistics, capture, diamonds, definitions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+from tests.runtime import plans
+
+pytestmark = pytest.mark.every_server
+
+Connection = psycopg.Connection[Any]
+
+
+@pytest.fixture(autouse=True)
+def totals(owner: Connection) -> None:
+    owner.execute(
+        "create table src.orders (id int primary key, customer int not null, amount int not null, note text)"
+    )
+    owner.execute("insert into src.orders select i, i % 10, i from generate_series(1, 1000) i")
+    owner.execute("analyze src.orders")
+    plans.totals(owner)
+
+
+def one(connection: Connection, query: str, *arguments: Any) -> Any:
+    return connection.execute(query, arguments or None).fetchone()
+
+
+def severities(connection: Connection) -> dict[str, str]:
+    return {
+        row.check_name: row.severity
+        for row in connection.execute("select * from pgtrickle.health_check()")
+    }
+
+
+def details(connection: Connection) -> dict[str, str]:
+    return {
+        row.check_name: row.detail
+        for row in connection.execute("select * from pgtrickle.health_check()")
+    }
+
+
+def add(connection: Connection, number: int = 5) -> None:
+    connection.execute(
+        "insert into src.orders (id, customer, amount) select m + i, 1, 1"
+        " from generate_series(1, %s::int) i, (select max(id) as m from src.orders) x",
+        [number],
+    )
+
+
+def test_a_healthy_database_is_said_to_be(owner: Connection) -> None:
+    assert set(severities(owner).values()) == {"OK"}
+    row = one(owner, "select * from pgtrickle.health_summary()")
+    assert (row.total_stream_tables, row.active_count, row.error_count, row.suspended_count) == (
+        1,
+        1,
+        0,
+        0,
+    )
+    assert (row.stale_count, row.reinit_pending, row.scheduler_status) == (0, 0, "STOPPED")
+    assert 0 <= row.max_staleness_seconds < 60
+
+
+def test_a_schedule_that_no_worker_keeps_is_a_warning(owner: Connection, connect: Any) -> None:
+    owner.execute("select pgtrickle.alter_stream_table('marts.totals', schedule => '1m')")
+    connect().execute(
+        "update pgtrickle.pgt_stream_tables set last_refresh_at = now() - interval '2 minutes'"
+    )
+    found = severities(owner)
+    assert (found["scheduler_running"], found["stale_tables"]) == ("WARN", "WARN")
+    assert "marts.totals" in details(owner)["stale_tables"]
+
+
+def test_failed_and_suspended_tables_are_errors(owner: Connection) -> None:
+    owner.execute("alter table src.orders drop column amount cascade")
+    assert plans.attempt(owner, "marts.totals").status == "FAILED"
+    found = severities(owner)
+    assert (found["error_tables"], found["consecutive_errors"]) == ("ERROR", "WARN")
+    assert "amount" in details(owner)["error_tables"]
+    (row,) = owner.execute("select * from pgtrickle.diagnose_errors('marts.totals')").fetchall()
+    assert row.error_type == "missing_object"
+    assert "alter_stream_table('marts.totals'" in row.remediation
+    owner.execute("select pgtrickle.pause_stream_table('marts.totals')")
+    assert severities(owner)["suspended_tables"] == "ERROR"
+
+
+def test_unconsumed_changes_past_the_setting_are_a_warning(owner: Connection) -> None:
+    owner.execute("set pg_trickle.max_buffer_rows = 4")
+    add(owner, 4)
+    assert severities(owner)["buffer_growth"] == "OK"
+    add(owner, 1)
+    assert details(owner)["buffer_growth"] == "marts.totals holds 5 rows of src.orders unconsumed"
+
+
+def test_a_gated_source_is_a_warning(owner: Connection) -> None:
+    owner.execute("select pgtrickle.gate_source('src.orders')")
+    assert severities(owner)["gated_sources"] == "WARN"
+
+
+def test_capture_that_was_tampered_with_is_alarmed(owner: Connection) -> None:
+    row = one(owner, "select * from pgtrickle.check_cdc_health()")
+    assert (row.source_table, row.cdc_mode, row.alert, row.selective_capture) == (
+        "src.orders",
+        "TRIGGER",
+        None,
+        True,
+    )
+    owner.execute("alter table src.orders disable trigger pgtrickle_capture_insert")
+    assert one(owner, "select * from pgtrickle.check_cdc_health()").alert.startswith(
+        "capture_triggers_changed"
+    )
+    assert severities(owner)["capture"] == "ERROR"
+    owner.execute("alter table src.orders enable trigger pgtrickle_capture_insert")
+    # What was written meanwhile is not known, so enabling alone mends nothing.
+    assert severities(owner)["capture"] == "ERROR"
+    plans.refresh(owner, "marts.totals")
+    assert severities(owner)["capture"] == "OK"
+
+
+def test_statistics_add_up_the_history(owner: Connection) -> None:
+    add(owner)
+    plans.refresh(owner, "marts.totals")
+    plans.refresh(owner, "marts.totals")
+    actions = [row.action for row in owner.execute("select * from pgtrickle.refresh_timeline(2)")]
+    assert actions == ["NO_DATA", "DIFFERENTIAL"]
+    stats = one(owner, "select * from pgtrickle.st_refresh_stats()")
+    assert (stats.total_refreshes, stats.successful_refreshes, stats.failed_refreshes) == (3, 3, 0)
+    assert (stats.total_rows_inserted, stats.total_rows_deleted) == (11, 1)
+    assert (stats.last_refresh_action, stats.last_refresh_status) == ("NO_DATA", "COMPLETED")
+    by_mode = {
+        row.mode: row for row in owner.execute("select * from pgtrickle.pgtrickle_refresh_stats()")
+    }
+    assert set(by_mode) == {"FULL", "DIFFERENTIAL", "NO_DATA"}
+    assert by_mode["DIFFERENTIAL"].refresh_count == 1
+    assert by_mode["DIFFERENTIAL"].p95_ms == by_mode["DIFFERENTIAL"].avg_ms > 0
+    metrics = one(owner, "select * from pgtrickle.metrics_summary()")
+    assert (metrics.total_stream_tables, metrics.active_stream_tables) == (1, 1)
+    assert (metrics.total_refreshes, metrics.total_rows_processed) == (3, 12)
+    gain = one(owner, "select * from pgtrickle.refresh_efficiency()")
+    assert (gain.diff_count, gain.full_count, gain.total_refreshes) == (1, 1, 3)
+    assert gain.avg_change_ratio == pytest.approx(5 / 1000)
+    assert float(gain.diff_speedup.removesuffix("x")) == pytest.approx(
+        gain.avg_full_ms / gain.avg_diff_ms, abs=0.06
+    )
+
+
+def test_the_threshold_of_auto(owner: Connection) -> None:
+    assert one(owner, "select pgtrickle.st_auto_threshold('marts.totals')")[0] == 0.15
+    owner.execute("set pg_trickle.differential_max_change_ratio = 0.3")
+    assert one(owner, "select pgtrickle.st_auto_threshold('marts.totals')")[0] == 0.3
+
+
+def recommended(connection: Connection) -> Any:
+    return one(connection, "select * from pgtrickle.recommend_refresh_mode('marts.totals')")
+
+
+def test_a_mode_is_recommended_on_what_refreshes_took(owner: Connection, connect: Any) -> None:
+    row = recommended(owner)
+    assert (row.current_mode, row.recommended_mode, row.confidence) == ("AUTO", "KEEP", "high")
+    owner.execute(
+        "select pgtrickle.alter_stream_table('marts.totals', refresh_mode => 'DIFFERENTIAL')"
+    )
+    assert (recommended(owner).recommended_mode, recommended(owner).confidence) == ("KEEP", "low")
+    superuser = connect()
+    superuser.execute(
+        "insert into pgtrickle.pgt_refresh_history (pgt_id, data_timestamp, start_time, end_time, action, status)"
+        " select pgt_id, now(), now(), now() + interval '1 second', 'DIFFERENTIAL', 'COMPLETED'"
+        " from pgtrickle.pgt_stream_tables, generate_series(1, 20)"
+    )
+    row = recommended(owner)
+    assert (row.recommended_mode, row.confidence) == ("FULL", "high")
+    assert row.signals["diff_count"] == 20
+
+
+def test_buffers_show_who_shares_them(owner: Connection, connect: Any) -> None:
+    plans.positive_amounts(owner)
+    add(owner)
+    row = one(owner, "select * from pgtrickle.shared_buffer_stats()")
+    assert (row.source_table, row.consumer_count, row.consumers) == (
+        "src.orders",
+        2,
+        "marts.positive, marts.totals",
+    )
+    assert (row.columns_tracked, row.buffer_rows) == (3, 5)
+    assert (
+        one(connect("reader"), "select * from pgtrickle.shared_buffer_stats()").buffer_rows is None
+    )
+    status = owner.execute("select * from pgtrickle.pgt_cdc_status order by pgt_name").fetchall()
+    assert [(row.pgt_name, row.source_name, row.cdc_mode) for row in status] == [
+        ("positive", "orders", "TRIGGER"),
+        ("totals", "orders", "TRIGGER"),
+    ]
+
+
+def create(connection: Connection, name: str, query: str) -> None:
+    connection.execute("select pgtrickle.create_stream_table(%s, %s)", [name, query])
+
+
+def test_diamonds_are_found_and_merged(owner: Connection) -> None:
+    owner.execute("create table src.alone (id int primary key)")
+    create(owner, "marts.a", "select customer from src.orders")
+    create(owner, "marts.b", "select customer, amount from src.orders")
+    create(owner, "marts.c", "select id from src.alone")
+    create(
+        owner,
+        "marts.no_diamond",
+        "select a.customer from marts.a a join marts.c c on c.id = a.customer",
+    )
+    assert owner.execute("select * from pgtrickle.diamond_groups()").fetchall() == []
+    create(owner, "marts.ab", "select b.amount from marts.a a join marts.b b using (customer)")
+    create(
+        owner,
+        "marts.b_totals",
+        "select b.amount from marts.b b join marts.totals t using (customer)",
+    )
+    found = owner.execute("select * from pgtrickle.diamond_groups()").fetchall()
+    assert {(row.group_id, row.member_name, row.is_convergence) for row in found} == {
+        (1, "a", False),
+        (1, "b", False),
+        (1, "totals", False),
+        (1, "ab", True),
+        (1, "b_totals", True),
+    }
+
+
+def test_the_definition_creates_the_table_again(owner: Connection) -> None:
+    name = 'marts."Odd ""n$query$ame"'
+    owner.execute("set search_path = src, public")
+    owner.execute("set timezone = 'Asia/Tokyo'")
+    owner.execute(
+        "select pgtrickle.create_stream_table(%s, %s, schedule => '5m', refresh_mode => 'FULL', diamond_consistency => 'none', max_delta_fraction => 0.5)",
+        [name, "select customer, '$query$ ''x''' as q, $$a$$ as d from orders -- the end"],
+    )
+    owner.execute(
+        "select pgtrickle.alter_stream_table(%s, tier => 'cold', fuse => 'auto', fuse_ceiling => 7, fuse_sensitivity => 2)",
+        [name],
+    )
+    compared = (
+        "select pgt_name, pgt_schema, defining_query, original_query, schedule, requested_refresh_mode, diamond_consistency,"
+        " max_delta_fraction, refresh_tier, fuse_mode, fuse_ceiling, fuse_sensitivity, defining_search_path, defining_settings"
+        " from pgtrickle.pgt_stream_tables where pgt_name like 'Odd%'"
+    )
+    before = owner.execute(compared).fetchall()
+    definition = one(owner, "select pgtrickle.export_definition(%s)", name)[0]
+    assert one(owner, "select pgtrickle.stream_table_definition(%s)", name)[0] == definition
+    owner.execute("select pgtrickle.drop_stream_table(%s)", [name])
+    owner.execute("reset search_path; reset timezone")
+    owner.execute(definition)
+    assert owner.execute(compared).fetchall() == before
+    owner.execute(definition)
+    assert owner.execute(compared).fetchall() == before
