@@ -48,3 +48,45 @@ end
 $$;
 comment on function pgtrickle.pause_stream_table(text) is
     'Suspends a stream table: it keeps its contents and is not refreshed until resume_stream_table';
+
+
+create or replace function pgtrickle.pause_all()
+    returns void
+    language plpgsql
+    set jit = off
+as $$
+begin
+    perform pgtrickle._cleanup_dropped();
+    perform pgtrickle._alter_status(s, 'SUSPENDED')
+    from pgtrickle.pgt_stream_tables s
+    where s.status <> 'SUSPENDED'
+      and pg_catalog.pg_has_role(s.pgt_owner, 'USAGE');
+end
+$$;
+comment on function pgtrickle.pause_all() is
+    'Suspends all stream tables of the caller''s: they keep their contents and are not refreshed until resume_all, or resume_stream_table for one';
+
+
+create or replace function pgtrickle.resume_all()
+    returns void
+    language plpgsql
+    set jit = off
+as $$
+declare
+    suspended pgtrickle.pgt_stream_tables;
+begin
+    perform pgtrickle._cleanup_dropped();
+    for suspended in
+        select s.*
+        from pgtrickle.pgt_stream_tables s
+        where s.status = 'SUSPENDED'
+          and s.fuse_state <> 'blown'
+          and pg_catalog.pg_has_role(s.pgt_owner, 'USAGE')
+    loop
+        perform pgtrickle._alter_status(suspended, 'ACTIVE');
+        perform pgtrickle._notify(suspended, 'resumed');
+    end loop;
+end
+$$;
+comment on function pgtrickle.resume_all() is
+    'Brings all suspended stream tables of the caller''s back to ACTIVE, those suspended after failures too; not those whose fuse has blown';
