@@ -17,7 +17,7 @@ PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 pyth
 	"$$candidate" -c 'import ensurepip, sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null \
 	&& { command -v "$$candidate"; break; }; done)
 
-.PHONY: help demo test test-all soak bench lint format lock clean
+.PHONY: help demo test test-all soak bench coverage-report lint format lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ soak: $(STAMP) ## Run the long randomised tests
 
 bench: $(STAMP) ## Measure
 	$(BIN)/python -m benchmarks
+
+coverage-report: $(STAMP) ## Write docs/coverage.md: how each query of the corpora is maintained
+	$(BIN)/python -m tests.corpora.coverage
 
 lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff check .

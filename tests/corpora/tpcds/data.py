@@ -19,8 +19,8 @@ DAYS = 3 * 365
 ROWS = {
     "time_dim": 48, "store": 4, "call_center": 3, "catalog_page": 4, "web_site": 3, "web_page": 4,
     "warehouse": 3, "ship_mode": 4, "reason": 3, "income_band": 4, "promotion": 6, "item": 40,
-    "customer_address": 40, "customer_demographics": 24, "household_demographics": 24,
-    "customer": 60, "inventory": 600, "store_sales": 900, "catalog_sales": 700, "web_sales": 600,
+    "customer_address": 40, "customer_demographics": 60, "household_demographics": 24,
+    "customer": 60, "inventory": 1200, "store_sales": 900, "catalog_sales": 700, "web_sales": 600,
 }  # fmt: skip
 RETURNS = {"store": "sr", "catalog": "cr", "web": "wr"}
 # What a surrogate key refers to, by the end of its name.
@@ -133,6 +133,8 @@ def _row(random: Random, columns: Columns, number: int) -> dict[str, Any]:
 def _value(random: Random, name: str, type: str, number: int) -> Any:
     if name.endswith(("ticket_number", "order_number")):
         return (number + 1) // 2
+    if name == "inv_date_sk":
+        return random.randint(366, 580)
     for end, table in REFERENCES.items():
         if name.endswith(end):
             return random.randint(1, DAYS if table == "date_dim" else ROWS[table])
