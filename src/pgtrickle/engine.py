@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.errors import DeadlockDetected, SerializationFailure
 
-from pgtrickle import __version__
+from pgtrickle import __version__, verification
 from pgtrickle import install as installation
 from pgtrickle.compiler import compile_query
 from pgtrickle.database import PsycopgSession
@@ -23,6 +23,7 @@ from pgtrickle.errors import PgTrickleError
 from pgtrickle.explanation import Explanation, explain_plan
 from pgtrickle.plan import Plan
 from pgtrickle.query.names import quote_literal
+from pgtrickle.verification import Verdict
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -55,24 +56,6 @@ class Refresh:
         """Raise RefreshFailed where it failed."""
         if self.error is not None:
             raise RefreshFailed(self.name, self.error, self.error_code)
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A row, as text, that table and query do not have in equal number."""
-
-    row: str
-    in_query: int
-    in_table: int
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a stream table equals its query; `differences` are the first rows that differ."""
-
-    name: str
-    equal: bool
-    differences: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,10 +233,7 @@ class Engine:
 
     def verify(self, name: str, *, examples: int = 5) -> Verdict:
         """Compare a stream table with its query at one snapshot."""
-        rows = self.session.rows(
-            "select * from pgtrickle.verify_stream_table(%s, %s)", (name, examples)
-        )
-        return Verdict(name, not rows, tuple(Difference(*row) for row in rows))
+        return verification.verify(self.session, name, examples)
 
     def status(self) -> Sequence[Status]:
         """All stream tables this role may see, by name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 import pgtrickle
 from pgtrickle import cli
 from pgtrickle.explanation import Explanation, MissingIndex, SourceInfo, StateInfo
+from pgtrickle.verification import Difference, Verdict
 
 Call = tuple[str, tuple[Any, ...], dict[str, Any]]
 Run = Callable[..., int]
@@ -25,20 +26,6 @@ class Refreshed:
     action: str
     rows_inserted: int
     error: str | None = None
-
-
-@dataclass(frozen=True)
-class Difference:
-    row: str
-    in_query: int
-    in_table: int
-
-
-@dataclass(frozen=True)
-class Verdict:
-    name: str
-    equal: bool
-    differences: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -203,23 +190,30 @@ def test_verify_ends_with_1_when_a_table_differs(
     }
     assert cli.run(["verify", "--all", "--json"]) == status
     assert json.loads(capsys.readouterr().out) == [
-        {"name": "a", "equal": True, "differences": []},
-        {"name": "b", "equal": "b" not in differing, "differences": []},
+        {**asdict(Verdict("a", True)), "differences": []},
+        {**asdict(Verdict("b", "b" not in differing)), "differences": []},
     ]
 
 
 def test_verify_shows_the_rows_that_differ(
     engine: Recorder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    engine.answers = {"verify": lambda name: Verdict(name, False, (Difference("(1,a)", 2, 0),))}
+    differences = (
+        Difference("missing", {"id": "1", "v": None}, None, 2),
+        Difference("different", {"id": "2", "v": "a"}, {"id": "2", "v": "b"}),
+    )
+    verdict = Verdict("t", False, missing=2, different=1, differences=differences)
+    engine.answers = {"verify": lambda _: verdict}
     assert cli.run(["verify", "t"]) == 1
     assert capsys.readouterr().out == (
-        "name  equal\n"
-        "t     no\n"
+        "name  equal  missing  extra  different\n"
+        "t     no           2      0          1\n"
         "\n"
-        "Rows of t that differ, the first of them:\n"
-        "row    in_query  in_table\n"
-        "(1,a)         2         0\n"
+        "Rows of t that differ from its query, the first of them:\n"
+        "           in     copies  id  v\n"
+        "missing    query       2  1   NULL\n"
+        "different  query       1  2   a\n"
+        "different  table       1  2   b\n"
     )
 
 

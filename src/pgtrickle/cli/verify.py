@@ -10,7 +10,7 @@ from . import output
 from .engine import AsJson, Dsn, opened
 
 if TYPE_CHECKING:
-    from pgtrickle.engine import Verdict
+    from pgtrickle.verification import Difference, Verdict
 
 
 def verify(
@@ -36,9 +36,24 @@ def verify(
 
 
 def _report(verdicts: list[Verdict]) -> None:
-    equality = [[verdict.name, verdict.equal] for verdict in verdicts]
-    output.show(output.Table(["name", "equal"], equality), as_json=False)
+    columns = ["name", "equal", "missing", "extra", "different"]
+    rows = [[getattr(verdict, column) for column in columns] for verdict in verdicts]
+    output.show(output.Table(columns, rows), as_json=False)
     for verdict in verdicts:
         if verdict.differences:
-            output.say(f"\nRows of {verdict.name} that differ, the first of them:")
-            output.show(output.Table.of(verdict.differences), as_json=False)
+            output.say(f"\nRows of {verdict.name} that differ from its query, the first of them:")
+            output.show(_examples(verdict.differences), as_json=False)
+
+
+def _examples(differences: tuple[Difference, ...]) -> output.Table:
+    """The rows column by column; one that differs is two lines."""
+    names: list[str] = []
+    rows = []
+    for difference in differences:
+        sides = {"query": difference.in_query, "table": difference.in_table}
+        for side, row in sides.items():
+            if row is not None:
+                names = list(row)
+                shown = ["NULL" if value is None else value for value in row.values()]
+                rows.append([difference.kind, side, difference.copies, *shown])
+    return output.Table(["", "in", "copies", *names], rows)
