@@ -7,17 +7,17 @@ set -euo pipefail
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 bin=${DBT_BIN:-$project/../.venv/bin}
-cd "$project"
+work=$(mktemp -d "${TMPDIR:-/tmp}/pgtrickle-integration-XXXXXX")
+chmod 711 "$work"
+trap 'cd /; [[ ! -d $work/server ]] || "$bin/pgtrickle" server stop "$work/server" >/dev/null; rm -rf "$work"' EXIT
 
 if [[ -z ${PGHOST:-} ]]; then
-  server=$(mktemp -d "${TMPDIR:-/tmp}/pgtrickle-integration-XXXXXX")
-  chmod 711 "$server"
-  trap '"$bin/pgtrickle" server stop "$server" >/dev/null; rm -rf "$server"' EXIT
+  server=$work/server
   "$bin/pgtrickle" server start "$server"
   export PGHOST=$server/run PGPORT=5432 PGUSER=postgres PGPASSWORD=unused PGDATABASE=postgres
 fi
 
-dbt() { echo "+ dbt $*" >&2; "$bin/dbt" --quiet "$@" --profiles-dir "$project"; }
+dbt() { echo "+ dbt $*" >&2; "$bin/dbt" --quiet "$@" --profiles-dir "$PWD"; }
 # Prints what each model's run said: "customer_totals: unchanged, refreshed 4 rows in 2 ms".
 messages() {
   "$bin/python" -c 'import json
@@ -32,10 +32,16 @@ says() {
 for target in ${DBT_TARGETS:-package adapter}; do
   export DBT_TARGET=$target DBT_SCHEMA=integration_$target
   echo "== $target"
-  dbt clean
+  # A copy each: the adapter brings the package along, and needs no packages.yml.
+  mkdir "$work/$target"
+  (cd "$project" && tar -c --exclude dbt_packages --exclude target --exclude logs .) | tar -x -C "$work/$target"
+  cd "$work/$target"
   if [[ $target == package ]]; then
+    printf 'packages:\n  - local: "%s"\n' "$(dirname "$project")" >packages.yml
     dbt deps
     "$bin/pgtrickle" install --dsn ""
+  else
+    rm packages.yml
   fi
 
   dbt build;                                 says customer_totals created
@@ -58,10 +64,12 @@ for target in ${DBT_TARGETS:-package adapter}; do
   dbt run-operation pgtrickle_explain --args '{model_name: customer_totals}'
   dbt run-operation pgtrickle_check_freshness
   dbt run-operation pgtrickle_pause --args '{model_name: customer_totals}'
-  ! dbt test --select customer_totals,test_name:stream_table_healthy >/dev/null
+  ! dbt test --select customer_totals,test_name:stream_table_healthy >/dev/null || exit 1
   dbt run-operation pgtrickle_resume --args '{model_name: customer_totals}'
   dbt test
-  ! dbt run-operation pgtrickle_refresh --args '{model_name: no_such_model}' >/dev/null
+  ! dbt run-operation pgtrickle_refresh --args '{model_name: no_such_model}' >/dev/null || exit 1
+  dbt run-operation pgtrickle_check_cdc_health
+  ! dbt run-operation pgtrickle_check_freshness --args '{warn_seconds: -2, error_seconds: -1}' >/dev/null || exit 1
   dbt run-operation pgtrickle_status
   dbt run-operation drop_all_stream_tables
   dbt run-operation expect --args "{query: 'select count(*) from pgtrickle.pgt_stream_tables where pgt_schema = ''$DBT_SCHEMA''', value: 0}"

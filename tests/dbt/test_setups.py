@@ -118,6 +118,28 @@ def test_an_argument_the_engine_lacks_is_an_error_that_names_its_version(
     assert any(f"(portable {version}) has no function" in line for line in project.messages)
 
 
+def test_cdc_health_fails_where_a_capture_trigger_is_disabled(make_project: MakeProject) -> None:
+    project = _with_numbers(make_project("adapter"))
+    project.dbt("build")
+    project.dbt("run-operation", "pgtrickle_check_cdc_health")
+    assert any("healthy" in line for line in project.messages)
+    project.sql("alter table $schema.numbers disable trigger user")
+    project.dbt("run-operation", "pgtrickle_check_cdc_health", fails=True)
+    assert any("is disabled" in line for line in project.messages)
+
+
+def test_freshness_fails_past_the_error_limit(make_project: MakeProject) -> None:
+    project = _with_numbers(make_project("adapter"))
+    project.dbt("build")
+    check = ("run-operation", "pgtrickle_check_freshness", "--args")
+    project.dbt(*check, "{model_name: parity, warn_seconds: -1}")
+    assert any("parity" in line and "warning" in line for line in project.messages)
+    project.dbt(*check, "{warn_seconds: -2, error_seconds: -1}", fails=True)
+    assert any("Not fresh: parity" in line for line in project.messages)
+    project.dbt(*check, "{model_name: nobody}", fails=True)
+    assert any("Stream tables of this project: parity" in line for line in project.messages)
+
+
 def test_differential_that_cannot_be_is_a_compiler_error_that_names_the_construct(
     make_project: MakeProject,
 ) -> None:

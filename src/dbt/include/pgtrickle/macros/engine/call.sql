@@ -11,14 +11,21 @@
   {% endif %}
   {% set known = engine.functions[function] or [] %}
   {% set given = [] %}
+  {# Versions of the extension; what all supported ones have is not here. #}
+  {% set since = {'output_distribution_column': '0.33', 'action': '0.11'} %}
   {% for name, value in arguments.items() if value is not none %}
     {% if name not in known %}
       {% do exceptions.raise_compiler_error(
         "The engine in this database (" ~ engine.name ~ " " ~ (engine.version or '') ~ ") does not know "
-        ~ name ~ ", which " ~ this ~ " asks for. Upgrade it, or leave " ~ name ~ " out."
+        ~ name ~ ", which " ~ this ~ " asks for" ~ (": it came with " ~ since[name] if name in since) ~ ". Upgrade it, or leave "
+        ~ name ~ " out."
       ) %}
     {% endif %}
     {% do given.append(name ~ ' => ' ~ dbt_pgtrickle._literal(value)) %}
   {% endfor %}
+  {% set widest = engine.widest.get(function) %}
+  {% if widest and arguments.get(widest) is none %}
+    {% do given.append(widest ~ ' => null') %}
+  {% endif %}
   {{ return('select pgtrickle.' ~ function ~ '(\n    ' ~ given | join(',\n    ') ~ '\n)') }}
 {% endmacro %}

@@ -1,10 +1,12 @@
 {#
   Which engine answers in the target database: {name: 'native' | 'portable' | none, version,
-  functions: {name: [argument, ...]}}. Argument names come from the catalog, because they grew
-  over the versions of the extension; of overloaded functions, all names count.
+  functions: {name: [argument, ...]}, widest: {name: argument}}. Argument names come from the
+  catalog, because they grew over the versions of the extension. A database upgraded from an old one
+  can have a function twice, with fewer and with more arguments, and a call that fits both is
+  refused: `widest` names an argument that the larger alone has.
 #}
 {% macro pgtrickle_engine() %}
-  {% if not execute %}{{ return({'name': none, 'version': none, 'functions': {}}) }}{% endif %}
+  {% if not execute %}{{ return({'name': none, 'version': none, 'functions': {}, 'widest': {}}) }}{% endif %}
   {% set engine = dbt_pgtrickle._query_json("
     select json_build_object(
       'name', case
@@ -23,9 +25,24 @@
             and p.proname in ('create_stream_table', 'create_or_replace_stream_table',
               'alter_stream_table', 'drop_stream_table', 'refresh_stream_table', 'try_refresh',
               'verify_stream_table', 'resume_stream_table', 'reset_fuse',
-              'parse_duration_seconds', 'explain_refresh_mode', 'check_cdc_health')
+              'parse_duration_seconds', 'explain_refresh_mode', 'check_cdc_health',
+              'trigger_inventory')
           group by p.proname
         ) f
+      ),
+      'widest', (
+        select coalesce(json_object_agg(w.proname, w.argument), '{}')
+        from (
+          select distinct on (p.proname) p.proname, a.name as argument
+          from pg_catalog.pg_proc p
+          join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+          join pg_catalog.pg_proc smaller on smaller.pronamespace = n.oid and smaller.proname = p.proname
+            and smaller.pronargs < p.pronargs
+          cross join unnest(p.proargnames) a(name)
+          where n.nspname = 'pgtrickle'
+            and a.name <> all (smaller.proargnames)
+          order by p.proname, p.pronargs desc
+        ) w
       )
     )::text
     from (select 1) one

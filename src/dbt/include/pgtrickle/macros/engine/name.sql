@@ -1,9 +1,16 @@
 {#
   A relation as the engine's functions take it. The extension splits the text at its first dot and
-  knows no quotes; the portable engine reads quoted identifiers.
+  knows no quotes, then looks the table up by the unquoted text; the portable engine reads quoted
+  identifiers.
 #}
 {% macro _name(relation, engine) %}
   {%- if engine.name == 'native' -%}
+    {% if not modules.re.fullmatch('[a-z_][a-z0-9_$]*[.][a-z_][a-z0-9_$]*', relation.schema ~ '.' ~ relation.identifier) %}
+      {% do exceptions.raise_compiler_error(
+        'The extension pg_trickle cannot make a stream table named ' ~ relation.include(database=false)
+        ~ ': schema and name must be lower-case letters, digits and underscores. Give the model another alias.'
+      ) %}
+    {% endif %}
     {{ return(relation.schema ~ '.' ~ relation.identifier) }}
   {%- endif -%}
   {{ return(dbt_pgtrickle._identifier(relation.schema) ~ '.' ~ dbt_pgtrickle._identifier(relation.identifier)) }}

@@ -11,7 +11,9 @@
     {% endif %}
     {% set settings = dict(settings, initialize=false) %}
   {% endif %}
-  {% if not is_stream_table or should_full_refresh() %}
+  {# The portable engine finds a source again by its name; the extension does not. #}
+  {% set is_lost = is_stream_table and engine.name == 'native' and existing.lost_source %}
+  {% if not is_stream_table or should_full_refresh() or is_lost %}
     {{ return(dbt_pgtrickle._build_anew(engine, relation, existing, definition, settings)) }}
   {% endif %}
   {{ return(dbt_pgtrickle._build_in_place(engine, relation, existing.row, definition, settings)) }}
@@ -33,7 +35,11 @@
     {% set done = 'created' %}
   {% else %}
     {% do dbt_pgtrickle._replace(engine, relation, existing, definition, settings) %}
-    {% set done = 'rebuilt: --full-refresh' if existing.kind == 'stream table' else 'created in place of a ' ~ existing.kind %}
+    {% if existing.kind != 'stream table' %}
+      {% set done = 'created in place of a ' ~ existing.kind %}
+    {% else %}
+      {% set done = 'rebuilt: ' ~ ('--full-refresh' if should_full_refresh() else 'something it reads was replaced') %}
+    {% endif %}
   {% endif %}
   {% do dbt_pgtrickle._apply_operational_settings(
     engine, relation, dbt_pgtrickle._describe(relation, auto_begin=true).row, settings, is_new=true
@@ -50,6 +56,10 @@
 
 {% macro _build_in_place(engine, relation, before, definition, settings) %}
   {% set settings = dbt_pgtrickle._settings_to_apply(settings, before) %}
+  {% if engine.name == 'native' and settings.refresh_mode == 'AUTO' %}
+    {# The extension makes DIFFERENTIAL or FULL of it at creation, and refuses it afterwards. #}
+    {% set settings = dict(settings, refresh_mode='FULL' if before.refresh_mode == 'FULL' else 'DIFFERENTIAL') %}
+  {% endif %}
   {% do dbt_pgtrickle._offer_plan(engine, definition, settings) %}
   {% call statement('main') %}
     {{ dbt_pgtrickle._create_sql(engine, 'create_or_replace_stream_table', relation, definition, settings) }}

@@ -1,7 +1,8 @@
 {#
   What stands under a relation's name now: none, or {kind: 'stream table' | 'table' | 'view' |
-  'materialized view' | ..., row: its row of pgt_stream_tables, read_by_stream_tables}. dbt's cache
-  cannot tell: to dbt-postgres a stream table is a table.
+  'materialized view' | ..., row: its row of pgt_stream_tables, read_by_stream_tables, lost_source:
+  whether something it reads was dropped}. dbt's cache cannot tell: to dbt-postgres a stream table is
+  a table.
 #}
 {% macro _describe(relation, auto_begin=false) %}
   {{ return(dbt_pgtrickle._query_json("
@@ -19,6 +20,11 @@
         select from pgtrickle.pgt_dependencies d
         where d.source_relid = c.oid
           and d.pgt_id <> s.pgt_id
+      ),
+      'lost_source', exists (
+        select from pgtrickle.pgt_dependencies d
+        where d.pgt_id = s.pgt_id
+          and not exists (select from pg_catalog.pg_class source where source.oid = d.source_relid)
       )
     )::text
     from pg_catalog.pg_class c

@@ -15,6 +15,11 @@
       from pgtrickle.try_refresh(name => " ~ name ~ ")
     ", true)) }}
   {% endif %}
+  {% if dbt_pgtrickle._describe(relation, auto_begin=true).row.status == 'ERROR' %}
+    {% call statement('pgtrickle_resume') %}
+      {{ dbt_pgtrickle._call(engine, 'resume_stream_table', {'name': dbt_pgtrickle._name(relation, engine)}) }}
+    {% endcall %}
+  {% endif %}
   {% call statement('pgtrickle_refresh') %}
     {{ dbt_pgtrickle._call(engine, 'refresh_stream_table', {'name': dbt_pgtrickle._name(relation, engine)}) }}
   {% endcall %}

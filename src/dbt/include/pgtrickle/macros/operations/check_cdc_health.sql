@@ -1,0 +1,38 @@
+{#
+  dbt run-operation pgtrickle_check_cdc_health: prints how the changes of each source are captured;
+  fails where that does not work.
+#}
+{% macro pgtrickle_check_cdc_health() %}
+  {% set engine = dbt_pgtrickle._require_engine() %}
+  {% set checks = [] %}
+  {% if 'check_cdc_health' in engine.functions %}
+    {% do checks.append('select source_table, cdc_mode as mode, alert from pgtrickle.check_cdc_health()') %}
+  {% endif %}
+  {% if engine.name == 'portable' and 'trigger_inventory' in engine.functions %}
+    {% do checks.append("
+      select source_table, 'TRIGGER' as mode, string_agg(
+        case when not present then trigger_name || ' is missing' when not enabled then trigger_name || ' is disabled' end,
+        ', ') as alert
+      from pgtrickle.trigger_inventory()
+      group by source_table
+    ") %}
+  {% endif %}
+  {% if not checks %}
+    {% do exceptions.raise_compiler_error('This engine (' ~ engine.name ~ ' ' ~ engine.version ~ ') cannot say how its capture fares. Upgrade it.') %}
+  {% endif %}
+  {% set sources = dbt_pgtrickle._query_json("
+    select coalesce(json_agg(s order by source_table), '[]')::text
+    from (
+      select source_table, max(mode) as mode, string_agg(distinct alert, ', ') as alert
+      from (" ~ checks | join(' union all ') ~ ") c
+      group by source_table
+    ) s
+  ") %}
+  {% for source in sources %}
+    {% do log(source.source_table ~ ': ' ~ (source.mode | lower) ~ ', ' ~ (source.alert or 'healthy'), info=true) %}
+  {% endfor %}
+  {% set unhealthy = sources | selectattr('alert') | map(attribute='source_table') | join(', ') %}
+  {% if unhealthy %}
+    {% do exceptions.raise_compiler_error('Changes are not captured properly of: ' ~ unhealthy) %}
+  {% endif %}
+{% endmacro %}
