@@ -50,7 +50,7 @@ begin
         E'\nbegin\n    -- The settings its query is read under, until the end of the transaction.\n'
         || settings
         || pg_catalog.format(E'    perform pgtrickle.create_or_replace_stream_table(\n        %s);\n', given)
-        || coalesce(pg_catalog.format(E'    perform pgtrickle.alter_stream_table(%s, %s);\n', name, altered), '')
+        || case when altered is null then '' else pg_catalog.format(E'    perform pgtrickle.alter_stream_table(%s, %s);\n', name, altered) end
         || E'end\n', 'definition') || E';\n';
 end
 $$;

@@ -251,3 +251,11 @@ def test_the_definition_creates_the_table_again(owner: Connection) -> None:
     assert owner.execute(compared).fetchall() == before
     owner.execute(definition)
     assert owner.execute(compared).fetchall() == before
+
+
+def test_the_definition_of_a_plain_table_is_executable_too(owner: Connection) -> None:
+    definition = one(owner, "select pgtrickle.export_definition('marts.totals')")[0]
+    assert "alter_stream_table" not in definition
+    owner.execute("select pgtrickle.drop_stream_table('marts.totals')")
+    owner.execute(definition)
+    assert plans.difference(owner, "marts.totals") == []

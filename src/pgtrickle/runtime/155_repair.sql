@@ -1,0 +1,160 @@
+-- Making stream tables whole again: after tampering, after a dump and restore.
+
+create or replace function pgtrickle._arm(target bigint)
+    returns void
+    language sql
+    set search_path = pg_catalog, pg_temp
+as $$
+    update pgtrickle.pgt_stream_tables s
+    set status = 'ACTIVE',
+        consecutive_errors = 0,
+        last_error_message = null,
+        last_error_code = null,
+        last_error_at = null,
+        fuse_state = case s.fuse_state when 'blown' then 'armed' else s.fuse_state end,
+        blown_at = null,
+        blow_reason = null,
+        updated_at = now()
+    where s.pgt_id = target
+$$;
+comment on function pgtrickle._arm(bigint) is 'Sets a stream table ACTIVE, its errors forgotten and its fuse armed';
+
+
+create or replace function pgtrickle._repair(target pgtrickle.pgt_stream_tables)
+    returns text
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    kept jsonb;
+    rebuilt text;
+    outcome pgtrickle.refresh_outcome;
+    rows_changed bigint;
+begin
+    perform pgtrickle._lock_frontier(target.pgt_id, true);
+    perform pgtrickle._create_guard(target.pgt_id);
+    perform pgtrickle._create_executor(target.pgt_id);
+    rebuilt := concat_ws('; ', pgtrickle._rebind(target), pgtrickle._follow_definitions(target));
+    perform pgtrickle._arm(target.pgt_id);
+    select case when p.plan_status = 'COMPILED' then p.plan end into kept from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id;
+    -- Without its plan first: with contents that may be wrong, its unique index might not be possible.
+    perform pgtrickle._set_plan(target.pgt_id, null);
+    outcome := pgtrickle._execute_refresh(target, 'REINITIALIZE', 'MANUAL', true, false);
+    rows_changed := outcome.rows_inserted + outcome.rows_deleted;
+    if kept is not null then
+        perform pgtrickle._set_plan(target.pgt_id, kept);
+        outcome := pgtrickle._execute_refresh(target, 'REINITIALIZE', 'MANUAL', true, false);
+    end if;
+    return concat_ws('; ',
+        format('%s: guard, executor%s made anew', pgtrickle._quoted(target.pgt_schema, target.pgt_name),
+            case when kept ->> 'mode' = 'DIFFERENTIAL' then ', capture, index and state' else '' end),
+        nullif(rebuilt, ''),
+        format('recomputed, %s', case rows_changed when 0 then 'no row was wrong' else format('%s rows were wrong or out of date', rows_changed) end));
+end
+$$;
+comment on function pgtrickle._repair(pgtrickle.pgt_stream_tables) is
+    'Makes anew all that belongs to a stream table whose table stands, and recomputes it. Call it as its owner';
+
+
+create or replace function pgtrickle.repair_stream_table(name text)
+    returns text
+    language plpgsql
+    strict
+    set jit = off
+as $$
+declare
+    target pgtrickle.pgt_stream_tables := pgtrickle._find(name);
+    former_role text;
+    summary text;
+begin
+    former_role := pgtrickle._act_as_owner(target);
+    if exists (select from pg_catalog.pg_class c where c.oid = target.pgt_relid) then
+        summary := pgtrickle._repair(target);
+    else
+        execute pgtrickle.export_definition(name);
+        summary := pg_catalog.format('%s: the table was missing and was created again from its definition', pgtrickle._quoted(target.pgt_schema, target.pgt_name));
+    end if;
+    perform pg_catalog.set_config('role', former_role, true);
+    return summary;
+end
+$$;
+comment on function pgtrickle.repair_stream_table(text) is
+    'Makes a stream table whole: guard, executor, capture triggers and buffers, index, state; recomputes it and sets it ACTIVE, its fuse armed. Creates it again where its table was dropped. Blocks writers of the sources until commit; returns what was done';
+
+
+create or replace function pgtrickle.rebuild_cdc_triggers()
+    returns text
+    language plpgsql
+    set jit = off
+as $$
+declare
+    target pgtrickle.pgt_stream_tables;
+    plan jsonb;
+    former_role text;
+    failure text;
+begin
+    for target in
+        select s.*
+        from pgtrickle.pgt_stream_tables s
+        join pgtrickle.pgt_plans p using (pgt_id)
+        where p.plan_status = 'COMPILED'
+          and p.plan ->> 'mode' = 'DIFFERENTIAL'
+          and s.refresh_mode = 'DIFFERENTIAL'
+          and pg_catalog.pg_has_role(s.pgt_owner, 'USAGE')
+        order by s.pgt_id
+    loop
+        former_role := pgtrickle._act_as_owner(target);
+        select p.plan into plan from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id;
+        failure := pgtrickle._restore_captures(target, plan);
+        perform pg_catalog.set_config('role', former_role, true);
+        if failure is not null then
+            raise warning using message = pg_catalog.format('%s: %s', pgtrickle._quoted(target.pgt_schema, target.pgt_name), failure);
+        end if;
+    end loop;
+    return 'done';
+end
+$$;
+comment on function pgtrickle.rebuild_cdc_triggers() is
+    'Creates again the capture triggers of the caller''s stream tables that are missing, disabled or replaced; whatever reads those sources then recomputes once, for changes may have been missed. Warns of what could not be mended';
+
+
+create or replace function pgtrickle.restore_stream_tables()
+    returns void
+    language plpgsql
+    set jit = off
+as $$
+declare
+    target pgtrickle.pgt_stream_tables;
+    former_role text;
+begin
+    -- OIDs are those of the database that was dumped. Names say what is meant.
+    if exists (
+        select from pgtrickle.pgt_stream_tables s
+        where s.pgt_relid is distinct from pgtrickle._relation_oid(s.pgt_schema, s.pgt_name))
+    then
+        -- In two steps, for an old OID may be a new one of another table.
+        update pgtrickle.pgt_stream_tables s
+        set pgt_relid = (4294967295 - s.pgt_id)::oid
+        where pgtrickle._relation_oid(s.pgt_schema, s.pgt_name) is not null;
+        update pgtrickle.pgt_stream_tables s
+        set pgt_relid = c.oid,
+            pgt_owner = c.relowner
+        from pg_catalog.pg_class c
+        where c.oid = pgtrickle._relation_oid(s.pgt_schema, s.pgt_name);
+    end if;
+    perform pgtrickle._drop_capture_objects(k.source_relid)
+    from (select source_relid from pgtrickle.pgt_captures order by 1) k;
+    for target in
+        select s.*
+        from pgtrickle._in_order() with ordinality o (pgt_id, name, depth, upstream, number)
+        join pgtrickle.pgt_stream_tables s on s.pgt_id = o.pgt_id
+        order by o.number
+    loop
+        former_role := pgtrickle._act_as_owner(target);
+        perform pgtrickle._repair(target);
+        perform pg_catalog.set_config('role', former_role, true);
+    end loop;
+end
+$$;
+comment on function pgtrickle.restore_stream_tables() is
+    'After pg_dump and restore: finds tables and sources by name, captures anew and recomputes every stream table. For a superuser, who is also who restores such a dump; resumes what was suspended';
