@@ -70,6 +70,20 @@ def test_what_sql_created_is_compiled_and_populated(
     wait_until(own_engine, mode, "DIFFERENTIAL")
 
 
+def test_a_notification_wakes_it(
+    own_engine: Engine, database: str, start_worker: StartWorker
+) -> None:
+    worker = start_worker("--dsn", database, "--poll", "60")
+    worker.logged("event=serving")
+    time.sleep(0.5)
+    own_engine.connection.execute(
+        "insert into src values (1);"
+        "select pgtrickle.create_stream_table('t', 'select id from src', initialize => false);"
+        "notify pgtrickle_wake"
+    )
+    wait_until(own_engine, COUNT, 1, seconds=5)
+
+
 def test_a_second_worker_stands_by_and_takes_over(
     own_engine: Engine, database: str, start_worker: StartWorker
 ) -> None:
@@ -193,6 +207,7 @@ def test_failures_are_logged_and_end_in_suspension(
     status = "select status from pgtrickle.pgt_stream_tables where pgt_name = 't'"
     wait_until(own_engine, status, "SUSPENDED", seconds=8)
     wait_until(own_engine, "select count(*) from u", 1)
+    worker.logged("event=refresh_failed", times=3)
     failures = [line for line in worker.lines if "event=refresh_failed" in line]
     assert len(failures) == 3
     assert 'error="division by zero"' in failures[0]

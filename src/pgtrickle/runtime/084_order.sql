@@ -11,12 +11,15 @@ create or replace function pgtrickle._reads()
     set search_path = pg_catalog, pg_temp
 as $$
     -- By name too: what stands under a name now is what the query reads, though it may have been
-    -- created again since it was last read.
-    select distinct d.pgt_id, u.pgt_id
+    -- created again since it was last read. Two joins, for one with OR would compare each with each.
+    select d.pgt_id, u.pgt_id
     from pgtrickle.pgt_dependencies d
-    join pgtrickle.pgt_stream_tables u
-        on u.pgt_relid = d.source_relid
-        or (u.pgt_schema, u.pgt_name) = (d.source_schema, d.source_name)
+    join pgtrickle.pgt_stream_tables u on u.pgt_relid = d.source_relid
+    where u.pgt_id <> d.pgt_id
+    union
+    select d.pgt_id, u.pgt_id
+    from pgtrickle.pgt_dependencies d
+    join pgtrickle.pgt_stream_tables u on u.pgt_schema = d.source_schema and u.pgt_name = d.source_name
     where u.pgt_id <> d.pgt_id
 $$;
 comment on function pgtrickle._reads() is 'Which stream table reads which other one, directly or through views';

@@ -12,7 +12,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgtrickle.engine import Engine
-from pgtrickle.install import installed_version
+from pgtrickle.install import installed_version, native_extension
 
 from . import work
 from .cron import store_next_times
@@ -53,8 +53,10 @@ def serve(dsn: str, bell: Bell, poll: float) -> None:
         try:
             with connect(dsn) as connection:
                 Serving(connection, bell, poll).run()
-        except psycopg.Error as error:
+        except psycopg.OperationalError as error:
             log.warning("connection_lost", extra=_error(error))
+        except psycopg.Error as error:
+            log.error("failed", extra=_error(error))
         except Exception:
             # A worker serves other databases and tables too: it reports, and begins anew.
             log.exception("unexpected_error")
@@ -67,9 +69,7 @@ def connect(dsn: str) -> psycopg.Connection[Any]:
     given = conninfo_to_dict(dsn)
     defaults = {"connect_timeout": 10, **KEEPALIVES}
     options: dict[str, Any] = {**defaults, **given, "application_name": APPLICATION_NAME}
-    connection: psycopg.Connection[Any] = psycopg.connect(
-        make_conninfo(**options), autocommit=True
-    )
+    connection: psycopg.Connection[Any] = psycopg.connect(make_conninfo(**options), autocommit=True)
     connection.execute(SESSION)
     return connection
 
@@ -90,6 +90,12 @@ class Serving:
         self.poll = poll
         self._uncompiled: tuple[frozenset[int], float] = (frozenset(), 0.0)
         self._next: dict[Callable[..., object], float] = {}
+        self._woken = False
+        # PostgreSQL sends notifications along with answers too: a socket at rest tells nothing.
+        connection.add_notify_handler(self._wake)
+
+    def _wake(self, _notification: psycopg.Notify) -> None:
+        self._woken = True
 
     def run(self) -> None:
         """Ends when the bell rings; raises psycopg.OperationalError when the connection is gone."""
@@ -101,7 +107,9 @@ class Serving:
     def _take_the_lead(self) -> bool:
         said = None
         while not self.bell.rung:
-            if installed_version(self.engine.session) is None:
+            if native_extension(self.engine.session) is not None:
+                state = "extension_serves"
+            elif installed_version(self.engine.session) is None:
                 state = "not_installed"
             elif lead(self.engine.session):
                 return True
@@ -116,19 +124,22 @@ class Serving:
     def _round(self) -> float:
         """Do what there is to do; the seconds to sleep."""
         session = self.engine.session
+        self._woken = False
         self._compile()
         store_next_times(session)
         busy = 0.0
-        if self._seconds_until_due() <= 0:
+        wait = self._seconds_until_due()
+        if wait <= 0:
             for refresh in work.refresh_due(self.engine):
                 if refresh.action == "SKIP":
                     busy = AFTER_SKIP
                 if self.bell.rung:
                     return 0.0
             store_next_times(session)
+            wait = self._seconds_until_due()
         self._now_and_then(work.tidy, TIDY)
         self._now_and_then(work.purge_history, HISTORY)
-        return max(busy, min(self._seconds_until_due(), self.poll))
+        return 0.0 if self._woken else max(busy, min(wait, self.poll))
 
     def _seconds_until_due(self) -> float:
         rows = self.engine.session.rows("select pgtrickle._seconds_until_due()")
