@@ -357,16 +357,13 @@ create or replace function pgtrickle._parse_refresh_mode(mode text)
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if lower(mode) = 'immediate' then
-        perform pgtrickle._refuse_option('refresh_mode', mode);
-    end if;
     return case pgtrickle._parse_choice('refresh_mode', mode, array['auto', 'full', 'differential', 'incremental', 'immediate'])
         when 'incremental' then 'DIFFERENTIAL'
         else upper(mode)
     end;
 end
 $$;
-comment on function pgtrickle._parse_refresh_mode(text) is 'AUTO, FULL or DIFFERENTIAL; INCREMENTAL is another word for DIFFERENTIAL';
+comment on function pgtrickle._parse_refresh_mode(text) is 'AUTO, FULL, DIFFERENTIAL or IMMEDIATE; INCREMENTAL is another word for DIFFERENTIAL';
 
 
 create or replace function pgtrickle._refuse_option(option text, value text)

@@ -47,16 +47,22 @@ comment on function pgtrickle._members(oid) is 'The relation and all its partiti
 
 create or replace function pgtrickle._base_type(type oid)
     returns oid
-    language sql
+    language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    with recursive chain(oid, base, depth) as (
-        select t.oid, t.typbasetype, 0 from pg_type t where t.oid = type
-        union all
-        select t.oid, t.typbasetype, c.depth + 1 from chain c join pg_type t on t.oid = c.base
-    )
-    select c.oid from chain c order by c.depth desc limit 1
+declare
+    base oid := type;
+    below oid;
+begin
+    loop
+        select t.typbasetype into below from pg_type t where t.oid = base;
+        if coalesce(below, 0) = 0 then
+            return base;
+        end if;
+        base := below;
+    end loop;
+end
 $$;
 comment on function pgtrickle._base_type(oid) is 'The type itself, or what a domain is finally made of';
 

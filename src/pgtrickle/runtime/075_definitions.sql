@@ -361,8 +361,8 @@ begin
     set source_number = null, source_storage = null
     where d.pgt_id = target;
     update pgtrickle.pgt_stream_tables s
-    set refresh_mode = case when s.requested_refresh_mode = 'DIFFERENTIAL' then s.refresh_mode else 'FULL' end,
-        effective_refresh_mode = 'FULL',
+    set refresh_mode = case when s.requested_refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE') then s.refresh_mode else 'FULL' end,
+        effective_refresh_mode = case when s.requested_refresh_mode = 'IMMEDIATE' then 'IMMEDIATE' else 'FULL' end,
         refresh_reason = 'the plan has to be compiled again, for ' || reason
     where s.pgt_id = target;
 end

@@ -201,6 +201,9 @@ begin
     outcome.pgt_id := target;
     outcome.status := 'COMPLETED';
     outcome.was_full_fallback := false;
+    if wait and initiated_by is distinct from 'STATEMENT' then
+        perform pgtrickle._lock_downstream(target);
+    end if;
     frontier := pgtrickle._lock_frontier(target, wait);
     if frontier.pgt_id is null then
         outcome.status := 'SKIPPED';
@@ -209,7 +212,7 @@ begin
         return outcome;
     end if;
     stream_table := pgtrickle._refreshable(target);
-    if asked in ('', 'FULL') then
+    if asked in ('', 'FULL') and initiated_by is distinct from 'STATEMENT' then
         outcome.reason := pgtrickle._held(stream_table);
         if outcome.reason is not null then
             outcome.status := 'SKIPPED';
@@ -226,7 +229,7 @@ begin
     into plan
     from pgtrickle.pgt_plans p
     where p.pgt_id = target;
-    differential := coalesce(plan ->> 'mode' = 'DIFFERENTIAL', false) and stream_table.refresh_mode = 'DIFFERENTIAL';
+    differential := coalesce(plan ->> 'mode' = 'DIFFERENTIAL', false) and stream_table.refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE');
     select array_agg(d.source_relid order by d.source_number)
     into relids
     from pgtrickle.pgt_dependencies d
@@ -290,6 +293,9 @@ begin
         end if;
     end if;
     if outcome.action in ('FULL', 'REINITIALIZE') then
+        if stream_table.refresh_mode = 'IMMEDIATE' then
+            perform pgtrickle._ensure_maintenance(target, not stream_table.is_populated);
+        end if;
         if differential then
             if outcome.action = 'REINITIALIZE' or not stream_table.is_populated or markers is not null then
                 outcome.reason := concat_ws('; ', outcome.reason, pgtrickle._restore_captures(stream_table, plan));

@@ -101,6 +101,15 @@ create or replace function pgtrickle._record_success(
     set search_path = pg_catalog, pg_temp
 as $$
 begin
+    if initiated_by = 'STATEMENT' and outcome.rows_inserted + outcome.rows_deleted = 0 and exists (
+        select
+        from pgtrickle.pgt_stream_tables s
+        where s.pgt_id = outcome.pgt_id
+          and s.status = 'ACTIVE'
+          and not s.needs_reinit)
+    then
+        return;
+    end if;
     update pgtrickle.pgt_stream_tables s
     set status = 'ACTIVE',
         is_populated = true,
@@ -111,7 +120,7 @@ begin
         last_error_message = null,
         last_error_code = null,
         last_error_at = null,
-        effective_refresh_mode = case when differential then 'DIFFERENTIAL' else 'FULL' end,
+        effective_refresh_mode = case when s.refresh_mode = 'IMMEDIATE' then 'IMMEDIATE' when differential then 'DIFFERENTIAL' else 'FULL' end,
         last_full_ms = case when outcome.action in ('FULL', 'REINITIALIZE') then outcome.duration_ms else s.last_full_ms end
     where s.pgt_id = outcome.pgt_id;
     insert into pgtrickle.pgt_refresh_history (
@@ -119,12 +128,14 @@ begin
         was_full_fallback, status, initiated_by, reason)
     values (
         outcome.pgt_id, started, started, clock_timestamp(), outcome.action, outcome.rows_inserted, outcome.rows_deleted,
-        coalesce(outcome.delta_row_count, 0), outcome.was_full_fallback, 'COMPLETED', initiated_by, outcome.reason);
-    perform pgtrickle._alert_refresh(outcome);
+        coalesce(outcome.delta_row_count, 0), outcome.was_full_fallback, 'COMPLETED', nullif(initiated_by, 'STATEMENT'), outcome.reason);
+    if initiated_by is distinct from 'STATEMENT' then
+        perform pgtrickle._alert_refresh(outcome);  -- not for each statement of a writer
+    end if;
 end
 $$;
 comment on function pgtrickle._record_success(pgtrickle.refresh_outcome, timestamptz, text, boolean) is
-    'Writes a completed refresh to the catalog and the history; whatever was wrong before is healed';
+    'Writes a completed refresh to the catalog and the history; whatever was wrong before is healed. One by a writer''s statement (initiated_by STATEMENT, stored null) that changed nothing leaves no trace';
 
 
 create or replace function pgtrickle._record_failure(

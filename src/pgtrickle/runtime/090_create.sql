@@ -107,6 +107,13 @@ begin
         perform pgtrickle._refuse_option('ducklake_sink_table_id', ducklake_sink_table_id::text);
     end if;
     if pgtrickle._parse_choice('cdc_mode', cdc_mode, array['auto', 'trigger', 'wal']) = 'wal' then
+        if pgtrickle._parse_refresh_mode(refresh_mode) = 'IMMEDIATE' then
+            raise exception using
+                errcode = '0A000',
+                message = 'refresh_mode IMMEDIATE cannot have cdc_mode = ''wal''',
+                detail = 'What is decoded from the log is committed already; IMMEDIATE maintains the table before',
+                hint = 'Leave cdc_mode out';
+        end if;
         perform pgtrickle._refuse_option('cdc_mode', cdc_mode);
     end if;
     if max_differential_joins < 1 then
@@ -250,7 +257,7 @@ begin
     values (
         id, relation, p_name, p_schema,
         case when analysis.faithful then analysis.canonical else query end,
-        query, pgtrickle._parse_schedule(schedule),
+        query, case when given.requested_refresh_mode is distinct from 'IMMEDIATE' then pgtrickle._parse_schedule(schedule) end,
         'FULL', coalesce(given.requested_refresh_mode, 'AUTO'),
         coalesce(given.diamond_consistency, 'atomic'), coalesce(given.diamond_schedule_policy, 'fastest'),
         given.requested_cdc_mode, coalesce(given.pooler_compatibility_mode, false),
@@ -263,6 +270,9 @@ begin
     -- Before the plan: it sees to it that the owner may create objects in pgtrickle_state.
     perform pgtrickle._create_executor(id);
     perform pgtrickle._set_plan(id, pgtrickle._take_offer(query, analysis.canonical, analysis.faithful));
+    if given.requested_refresh_mode = 'IMMEDIATE' then
+        perform pgtrickle._settle_maintenance(id);
+    end if;
     if initialize then
         perform pgtrickle._populate(id, 'INITIAL');
     end if;

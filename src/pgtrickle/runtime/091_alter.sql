@@ -494,7 +494,7 @@ create or replace function pgtrickle._alter_query(target pgtrickle.pgt_stream_ta
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    former_sources constant oid[] := pgtrickle._captured_sources(target.pgt_id);
+    former_sources constant oid[] := pgtrickle._sources(target.pgt_id);
     former_identity jsonb := (select p.plan -> 'identity' from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id);
     analysis record := pgtrickle._analyze_query(query, search_path);
     same_columns constant boolean := pgtrickle._same_columns(target.pgt_relid, analysis.columns);
@@ -517,6 +517,9 @@ begin
     perform pgtrickle._store_dependencies(target.pgt_id, analysis.sources);
     used := pgtrickle._replace_plan(target.pgt_id, pgtrickle._take_offer(query, analysis.canonical, analysis.faithful));
     perform pgtrickle._create_executor(target.pgt_id);
+    if target.requested_refresh_mode = 'IMMEDIATE' then
+        perform pgtrickle._settle_maintenance(target.pgt_id);
+    end if;
     if same_columns then
         if used -> 'identity' is distinct from former_identity then
             perform pgtrickle._drop_identity(target.pgt_id);
@@ -558,7 +561,7 @@ declare
 begin
     perform pgtrickle._check_diamond(altered.diamond_consistency, altered.diamond_schedule_policy);
     update pgtrickle.pgt_stream_tables s
-    set schedule = altered.schedule,
+    set schedule = case when altered.requested_refresh_mode <> 'IMMEDIATE' then altered.schedule end,
         diamond_consistency = altered.diamond_consistency,
         diamond_schedule_policy = altered.diamond_schedule_policy,
         requested_cdc_mode = altered.requested_cdc_mode,
@@ -598,24 +601,56 @@ begin
     where s.pgt_id = target.pgt_id;
     if has_new_plan or mode = target.requested_refresh_mode then
         perform pgtrickle._settle_mode(target.pgt_id);
+        if 'IMMEDIATE' in (mode, target.requested_refresh_mode) and mode <> target.requested_refresh_mode then
+            perform pgtrickle._settle_maintenance(target.pgt_id);
+        end if;
         return;
     end if;
     select p.* into present from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id;
     offered := pgtrickle._take_offer(target.original_query, target.defining_search_path);
     if mode = 'FULL' or offered is not null
-        or (mode = 'DIFFERENTIAL' and present.plan_status = 'COMPILED' and present.plan ->> 'mode' = 'FULL')
+        or (mode in ('DIFFERENTIAL', 'IMMEDIATE') and present.plan_status = 'COMPILED' and present.plan ->> 'mode' = 'FULL')
     then
         perform pgtrickle._set_plan(target.pgt_id, coalesce(offered, present.plan));
         update pgtrickle.pgt_stream_tables s
-        set needs_reinit = s.needs_reinit or (s.is_populated and s.effective_refresh_mode = 'DIFFERENTIAL')
+        set needs_reinit = s.needs_reinit or (s.is_populated and s.effective_refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE'))
         where s.pgt_id = target.pgt_id;
     else
         perform pgtrickle._settle_mode(target.pgt_id);
     end if;
+    if 'IMMEDIATE' in (mode, target.requested_refresh_mode) then
+        perform pgtrickle._settle_maintenance(target.pgt_id);
+        if target.is_populated and target.status <> 'SUSPENDED' then
+            -- Writers are kept out by now: what they wrote is caught up with, what follows maintains itself.
+            perform pgtrickle._populate(target.pgt_id, null);
+        end if;
+    end if;
 end
 $$;
 comment on function pgtrickle._alter_mode(pgtrickle.pgt_stream_tables, text, boolean) is
-    'Sets the mode asked for; error 0A000 where DIFFERENTIAL is known to be impossible';
+    'Sets the mode asked for; error 0A000 where DIFFERENTIAL or IMMEDIATE is known to be impossible';
+
+
+create or replace function pgtrickle._catch_up(target bigint)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if exists (
+        select
+        from pgtrickle.pgt_stream_tables s
+        where s.pgt_id = target
+          and s.refresh_mode = 'IMMEDIATE'
+          and s.is_populated
+          and s.status <> 'SUSPENDED')
+    then
+        perform pgtrickle._populate(target, null);
+    end if;
+end
+$$;
+comment on function pgtrickle._catch_up(bigint) is
+    'Refreshes an IMMEDIATE stream table that is no longer suspended; its writers must be locked out';
 
 
 create or replace function pgtrickle._alter_status(target pgtrickle.pgt_stream_tables, status text)
@@ -718,6 +753,7 @@ begin
     target := pgtrickle._find(name);
     perform pgtrickle._lock_name(target.pgt_schema, target.pgt_name);
     former_role := pgtrickle._act_as_owner(target);
+    perform pgtrickle._lock_writers(target);
     perform pgtrickle._alter_options(target, options);
     if options ? 'requested_refresh_mode' then
         perform pgtrickle._alter_mode(target, options ->> 'requested_refresh_mode', query is not null);
@@ -727,6 +763,7 @@ begin
     end if;
     if wanted_status is not null then
         perform pgtrickle._alter_status(target, pg_catalog.upper(case wanted_status when 'paused' then 'suspended' else wanted_status end));
+        perform pgtrickle._catch_up(target.pgt_id);
     end if;
     perform pg_catalog.set_config('role', former_role, true);
 end
@@ -767,7 +804,7 @@ declare
     present pgtrickle.pgt_plans;
 begin
     declared := jsonb_build_object(
-            'schedule', pgtrickle._parse_schedule(schedule),
+            'schedule', case when options ->> 'requested_refresh_mode' is distinct from 'IMMEDIATE' then pgtrickle._parse_schedule(schedule) end,
             'requested_refresh_mode', 'AUTO',
             'diamond_consistency', 'atomic',
             'diamond_schedule_policy', 'fastest',
@@ -793,7 +830,7 @@ begin
         if offered is not null and (present.plan_status = 'PENDING' or present.plan ->> 'compiler' <> offered ->> 'compiler') then
             perform pgtrickle._set_plan(target.pgt_id, offered);
             update pgtrickle.pgt_stream_tables s
-            set needs_reinit = s.needs_reinit or (s.is_populated and s.effective_refresh_mode = 'DIFFERENTIAL')
+            set needs_reinit = s.needs_reinit or (s.is_populated and s.effective_refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE'))
             where s.pgt_id = target.pgt_id;
         end if;
     end if;
@@ -847,6 +884,7 @@ begin
             schedule, options, coalesce(initialize, true), settings);
     else
         former_role := pgtrickle._act_as_owner(target);
+        perform pgtrickle._lock_writers(target);
         perform pgtrickle._create_or_alter(target, query, search_path, schedule, options, coalesce(initialize, true), settings);
         perform pg_catalog.set_config('role', former_role, true);
     end if;

@@ -13,7 +13,7 @@ begin
         select p.oid::regprocedure
         from pg_proc p
         where p.pronamespace = 'pgtrickle_state'::regnamespace
-          and p.proname = 'refresh_' || p_pgt_id
+          and p.proname in ('refresh_' || p_pgt_id, 'maintain_' || p_pgt_id)
           and pg_has_role(p.proowner, 'USAGE')
     loop
         execute format('drop function %s', executor);
@@ -119,7 +119,7 @@ begin
           and c.relkind = 'r'
           and pg_has_role(c.relowner, 'USAGE')
         union
-        select substring(p.proname from '^refresh_(\d+)$')::bigint
+        select substring(p.proname from '^(?:refresh|maintain)_(\d+)$')::bigint
         from pg_proc p
         where p.pronamespace = 'pgtrickle_state'::regnamespace
           and pg_has_role(p.proowner, 'USAGE')
@@ -202,7 +202,7 @@ create or replace function pgtrickle._drop(stream_table pgtrickle.pgt_stream_tab
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    sources constant oid[] := pgtrickle._captured_sources(stream_table.pgt_id);
+    sources constant oid[] := pgtrickle._sources(stream_table.pgt_id);
 begin
     perform pgtrickle._check_owner(stream_table);
     if exists (select from pg_class c where c.oid = stream_table.pgt_relid) then

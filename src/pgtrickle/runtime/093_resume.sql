@@ -8,6 +8,7 @@ create or replace function pgtrickle.resume_stream_table(name text)
 as $$
 declare
     target pgtrickle.pgt_stream_tables;
+    former_role text;
 begin
     perform pgtrickle._cleanup_dropped();
     target := pgtrickle._find(name);
@@ -23,12 +24,16 @@ begin
             message = pg_catalog.format('stream table %I.%I is suspended because its fuse is blown: %s', target.pgt_schema, target.pgt_name, target.blow_reason),
             hint = pg_catalog.format('select pgtrickle.reset_fuse(%L, ''apply''), or ''reinitialize'', or ''skip_changes''', name);
     end if;
+    former_role := pgtrickle._act_as_owner(target);
+    perform pgtrickle._lock_writers(target);
     perform pgtrickle._alter_status(target, 'ACTIVE');
+    perform pgtrickle._catch_up(target.pgt_id);
+    perform pg_catalog.set_config('role', former_role, true);
     perform pgtrickle._notify(target, 'resumed');
 end
 $$;
 comment on function pgtrickle.resume_stream_table(text) is
-    'Brings a suspended or failed stream table back to ACTIVE and forgets its errors; error 55000 where it is neither';
+    'Brings a suspended or failed stream table back to ACTIVE and forgets its errors; an IMMEDIATE one is also brought up to date; error 55000 where it is neither';
 
 
 create or replace function pgtrickle.pause_stream_table(name text)
@@ -39,11 +44,15 @@ create or replace function pgtrickle.pause_stream_table(name text)
 as $$
 declare
     target pgtrickle.pgt_stream_tables;
+    former_role text;
 begin
     perform pgtrickle._cleanup_dropped();
     target := pgtrickle._find(name);
     perform pgtrickle._check_owner(target);
+    former_role := pgtrickle._act_as_owner(target);
+    perform pgtrickle._lock_writers(target);
     perform pgtrickle._alter_status(target, 'SUSPENDED');
+    perform pg_catalog.set_config('role', former_role, true);
 end
 $$;
 comment on function pgtrickle.pause_stream_table(text) is
@@ -57,6 +66,11 @@ create or replace function pgtrickle.pause_all()
 as $$
 begin
     perform pgtrickle._cleanup_dropped();
+    perform pgtrickle._lock_writers(s)
+    from pgtrickle.pgt_stream_tables s
+    where s.refresh_mode = 'IMMEDIATE'
+      and s.status <> 'SUSPENDED'
+      and pg_catalog.pg_has_role(s.pgt_owner, 'USAGE');
     perform pgtrickle._alter_status(s, 'SUSPENDED')
     from pgtrickle.pgt_stream_tables s
     where s.status <> 'SUSPENDED'
@@ -83,8 +97,7 @@ begin
           and s.fuse_state <> 'blown'
           and pg_catalog.pg_has_role(s.pgt_owner, 'USAGE')
     loop
-        perform pgtrickle._alter_status(suspended, 'ACTIVE');
-        perform pgtrickle._notify(suspended, 'resumed');
+        perform pgtrickle.resume_stream_table(pgtrickle._quoted(suspended.pgt_schema, suspended.pgt_name));
     end loop;
 end
 $$;

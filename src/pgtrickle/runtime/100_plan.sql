@@ -432,11 +432,13 @@ create or replace function pgtrickle._settle_mode(p_pgt_id bigint)
 as $$
     update pgtrickle.pgt_stream_tables s
     set refresh_mode = case
+            when s.requested_refresh_mode = 'IMMEDIATE' then 'IMMEDIATE'
             when s.requested_refresh_mode = 'DIFFERENTIAL' then 'DIFFERENTIAL'
             when s.requested_refresh_mode = 'AUTO' and p.plan_status = 'COMPILED' and p.plan ->> 'mode' = 'DIFFERENTIAL' then 'DIFFERENTIAL'
             else 'FULL'
         end,
         effective_refresh_mode = case
+            when s.requested_refresh_mode = 'IMMEDIATE' then 'IMMEDIATE'
             when s.requested_refresh_mode <> 'FULL' and p.plan_status = 'COMPILED' and p.plan ->> 'mode' = 'DIFFERENTIAL' then 'DIFFERENTIAL'
             else 'FULL'
         end,
@@ -445,6 +447,7 @@ as $$
             when p.plan_status = 'PENDING' then 'not compiled yet: a worker, the Python API or the dbt adapter does that'
             else p.plan ->> 'reason'
         end,
+        schedule = case when s.requested_refresh_mode <> 'IMMEDIATE' then s.schedule end,
         updated_at = now()
     from pgtrickle.pgt_plans p
     where s.pgt_id = p_pgt_id
@@ -503,10 +506,11 @@ begin
     select * into strict target from pgtrickle.pgt_stream_tables where pgt_id = p_pgt_id;
     if target.requested_refresh_mode = 'FULL' then
         used := null;
-    elsif target.requested_refresh_mode = 'DIFFERENTIAL' and used ->> 'mode' = 'FULL' then
+    elsif target.requested_refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE') and used ->> 'mode' = 'FULL' then
         raise exception using
             errcode = '0A000',
-            message = format('stream table %I.%I cannot be maintained differentially: %s', target.pgt_schema, target.pgt_name,
+            message = format('stream table %I.%I cannot be maintained differentially%s: %s', target.pgt_schema, target.pgt_name,
+                case when target.requested_refresh_mode = 'IMMEDIATE' then ', so it cannot be IMMEDIATE' else '' end,
                 concat_ws(': ', used ->> 'construct', used ->> 'reason')),
             hint = 'Use refresh_mode FULL or AUTO, which recompute it, or change the query';
     end if;
@@ -516,7 +520,7 @@ begin
         begin
             perform pgtrickle._prepare_plan(p_pgt_id, used);
         exception when insufficient_privilege or feature_not_supported then
-            if target.requested_refresh_mode = 'DIFFERENTIAL' then
+            if target.requested_refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE') then
                 raise;
             end if;
             get stacked diagnostics message = message_text, hint = pg_exception_hint;
@@ -535,7 +539,7 @@ begin
 end
 $$;
 comment on function pgtrickle._replace_plan(bigint, jsonb) is
-    'Replaces a stream table''s plan (null: PENDING), state tables and capture, and returns the plan now in use; error 0A000 where DIFFERENTIAL was asked for and the plan is to recompute. The identity index stays as it was, and nothing is filled';
+    'Replaces a stream table''s plan (null: PENDING), state tables and capture, and returns the plan now in use; error 0A000 where DIFFERENTIAL or IMMEDIATE was asked for and the plan is to recompute. The identity index stays as it was, and nothing is filled';
 
 
 create or replace function pgtrickle._captured_sources(p_pgt_id bigint)
@@ -552,6 +556,20 @@ $$;
 comment on function pgtrickle._captured_sources(bigint) is 'Sources whose captured changes a stream table consumes';
 
 
+create or replace function pgtrickle._sources(p_pgt_id bigint)
+    returns oid[]
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(array_agg(d.source_relid order by d.source_relid), '{}')
+    from pgtrickle.pgt_dependencies d
+    where d.pgt_id = p_pgt_id
+      and d.source_type <> 'VIEW'
+$$;
+comment on function pgtrickle._sources(bigint) is 'Tables a stream table reads, captured or not';
+
+
 create or replace function pgtrickle._release_captures(sources oid[])
     returns void
     language plpgsql
@@ -562,10 +580,12 @@ declare
 begin
     foreach source in array sources loop
         perform pgtrickle._drop_capture_if_unused(source);
+        perform pgtrickle._drop_maintenance_if_unused(source);
     end loop;
 end
 $$;
-comment on function pgtrickle._release_captures(oid[]) is 'Drops the capture of those sources that nobody consumes any more';
+comment on function pgtrickle._release_captures(oid[]) is
+    'Drops the capture of those sources that nobody consumes any more, and the maintenance triggers of those that no IMMEDIATE table reads';
 
 
 create or replace function pgtrickle._set_plan(p_pgt_id bigint, p_plan jsonb)
@@ -603,6 +623,7 @@ declare
 begin
     former_role := pgtrickle._act_as_owner(target);
     perform pgtrickle._check_plan(plan);
+    perform pgtrickle._lock_writers(target);
     perform from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id for update;
     perform pgtrickle._rebind(target);
     perform pgtrickle._follow_definitions(target);
@@ -617,7 +638,7 @@ begin
             message = pg_catalog.format('the plan was made for another query than the one stream table %I.%I has now', target.pgt_schema, target.pgt_name),
             hint = 'Compile the query listed by pgtrickle._pending() again';
     end if;
-    if target.requested_refresh_mode = 'DIFFERENTIAL' and plan ->> 'mode' = 'FULL' then
+    if target.requested_refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE') and plan ->> 'mode' = 'FULL' then
         -- Too late to refuse the query: stay exact by recomputation, and say so.
         update pgtrickle.pgt_plans p
         set plan = install_plan.plan, plan_status = 'COMPILED', compiled_at = pg_catalog.now()
@@ -630,7 +651,7 @@ begin
     end if;
     -- State is filled by the next refresh, from one snapshot.
     update pgtrickle.pgt_stream_tables s
-    set needs_reinit = s.needs_reinit or (s.is_populated and s.effective_refresh_mode = 'DIFFERENTIAL')
+    set needs_reinit = s.needs_reinit or (s.is_populated and s.effective_refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE'))
     where s.pgt_id = target.pgt_id;
     select s.effective_refresh_mode
     into mode

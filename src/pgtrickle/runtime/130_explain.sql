@@ -88,7 +88,7 @@ begin
     left join pgtrickle._pending_changes(stream_table.pgt_id) c on c.source_relid = d.source_relid
     where d.pgt_id = stream_table.pgt_id
       and d.source_number is not null;
-    if stream_table.refresh_mode = 'DIFFERENTIAL' and plan ->> 'mode' = 'DIFFERENTIAL' and relids is not null then
+    if stream_table.refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE') and plan ->> 'mode' = 'DIFFERENTIAL' and relids is not null then
         kind := 'delta';
         which := (
             select case when count(*) filter (where n > 0) = 1 then min(number - 1) filter (where n > 0)

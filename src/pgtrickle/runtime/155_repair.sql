@@ -31,6 +31,10 @@ declare
     outcome pgtrickle.refresh_outcome;
     rows_changed bigint;
 begin
+    if target.requested_refresh_mode = 'IMMEDIATE' then
+        -- First, for it locks writers out, who hold the frontier.
+        perform pgtrickle._settle_maintenance(target.pgt_id);
+    end if;
     perform pgtrickle._lock_frontier(target.pgt_id, true);
     perform pgtrickle._create_guard(target.pgt_id);
     perform pgtrickle._create_executor(target.pgt_id);
@@ -99,13 +103,14 @@ begin
         join pgtrickle.pgt_plans p using (pgt_id)
         where p.plan_status = 'COMPILED'
           and p.plan ->> 'mode' = 'DIFFERENTIAL'
-          and s.refresh_mode = 'DIFFERENTIAL'
+          and s.refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE')
           and pg_catalog.pg_has_role(s.pgt_owner, 'USAGE')
         order by s.pgt_id
     loop
         former_role := pgtrickle._act_as_owner(target);
         select p.plan into plan from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id;
         failure := pgtrickle._restore_captures(target, plan);
+        perform pgtrickle._ensure_maintenance(target.pgt_id, false) where target.refresh_mode = 'IMMEDIATE';
         perform pg_catalog.set_config('role', former_role, true);
         if failure is not null then
             raise warning using message = pg_catalog.format('%s: %s', pgtrickle._quoted(target.pgt_schema, target.pgt_name), failure);

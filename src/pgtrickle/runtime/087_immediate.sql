@@ -1,0 +1,496 @@
+-- IMMEDIATE: stream tables that are maintained by the statements that write their sources.
+--
+-- Capture writes the change buffers as always. Around it, each source has two kinds of statement
+-- trigger: one before every event, which takes the locks and counts open statements, and one after
+-- it, which fires behind capture ("maintain" sorts after "capture") and, when the last open
+-- statement ends, refreshes what depends on the sources touched, upstream first. Several sources
+-- may have changed by then: by cascades, by writable CTEs, by triggers of users.
+--
+--   locks     All dependent tables are locked in the order of their ids before any row of the
+--             source is touched; locked after it, two writers of the same rows would deadlock.
+--   rights    The trigger functions run as the writer, and so does what they call here, except the
+--             helpers that lock and look up, which run no user code. The refresh runs as the stream
+--             table's owner, in pgtrickle_state.maintain_<pgt_id>, which everybody may call: it
+--             does nothing but bring the table up to date. An installer-owned function must not
+--             call it: the owner of the table could exchange it for one that runs as its caller.
+--   history   A row for each maintenance that changed the table, with initiated_by null; none
+--             where the table stayed as it was.
+
+create or replace function pgtrickle._immediate_readers(source oid)
+    returns bigint[]
+    language sql
+    stable
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+    -- Cascades are followed whatever the event: ON CONFLICT and MERGE announce several, one by one.
+    with recursive written (relid) as (
+        select source
+        union
+        select n.relid
+        from written w
+        cross join lateral (
+            select coalesce((
+                select a.relid
+                from pg_partition_ancestors(k.conrelid) a
+                where a.relid in (select d.source_relid from pgtrickle.pgt_dependencies d)
+                limit 1)::oid, k.conrelid) as relid
+            from pg_constraint k
+            where k.contype = 'f'
+              and k.confrelid = w.relid
+              and (k.confdeltype in ('c', 'n', 'd') or k.confupdtype in ('c', 'n', 'd'))
+            union all
+            select s.pgt_relid
+            from pgtrickle.pgt_dependencies d
+            join pgtrickle.pgt_stream_tables s on s.pgt_id = d.pgt_id
+            where d.source_relid = w.relid
+              and s.refresh_mode = 'IMMEDIATE'
+              and s.is_populated
+              and s.status <> 'SUSPENDED'
+        ) n
+    )
+    select coalesce(array_agg(s.pgt_id order by s.pgt_id), '{}')
+    from written w
+    join pgtrickle.pgt_stream_tables s on s.pgt_relid = w.relid
+    where w.relid <> source
+      and s.refresh_mode = 'IMMEDIATE'
+      and s.is_populated
+      and s.status <> 'SUSPENDED'
+$$;
+comment on function pgtrickle._immediate_readers(oid) is
+    'Ids, ascending, of the IMMEDIATE stream tables that a write of a relation may maintain: its readers, theirs, and those of tables its foreign keys cascade to';
+
+
+create or replace function pgtrickle._lock_immediate(ids bigint[], installed bigint[])
+    returns void
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+    missed bigint;
+begin
+    if current_setting('transaction_isolation') <> 'read committed' then
+        -- The snapshot may be older than a stream table, or than its being IMMEDIATE. A row that was
+        -- written since cannot be locked (40001); one that is not there yet has its function.
+        select m into missed
+        from unnest(installed) m
+        where not exists (select from pgtrickle.pgt_frontiers f where f.pgt_id = m)
+          and to_regprocedure(format('pgtrickle_state.maintain_%s(boolean)', m)) is not null
+        limit 1;
+        if missed is not null then
+            raise exception using
+                errcode = '40001',
+                message = 'could not serialize access: an IMMEDIATE stream table was created since the transaction began',
+                hint = 'Repeat the transaction';
+        end if;
+        ids := ids || installed;
+    end if;
+    perform from pgtrickle.pgt_frontiers f where f.pgt_id = any (ids) order by f.pgt_id for update;
+end
+$$;
+comment on function pgtrickle._lock_immediate(bigint[], bigint[]) is
+    'Locks stream tables against other refreshes, in the order of their ids. installed: those a trigger knows of, which the snapshot may not';
+
+
+create or replace function pgtrickle._reads_several(ids bigint[])
+    returns bigint[]
+    language sql
+    stable
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+    select array(
+        select d.pgt_id
+        from pgtrickle.pgt_dependencies d
+        where d.pgt_id = any (ids)
+          and d.source_type = 'TABLE'
+        group by d.pgt_id
+        having count(*) > 1
+        order by d.pgt_id)
+$$;
+comment on function pgtrickle._reads_several(bigint[]) is 'Those of the stream tables that read several tables';
+
+
+create or replace function pgtrickle._begin_statement(source oid, installed bigint[])
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    touched constant text := coalesce(current_setting('pgtrickle.touched', true), '');
+    depth constant integer := coalesce(nullif(current_setting('pgtrickle.open_statements', true), ''), '0')::integer;
+    ids constant bigint[] := pgtrickle._immediate_readers(source);
+    id bigint;
+begin
+    -- Sources before stream tables, as a TRUNCATE has them: it holds its table already.
+    foreach id in array pgtrickle._reads_several(ids) loop
+        execute format('select pgtrickle_state.maintain_%s(only_lock => true)', id);
+    end loop;
+    perform pgtrickle._lock_immediate(ids, installed);
+    perform set_config('pgtrickle.open_statements', (depth + 1)::text, true);
+    if source::text <> all (string_to_array(touched, ',')) then
+        perform set_config('pgtrickle.touched', concat_ws(',', nullif(touched, ''), source), true);
+    end if;
+end
+$$;
+comment on function pgtrickle._begin_statement(oid, bigint[]) is
+    'A statement is about to write a source: locks what it will maintain and counts it as open';
+
+
+create or replace function pgtrickle._next_immediate(ids bigint[])
+    returns bigint
+    language sql
+    stable
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+    with recursive upstream (pgt_id, relid) as (
+        select id, d.source_relid
+        from unnest(ids) id
+        join pgtrickle.pgt_dependencies d on d.pgt_id = id
+        where cardinality(ids) > 1
+        union
+        select u.pgt_id, d.source_relid
+        from upstream u
+        join pgtrickle.pgt_stream_tables s on s.pgt_relid = u.relid
+        join pgtrickle.pgt_dependencies d on d.pgt_id = s.pgt_id
+    )
+    select min(id)
+    from unnest(ids) id
+    where not exists (
+        select
+        from upstream u
+        join pgtrickle.pgt_stream_tables s on s.pgt_relid = u.relid
+        where u.pgt_id = id
+          and s.pgt_id = any (ids))
+$$;
+comment on function pgtrickle._next_immediate(bigint[]) is 'One of these stream tables that reads none of the others, directly or through more';
+
+
+create or replace function pgtrickle._immediate_on(sources oid[])
+    returns bigint[]
+    language sql
+    stable
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+    select array(
+        select distinct s.pgt_id
+        from pgtrickle.pgt_dependencies d
+        join pgtrickle.pgt_stream_tables s on s.pgt_id = d.pgt_id
+        where d.source_relid = any (sources)
+          and s.refresh_mode = 'IMMEDIATE'
+          and s.is_populated
+          and s.status <> 'SUSPENDED')
+$$;
+comment on function pgtrickle._immediate_on(oid[]) is 'IMMEDIATE stream tables that read one of these relations themselves';
+
+
+create or replace function pgtrickle._end_statement()
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    depth constant integer := coalesce(nullif(current_setting('pgtrickle.open_statements', true), ''), '1')::integer - 1;
+    touched text;
+    due bigint[] := '{}';
+    id bigint;
+begin
+    if depth > 0 then
+        perform set_config('pgtrickle.open_statements', depth::text, true);
+        return;
+    end if;
+    -- Still counted as open, so that what a refresh writes is noted here, and each table is
+    -- refreshed once, after all it reads.
+    loop
+        touched := current_setting('pgtrickle.touched', true);
+        if touched <> '' then
+            perform set_config('pgtrickle.touched', '', true);
+            due := due || pgtrickle._immediate_on(string_to_array(touched, ',')::oid[]);
+        end if;
+        exit when due = '{}';
+        id := pgtrickle._next_immediate(due);
+        due := array_remove(due, id);
+        execute format('select pgtrickle_state.maintain_%s()', id);
+    end loop;
+    perform set_config('pgtrickle.open_statements', '0', true);
+end
+$$;
+comment on function pgtrickle._end_statement() is
+    'A statement has written a source: when no other is open, refreshes the IMMEDIATE tables that depend on all that was written';
+
+
+create or replace function pgtrickle._maintain(target bigint, only_lock boolean)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    message text;
+    detail text;
+    name text;
+begin
+    if only_lock then
+        perform pgtrickle._lock_sources(target);
+        return;
+    end if;
+    perform pgtrickle._refresh(target, null, 'STATEMENT', true);
+exception when others then
+    get stacked diagnostics message = message_text, detail = pg_exception_detail;
+    select pgtrickle._quoted(s.pgt_schema, s.pgt_name) into name from pgtrickle.pgt_stream_tables s where s.pgt_id = target;
+    raise exception using
+        errcode = sqlstate,
+        message = format('IMMEDIATE stream table %s could not be maintained: %s', name, message),
+        detail = detail,
+        hint = case when sqlstate in ('40001', '40P01') then 'Repeat the transaction'
+            else format('The statement was undone. To write all the same: select pgtrickle.alter_stream_table(%1$L, refresh_mode => ''DIFFERENTIAL'')'
+                ', which refreshes it later, or select pgtrickle.pause_stream_table(%1$L)', name) end;
+end
+$$;
+comment on function pgtrickle._maintain(bigint, boolean) is
+    'Refreshes an IMMEDIATE stream table within a writer''s statement, as its owner; errors name it. only_lock: only locks what it reads';
+
+
+create or replace function pgtrickle._maintenance_triggers(source oid)
+    returns table (relation oid, ids bigint[])
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select m.relation,
+        case when count(*) filter (where t.tgenabled in ('O', 'A')) = 8
+            then (array_agg(convert_from(substring(t.tgargs from 1 for length(t.tgargs) - 1), 'SQL_ASCII')))[1]::bigint[] end
+    from pgtrickle._members(source) m(relation)
+    left join pg_trigger t
+        on t.tgrelid = m.relation
+        and t.tgname ~ '^pgtrickle_(lock|maintain)_(insert|update|delete|truncate)$'
+        and t.tgfoid = to_regproc(format('pgtrickle_changes.maintain_%s', source))
+        and t.tgnargs = 1
+    group by m.relation
+    order by m.relation
+$$;
+comment on function pgtrickle._maintenance_triggers(oid) is
+    'For a source and each of its partitions, the IMMEDIATE stream tables its triggers know of; null where a trigger is missing or disabled';
+
+
+create or replace function pgtrickle._prepare_maintenance(source oid, role name)
+    returns void
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform pgtrickle._lock_capture(source);
+    if to_regproc(format('pgtrickle_changes.maintain_%s', source)) is null then
+        execute format(
+            'create function pgtrickle_changes.maintain_%s() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as %L',
+            source,
+            format($text$
+begin
+    -- A partition that was detached keeps its triggers; so does a table restored elsewhere.
+    if tg_relid <> %1$s and not exists (select from pg_partition_ancestors(tg_relid) a where a.relid = %1$s) then
+        return null;
+    end if;
+    if tg_when = 'BEFORE' then
+        perform pgtrickle._begin_statement(%1$s, tg_argv[0]::bigint[]);
+    else
+        perform pgtrickle._end_statement();
+    end if;
+    return null;
+end
+$text$, source));
+        execute format('revoke all on function pgtrickle_changes.maintain_%s() from public', source);
+        execute format('comment on function pgtrickle_changes.maintain_%s() is %L', source, 'Maintains the IMMEDIATE stream tables that depend on a source');
+    end if;
+    execute format('grant execute on function pgtrickle_changes.maintain_%s() to %I', source, role);
+end
+$$;
+comment on function pgtrickle._prepare_maintenance(oid, name) is
+    'Creates the function of a source''s maintenance triggers, and lets the role make triggers of it';
+
+
+create or replace function pgtrickle._ensure_maintenance(target bigint, locks boolean default true)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    source record;
+    member oid;
+    event text;
+    known bigint[];
+    args bigint[];
+begin
+    for source in
+        select c.oid as relid
+        from pgtrickle.pgt_dependencies d
+        join pg_class c on c.oid = d.source_relid
+        where d.pgt_id = target
+          and d.source_type <> 'VIEW'
+          and pgtrickle._not_capturable(c.oid) is null
+        order by c.oid
+    loop
+        if not locks and not exists (
+            select from pgtrickle._maintenance_triggers(source.relid) t where (target = any (t.ids)) is not true)
+        then
+            continue;
+        end if;
+        perform pgtrickle._prepare_maintenance(source.relid, current_user);
+        select array_agg(distinct i) into known from pgtrickle._maintenance_triggers(source.relid) t, unnest(t.ids) i;
+        select array_agg(distinct i order by i) into args
+        from unnest(known || target) i
+        where i = target or exists (select from pg_proc p where p.oid = to_regprocedure(format('pgtrickle_state.maintain_%s(boolean)', i)));
+        for member in select m from pgtrickle._members(source.relid) m order by m loop
+            if not has_table_privilege(member, 'TRIGGER') then
+                raise exception using
+                    errcode = '42501',
+                    message = format('role %I may not create triggers on %s, which IMMEDIATE needs', current_user, member::regclass),
+                    hint = format('Have its owner run: grant trigger on %s to %I', member::regclass, current_user);
+            end if;
+            foreach event in array '{insert,update,delete,truncate}'::text[] loop
+                execute format('create or replace trigger pgtrickle_lock_%1$s before %1$s on %2$s for each statement execute function pgtrickle_changes.maintain_%3$s(%4$L)',
+                    event, member::regclass, source.relid, args::text);
+                execute format('create or replace trigger pgtrickle_maintain_%1$s after %1$s on %2$s for each statement execute function pgtrickle_changes.maintain_%3$s(%4$L)',
+                    event, member::regclass, source.relid, args::text);
+            end loop;
+        end loop;
+    end loop;
+end
+$$;
+comment on function pgtrickle._ensure_maintenance(bigint, boolean) is
+    'Has the writers of all sources maintain a stream table. With locks, waits for writers in flight and keeps new ones out until commit, also where the triggers stand. Error 42501 names the missing grant';
+
+
+create or replace function pgtrickle._check_followable(stream_table pgtrickle.pgt_stream_tables)
+    returns void
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    reason text;
+begin
+    select string_agg(pgtrickle._not_capturable(d.source_relid), ', ')
+    into reason
+    from pgtrickle.pgt_dependencies d
+    where d.pgt_id = stream_table.pgt_id
+      and d.source_type <> 'VIEW';
+    if reason is not null then
+        raise exception using
+            errcode = '0A000',
+            message = format('stream table %I.%I cannot be IMMEDIATE, for its writers cannot be followed: %s',
+                stream_table.pgt_schema, stream_table.pgt_name, reason),
+            hint = 'Use refresh_mode AUTO or FULL, with a schedule';
+    end if;
+    if stream_table.requested_cdc_mode = 'wal' then
+        raise exception using
+            errcode = '0A000',
+            message = format('stream table %I.%I cannot be IMMEDIATE with cdc_mode wal', stream_table.pgt_schema, stream_table.pgt_name),
+            detail = 'What is decoded from the log is committed already; IMMEDIATE maintains the table before',
+            hint = 'Leave cdc_mode out, or use refresh_mode AUTO';
+    end if;
+end
+$$;
+comment on function pgtrickle._check_followable(pgtrickle.pgt_stream_tables) is
+    'Error 0A000 where writers of the sources cannot maintain a stream table, with the reason';
+
+
+create or replace function pgtrickle._lock_writers(stream_table pgtrickle.pgt_stream_tables)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if stream_table.refresh_mode = 'IMMEDIATE' then
+        perform pgtrickle._ensure_maintenance(stream_table.pgt_id);
+    end if;
+end
+$$;
+comment on function pgtrickle._lock_writers(pgtrickle.pgt_stream_tables) is
+    'Waits for writers that maintain the stream table and keeps new ones out until commit. Call it before its catalog row is touched, which they write too';
+
+
+create or replace function pgtrickle._lock_downstream(target bigint)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    ids constant bigint[] := pgtrickle._immediate_readers((select s.pgt_relid from pgtrickle.pgt_stream_tables s where s.pgt_id = target));
+begin
+    if ids <> '{}' then
+        perform pgtrickle._lock_immediate(ids || target, '{}');
+    end if;
+end
+$$;
+comment on function pgtrickle._lock_downstream(bigint) is
+    'Locks a stream table that is about to be refreshed and the IMMEDIATE ones that will be with it, in the order writers do';
+
+
+create or replace function pgtrickle._drop_maintenance_if_unused(source oid)
+    returns boolean
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+    set lock_timeout = '2s'
+    set client_min_messages = warning
+as $$
+begin
+    if to_regproc(format('pgtrickle_changes.maintain_%s', source)) is null
+        or exists (
+            select
+            from pgtrickle.pgt_dependencies d
+            join pgtrickle.pgt_stream_tables s on s.pgt_id = d.pgt_id
+            where d.source_relid = source
+              and s.requested_refresh_mode = 'IMMEDIATE')
+    then
+        return false;
+    end if;
+    perform pgtrickle._lock_capture(source);
+    execute format('drop function pgtrickle_changes.maintain_%s() cascade', source);
+    return true;
+exception when lock_not_available or object_in_use or deadlock_detected then
+    return false;
+end
+$$;
+comment on function pgtrickle._drop_maintenance_if_unused(oid) is
+    'Drops a source''s maintenance triggers when no IMMEDIATE stream table reads it; true when it did. Where the source is in use for longer than two seconds they stay, and do nothing';
+
+
+create or replace function pgtrickle._settle_maintenance(target bigint, former_sources oid[] default '{}')
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    stream_table pgtrickle.pgt_stream_tables;
+    sources oid[];
+begin
+    select * into strict stream_table from pgtrickle.pgt_stream_tables s where s.pgt_id = target;
+    if stream_table.requested_refresh_mode = 'IMMEDIATE' then
+        perform pgtrickle._check_followable(stream_table);
+        execute format(
+            'create or replace function pgtrickle_state.maintain_%1$s(only_lock boolean default false)'
+            ' returns void language plpgsql security definer set search_path = %2$s%3$s as %4$L',
+            target,
+            pgtrickle._pinned_search_path(stream_table.defining_search_path),
+            (select string_agg(format(' set %I = %L', name, value), '')
+             from jsonb_each_text(stream_table.defining_settings) s(name, value)
+             where lower(name) <> 'search_path'),
+            format(E'begin\n    perform pgtrickle._maintain(%s, only_lock);\nend\n', target));
+        execute format('grant execute on function pgtrickle_state.maintain_%s(boolean) to public', target);
+        execute format('comment on function pgtrickle_state.maintain_%s(boolean) is %L',
+            target, format('Maintains IMMEDIATE stream table %I.%I as its owner, within the statements of writers', stream_table.pgt_schema, stream_table.pgt_name));
+        perform pgtrickle._ensure_maintenance(target);
+    else
+        execute format('drop function if exists pgtrickle_state.maintain_%s(boolean)', target);
+    end if;
+    perform pgtrickle._drop_maintenance_if_unused(relid)
+    from unnest(former_sources || array(select d.source_relid from pgtrickle.pgt_dependencies d where d.pgt_id = target)) relid;
+end
+$$;
+comment on function pgtrickle._settle_maintenance(bigint, oid[]) is
+    'Creates what an IMMEDIATE stream table needs besides its plan, keeping writers of its sources out until commit; drops it where the table is not IMMEDIATE';
