@@ -75,7 +75,11 @@ class States:
 
     def describe(self, sql: str) -> Sequence[ColumnType]:
         """Column types of a SELECT that may read what state tables are filled with."""
-        fillings = [f"{table.filling} AS (\n{table.fill}\n)" for table in self.tables.values()]
+        read: list[StateTable] = []
+        for table in reversed(self.tables.values()):
+            if any(table.filling in text for text in (sql, *(each.fill for each in read))):
+                read.insert(0, table)
+        fillings = [f"{table.filling} AS (\n{table.fill}\n)" for table in read]
         return self.describer(f"WITH {', '.join(fillings)} {sql}" if fillings else sql)
 
     def add(
