@@ -62,7 +62,8 @@ def _section(dsn: str, name: str, queries: Mapping[str, str], load: Load) -> Ite
         differential = sum(plan.mode == "DIFFERENTIAL" for plan, _ in plans.values())
         times = sorted(milliseconds for _, milliseconds in plans.values())
         yield f"## {name}: {differential} of {len(plans)} differential\n"
-        yield f"Compile time: median {statistics.median(times):.0f} ms, longest {times[-1]:.0f} ms.\n"
+        median = statistics.median(times)
+        yield f"Compile time: median {median:.0f} ms, longest {times[-1]:.0f} ms.\n"
         yield "| query | maintained | sources | states | compile | delta |"
         yield "|---|---|---:|---:|---:|---:|"
         for query, (plan, milliseconds) in plans.items():
