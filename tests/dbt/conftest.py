@@ -14,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 from tests.conftest import FreshDatabase
 from tests.dbt.project import Project
 
+from dbt.adapters.pgtrickle.connections import EMBEDDED
 from pgtrickle.database import PsycopgSession
 from pgtrickle.install import install
 
@@ -57,6 +58,13 @@ def quick_flags() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BehaviorFlagRendered, "_default_source", lambda _: "tests")
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def embedded_servers() -> Iterator[None]:
+    """Give the embedded servers back before their directories are removed."""
+    yield
+    EMBEDDED.release()
 
 
 @pytest.fixture(params=SETUPS)

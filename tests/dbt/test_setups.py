@@ -159,6 +159,11 @@ def test_docs_call_it_a_stream_table(make_project: MakeProject) -> None:
     project.dbt("docs", "generate", artifacts=True)
     catalog = json.loads((project.directory / "target" / "catalog.json").read_text())
     assert catalog["nodes"]["model.shop.parity"]["metadata"]["type"] == "STREAM TABLE"
+    stats = catalog["nodes"]["model.shop.parity"]["stats"]
+    assert stats["refresh_mode"]["value"].startswith("DIFFERENTIAL")
+    assert stats["schedule"]["value"] == "1m"
+    assert {"size", "last_refresh"} <= stats.keys()
+    assert "schedule" not in catalog["nodes"]["seed.shop.numbers"]["stats"]
 
 
 def test_source_freshness_comes_from_the_last_refresh(make_project: MakeProject) -> None:
@@ -179,6 +184,13 @@ def test_debug_names_the_adapter_and_connects(make_project: MakeProject, setup: 
     project = make_project(setup)
     project.dbt("debug")
     assert any("connection ok" in message for message in project.messages)
+    assert any("engine: none yet; the first run" in message for message in project.messages)
+    _with_numbers(project)
+    project.dbt("build")
+    project.dbt("debug")
+    version = project.value("select pgtrickle.version()")
+    for fact in (f"engine: portable {version}", "stream tables: 1", "schedules: nothing runs them"):
+        assert any(fact in message for message in project.messages)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import psycopg2.extensions
 import yaml
 from dbt.adapters.base import available
 from dbt.adapters.capability import Capability, CapabilityDict, CapabilitySupport, Support
+from dbt.adapters.events.logging import AdapterLogger
 from dbt.adapters.postgres import PostgresAdapter
 from dbt_common.exceptions import DbtRuntimeError
 
@@ -28,6 +29,17 @@ if TYPE_CHECKING:
     import agate
 
 # ruff: noqa: UP045 -- dbt reads these annotations on Python 3.10 too
+
+LOGGER = AdapterLogger("PgTrickle")
+
+# What docs show of a stream table: its label and description, by the key of the facts.
+_STATISTICS = {
+    "row_count": ("Rows", "Rows, as of the last time PostgreSQL counted"),
+    "size": ("Size", "Size with indexes"),
+    "last_refresh": ("Last refresh", "When the table was last brought up to date"),
+    "refresh_mode": ("Refresh mode", "The refresh mode asked for, and the one in effect"),
+    "schedule": ("Schedule", "How old the table may get"),
+}
 
 
 class PgTrickleAdapter(PostgresAdapter):
@@ -118,22 +130,45 @@ class PgTrickleAdapter(PostgresAdapter):
         return reason or construct or "no reason was given"
 
     @available.parse_none
-    def name_stream_tables(self, catalog: agate.Table, names: list[str]) -> agate.Table:
-        """The catalog with the type STREAM TABLE for those whose `schema.name` is in `names`."""
+    def describe_stream_tables(self, catalog: agate.Table, facts: dict[str, Any]) -> agate.Table:
+        """The catalog, with what is known of the stream tables in it: `facts`, by `schema.name`.
+
+        They get the type STREAM TABLE, and statistics in the columns dbt reads them from.
+        """
         import agate
 
-        place = catalog.column_names.index("table_type")
-        known = set(names)
+        def described(row: agate.Row) -> list[Any]:
+            values = dict(row)
+            known = facts.get(f"{values['table_schema']}.{values['table_name']}")
+            if known:
+                values["table_type"] = "STREAM TABLE"
+            for key, (label, description) in _STATISTICS.items():
+                value = known.get(key) if known else None
+                values[f"stats:{key}:label"] = label
+                values[f"stats:{key}:value"] = None if value is None else str(value)
+                values[f"stats:{key}:description"] = description
+                values[f"stats:{key}:include"] = value is not None
+            return list(values.values())
 
-        def renamed(row: agate.Row) -> list[Any]:
-            values = list(row.values())
-            if f"{row['table_schema']}.{row['table_name']}" in known:
-                values[place] = "STREAM TABLE"
-            return values
-
+        added = [
+            (f"stats:{key}:{part}", agate.Boolean() if part == "include" else agate.Text())
+            for key in _STATISTICS
+            for part in ("label", "value", "description", "include")
+        ]
         return agate.Table(
-            [renamed(row) for row in catalog.rows], catalog.column_names, catalog.column_types
+            [described(row) for row in catalog.rows],
+            [*catalog.column_names, *(name for name, _ in added)],
+            [*catalog.column_types, *(kind for _, kind in added)],
         )
+
+    # -- called by `dbt debug` -------------------------------------------------------------------
+
+    def debug_query(self) -> None:
+        """Connect, and tell what there is to refresh stream tables with. Installs nothing."""
+        super().debug_query()
+        with self._session() as session:
+            for fact in _engine_facts(session):
+                LOGGER.info(fact)
 
     # -- called by dbt around each model --------------------------------------------------------
 
@@ -162,6 +197,41 @@ class PgTrickleAdapter(PostgresAdapter):
                 raise DbtRuntimeError(
                     f"{error}\n{error.hint}" if error.hint else str(error)
                 ) from error
+
+
+def _engine_facts(session: DbtSession) -> list[str]:
+    """What an operator wants to know of the engine, a line each."""
+    [(server, extension, portable)] = session.rows(
+        "select current_setting('server_version'),"
+        " (select extversion from pg_extension where extname = 'pg_trickle'),"
+        " to_regclass('pgtrickle.pgt_stream_tables') is not null"
+    )
+    facts = [f"PostgreSQL: {server}"]
+    if extension is not None:
+        facts.append(f"engine: native, pg_trickle {extension}")
+    elif portable:
+        [(version,)] = session.rows("select pgtrickle.version()")
+        facts.append(f"engine: portable {version}")
+    else:
+        [(may_create,)] = session.rows(
+            "select has_database_privilege(current_database(), 'create')"
+        )
+        missing = "the first run installs the portable one"
+        if not may_create:
+            [(grant,)] = session.rows(
+                "select format("
+                "'GRANT CREATE ON DATABASE %I TO %I', current_database(), current_user)"
+            )
+            missing = f"to install the portable one, an administrator has to run: {grant};"
+        return [*facts, f"engine: none yet; {missing}"]
+    [(total, running)] = session.rows(
+        "select total_stream_tables, scheduler_running from pgtrickle.quick_health"
+    )
+    return [
+        *facts,
+        f"stream tables: {total}",
+        f"schedules: {'a worker is connected' if running else 'nothing runs them'}",
+    ]
 
 
 def _bundle_package(unless_installed_in: Any) -> None:

@@ -50,6 +50,8 @@
     {{ return('not refreshed') }}
   {% elif last.action == 'NO_DATA' %}
     {{ return('already current') }}
+  {% elif last.action == 'SKIP' %}
+    {{ return('not refreshed' ~ (': ' ~ last.reason if last.reason else '')) }}
   {% endif %}
   {% set how = ' by recomputation' if last.action in ('FULL', 'REINITIALIZE') else '' %}
   {% set why = ' (' ~ last.reason ~ ')' if how and last.reason else '' %}
