@@ -9,6 +9,7 @@
 -- never        SUSPENDED, IMMEDIATE, tier frozen
 -- at once      what was never refreshed
 -- after errors not before the last one plus error_backoff_seconds, doubled for each in a row
+-- held back    by a gate or a watermark: tried every ten seconds, and at once when that is gone
 
 create or replace function pgtrickle._retry_at(stream_table pgtrickle.pgt_stream_tables)
     returns timestamptz
@@ -26,27 +27,58 @@ comment on function pgtrickle._retry_at(pgtrickle.pgt_stream_tables) is
     'Before this moment a stream table whose refresh failed is not tried again by itself; null where the last one did not fail';
 
 
+create or replace function pgtrickle._held_until(stream_table pgtrickle.pgt_stream_tables)
+    returns timestamptz
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+    set jit = off
+as $$
+    select max(h.end_time) + interval '10 s'
+    from pgtrickle.pgt_refresh_history h
+    where h.pgt_id = stream_table.pgt_id
+      and h.refresh_id = (select max(l.refresh_id) from pgtrickle.pgt_refresh_history l where l.pgt_id = stream_table.pgt_id)
+      and h.action = 'SKIP'
+      and coalesce(pgtrickle._gated(stream_table), pgtrickle._misaligned(stream_table)) is not null
+$$;
+comment on function pgtrickle._held_until(pgtrickle.pgt_stream_tables) is
+    'Before this moment a stream table that a gate or a watermark held back, and still does, is not tried again by itself; null where nothing holds it';
+
+
 create or replace function pgtrickle._due_times()
     returns table (pgt_id bigint, due_at timestamptz)
     language sql
     stable
     set search_path = pg_catalog, pg_temp
     set jit = off
+    set enable_nestloop = off  -- the planner expects one row of each CTE, and would compare each with each
 as $$
-    with recursive scheduled as materialized (
+    with recursive duration as materialized (
+        -- Each schedule is read once, however many tables have it.
+        select
+            given.schedule,
+            case when given.schedule is null
+                then pgtrickle._setting('default_schedule_seconds')::bigint
+                else pgtrickle.parse_duration_seconds(given.schedule)
+            end as seconds
+        from (select distinct s.schedule from pgtrickle.pgt_stream_tables s) given
+    ),
+    scheduled as materialized (
         select
             s.pgt_id,
             s.schedule,
             s.last_refresh_at,
             s.created_at,
-            case when s.schedule is null
-                then pgtrickle._setting('default_schedule_seconds')::bigint
-                else pgtrickle.parse_duration_seconds(s.schedule)
-            end as seconds,
+            d.seconds,
             case s.refresh_tier when 'hot' then 1 when 'warm' then 2 when 'cold' then 10 end as factor,
             s.status <> 'SUSPENDED' and s.refresh_tier <> 'frozen' as runs,
-            case when s.consecutive_errors > 0 then pgtrickle._retry_at(s) end as retry_at
+            greatest(
+                case when s.consecutive_errors > 0 then pgtrickle._retry_at(s) end,
+                case when exists (select from pgtrickle.pgt_source_gates g where g.gated)
+                        or exists (select from pgtrickle.pgt_watermark_groups)
+                    then pgtrickle._held_until(s) end) as retry_at
         from pgtrickle.pgt_stream_tables s
+        join duration d on coalesce(d.schedule, '') = coalesce(s.schedule, '')
         where s.refresh_mode <> 'IMMEDIATE'
     ),
     -- Up from what has a schedule, through what is calculated.
@@ -119,7 +151,7 @@ as $$
     select d.pgt_id, d.due_at
     from pgtrickle._due_times() d
     join pgtrickle.pgt_stream_tables s on s.pgt_id = d.pgt_id
-    where lower(pgtrickle._setting('enabled')) not in ('off', 'false', 'no', '0')
+    where (select lower(pgtrickle._setting('enabled')) not in ('off', 'false', 'no', '0'))
       and pg_has_role(s.pgt_owner, 'USAGE')
       and exists (select from pg_class c where c.oid = s.pgt_relid)
 $$;
