@@ -45,6 +45,20 @@ def test_a_gate_holds_dependents_back_until_it_is_opened(
     assert plans.difference(owner, "marts.totals") == []
 
 
+def test_a_scheduler_does_not_keep_asking_for_what_is_held_back(owner: Connection) -> None:
+    def due() -> list[str]:
+        return [row.name for row in owner.execute("select name from pgtrickle._due()")]
+
+    owner.execute("select pgtrickle.alter_stream_table('marts.totals', schedule => '1s')")
+    owner.execute("select pg_sleep(1.1)")
+    owner.execute("select pgtrickle.gate_source('src.orders')")
+    assert due() == ["marts.totals"]
+    plans.refresh(owner, "marts.totals")
+    assert due() == []
+    owner.execute("select pgtrickle.ungate_source('src.orders')")
+    assert due() == ["marts.totals"]
+
+
 def test_gating_is_idempotent_and_listed(owner: Connection) -> None:
     owner.execute("select pgtrickle.gate_source('src.orders')")
     before = owner.execute("select * from pgtrickle.source_gates()").fetchall()

@@ -1,4 +1,4 @@
-# ruff: noqa: E501 -- an SQL statement reads best on one line
+
 """Stream tables are made whole after tampering and after a dump and restore."""
 
 from __future__ import annotations
