@@ -493,6 +493,13 @@ def test_docs_generate_knows_the_stream_table(project: Project) -> None:
     assert node["metadata"]["type"] in ("STREAM TABLE", "BASE TABLE")
 
 
+def test_a_query_that_reads_no_table_is_a_stream_table_too(project: Project) -> None:
+    project.model("one", "select 1 as one")
+    for started in ("created", "unchanged"):
+        assert project.dbt("run")["one"].startswith(started)
+    assert project.sql("select * from $schema.one") == [(1,)]
+
+
 def test_direct_writes_are_refused(project: Project) -> None:
     project.model("totals", TOTALS)
     project.dbt("run")
