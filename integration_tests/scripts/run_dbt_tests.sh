@@ -45,6 +45,8 @@ for target in ${DBT_TARGETS:-package adapter}; do
   fi
 
   dbt build;                                 says customer_totals created
+  "$project/scripts/wait_for_populated.sh" "$DBT_SCHEMA.customer_totals" 10
+  ! "$project/scripts/wait_for_populated.sh" no_such_table 0 2>/dev/null || exit 1
   dbt build --exclude-resource-type seed;    says customer_totals unchanged
   dbt run-operation change_orders
   dbt build --exclude-resource-type seed;    says customer_totals "unchanged, refreshed"
