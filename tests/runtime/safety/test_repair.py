@@ -1,4 +1,3 @@
-
 """Stream tables are made whole after tampering and after a dump and restore."""
 
 from __future__ import annotations
