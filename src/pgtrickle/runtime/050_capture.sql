@@ -306,7 +306,8 @@ declare
     known pgtrickle.pgt_captures;
 begin
     perform pgtrickle._lock_capture(source);
-    select c.* into known from pgtrickle.pgt_captures c where c.source_relid = source;
+    -- The row before the buffers, in the order of those who hold the row and then read a buffer.
+    select c.* into known from pgtrickle.pgt_captures c where c.source_relid = source for update;
     if known.cluster_id <> pgtrickle._cluster_id() then
         -- Restored from a dump: the OID may have been another table's there.
         perform pgtrickle._drop_capture_objects(source);

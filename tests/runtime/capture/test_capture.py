@@ -571,6 +571,24 @@ def test_widening_waits_for_writers_so_none_captures_null(
     )
 
 
+def test_widening_lets_who_holds_the_capture_read_its_buffer(
+    owner: Connection, writer: Connection, connect: Connect, orders: None
+) -> None:
+    plans.positive_amounts(owner)
+    source = relid(owner, "src.orders")
+    writer.execute("update src.orders set amount = 1000 where id = 61")
+    holder = connect("owner", autocommit=False)
+    holder.execute("select pgtrickle._hold_capture(%s)", (source,))
+    widening = connect("owner")
+    thread = during(lambda: plans.totals(widening))
+    assert thread.is_alive()
+    plans.refresh(holder, "marts.positive")
+    holder.commit()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert_current(owner, "marts.positive", "marts.totals")
+
+
 def test_two_sessions_capture_the_same_source_at_once(
     owner: Connection, connect: Connect, orders: None
 ) -> None:
