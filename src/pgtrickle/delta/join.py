@@ -3,8 +3,8 @@
     δ(L ⋈ R) = δL ⋈ new(R)  +  old(L) ⋈ δR
 
 Only sides that changed give terms: with one changed source the delta is one join of the changes
-with the current tables. The left side of the second term is old, so a tree of n changed inputs
-has n terms. Weights multiply.
+with the current tables. Where both changed, old(L) is new(L) - δL, taken as two terms. Weights
+multiply.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ def _old(node: Join, maintenance: Maintenance) -> Relation:
 
 def _delta(node: Join, maintenance: Maintenance) -> Relation:
     terms = []
-    left, right = maintenance.delta(node.left), maintenance.delta(node.right)
+    right = maintenance.delta(node.right)
+    # Read twice where the right side changed too: old(L) = new(L) - δL.
+    left = maintenance.delta(node.left) if right is None else maintenance.shared_delta(node.left)
     if left is not None:
         terms.append(_join(node, left, maintenance.new(node.right)))
     if right is not None:

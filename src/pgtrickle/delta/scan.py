@@ -2,10 +2,11 @@
 
     new(T)   = T
     δ(T)     = the captured rows, each with its sign
-    old(T)   = T + (captured rows with the opposite sign)
+    old(T)   = T - δ(T)
 
-`old` is one UNION ALL whose arms have exactly equal types: PostgreSQL then flattens it and a
-join still reaches T through its indexes.
+`old` has no rule of its own: whatever joins it takes the two terms apart. One UNION ALL of them
+would not do, for PostgreSQL does not look rows up by an index in a union of which one arm is a
+common table expression, and scans the table instead.
 
 A relation that never changes has no delta, and one state.
 """
@@ -13,7 +14,7 @@ A relation that never changes has no delta, and one state.
 from __future__ import annotations
 
 from pgtrickle.delta.maintenance import Maintenance, Rules
-from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
+from pgtrickle.delta.relation import WEIGHT, Relation, select
 from pgtrickle.query.algebra import Constant, Scan
 from pgtrickle.query.names import quote_identifier, quote_name
 
@@ -34,27 +35,15 @@ def _table(node: Scan, _: Maintenance) -> Relation:
     return Relation(select(_columns(node), f"FROM {table}"), node.ids, weighted=False)
 
 
-def _old(node: Scan, maintenance: Maintenance) -> Relation:
-    table = quote_name((node.schema, node.name))
-    changes = changes_name(maintenance.sources[node.relid])
-    sql = union_all(
-        [
-            select([*_columns(node), f"1 AS {WEIGHT}"], f"FROM {table}"),
-            select([*_columns(node), f"- {CHANGE_WEIGHT} AS {WEIGHT}"], f"FROM {changes}"),
-        ]
-    )
-    return Relation(sql, node.ids, weighted=True)
-
-
 def _delta(node: Scan, maintenance: Maintenance) -> Relation:
     changes = changes_name(maintenance.sources[node.relid])
     sql = select([*_columns(node), f"{CHANGE_WEIGHT} AS {WEIGHT}"], f"FROM {changes}")
-    return Relation(sql, node.ids, weighted=True)
+    return Relation(sql, node.ids, weighted=True, is_shared=True)
 
 
 def _constant(node: Constant, _: Maintenance) -> Relation:
     return Relation(node.sql, node.ids, weighted=False)
 
 
-SCAN = Rules(initial=_table, new=_table, old=_old, delta=_delta)
+SCAN = Rules(initial=_table, new=_table, old=None, delta=_delta)
 CONSTANT = Rules(initial=_constant, new=_constant, old=_constant, delta=_constant)
