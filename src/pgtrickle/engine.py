@@ -300,4 +300,6 @@ class RefreshFailed(PgTrickleError):  # noqa: N818
 
 def connect(dsn: str = "") -> Engine:
     """An `Engine` on a connection of its own."""
-    return Engine(psycopg.connect(dsn, autocommit=True))
+    # Statements prepared on the server would hide from the runtime that a refresh stands alone in
+    # its transaction (see Engine._try_refresh), and a transaction pooler would lose them.
+    return Engine(psycopg.connect(dsn, autocommit=True, prepare_threshold=None))

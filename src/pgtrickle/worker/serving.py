@@ -69,7 +69,9 @@ def connect(dsn: str) -> psycopg.Connection[Any]:
     given = conninfo_to_dict(dsn)
     defaults = {"connect_timeout": 10, **KEEPALIVES}
     options: dict[str, Any] = {**defaults, **given, "application_name": APPLICATION_NAME}
-    connection: psycopg.Connection[Any] = psycopg.connect(make_conninfo(**options), autocommit=True)
+    connection: psycopg.Connection[Any] = psycopg.connect(
+        make_conninfo(**options), autocommit=True, prepare_threshold=None
+    )
     connection.execute(SESSION)
     return connection
 
