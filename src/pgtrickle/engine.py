@@ -6,6 +6,8 @@ it creates is differential from the first moment, where SQL alone leaves that to
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 ATTEMPTS = 10
-"""How often a refresh of several tables is tried while others refresh the same ones."""
+"""How often a refresh of several tables is tried while others refresh single ones of them."""
 CONFLICTS = {"40001": SerializationFailure, "40P01": DeadlockDetected}
 
 
@@ -158,13 +160,23 @@ class Engine:
             try:
                 with self.connection.transaction():
                     self.session.rows("set transaction isolation level repeatable read")
+                    self._await_turn()
                     done = self._refresh_in_order(name)
                 break
             except (SerializationFailure, DeadlockDetected):
                 if attempt == ATTEMPTS:
                     raise
+                time.sleep(random.uniform(0, 0.02 * 2**attempt))  # seconds
         self.session.rows("select pgtrickle._purge_all()")
         return done
+
+    def _await_turn(self) -> None:
+        """Wait until no other refresh of several tables is under way.
+
+        A snapshot taken while another one runs is bound to fail at the first table that one has
+        written. `lock table` is the one way to wait that takes no snapshot itself.
+        """
+        self.session.rows("lock table pgtrickle.pgt_graph_turn in share update exclusive mode")
 
     def _refresh_in_order(self, name: str | None) -> list[Refresh]:
         """Refresh within the transaction; what stands downstream of a failure is skipped."""

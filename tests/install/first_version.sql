@@ -240,6 +240,11 @@ create table pgtrickle.settings (
 );
 comment on table pgtrickle.settings is 'Settings of the engine; a session placeholder pg_trickle.<name> overrides the row of that name';
 
+create table pgtrickle.pgt_graph_turn ();
+comment on table pgtrickle.pgt_graph_turn is
+    'Empty. Who refreshes several stream tables at one snapshot locks it first, and so takes the snapshot when the one before has committed';
+grant update on pgtrickle.pgt_graph_turn to public;
+
 -- Rights: everybody may have stream tables; rows belong to the table's owner.
 grant select, insert, update, delete
     on pgtrickle.pgt_stream_tables, pgtrickle.pgt_dependencies, pgtrickle.pgt_refresh_history,
