@@ -43,23 +43,30 @@ def prune(node: Node) -> Node:
     """`node` without the columns that nothing reads.
 
     A scan keeps its first key (or else its first column) when nothing of it is read, so that it
-    is never a relation without columns. A shared relation keeps all its columns, and stays shared.
+    is never a relation without columns. A shared relation keeps what any of its places reads, and
+    stays shared; who reads what of it is known after as many rounds as sharing is nested.
     """
-    return _Pruning().prune(node, frozenset(node.ids))
+    wanted: dict[int, frozenset[str]] = {}
+    while True:
+        pruning = _Pruning(dict(wanted))
+        pruned = pruning.prune(node, frozenset(node.ids))
+        if pruning.wanted_of_shared == wanted:
+            return pruned
+        wanted = pruning.wanted_of_shared
 
 
 class _Pruning:
-    def __init__(self) -> None:
+    """One round. `wanted_of_shared`: what is read of shared relations, by the id of the object."""
+
+    def __init__(self, wanted_of_shared: dict[int, frozenset[str]]) -> None:
+        self.wanted_of_shared = wanted_of_shared
         self._shared: dict[int, Node] = {}
 
     def prune(self, node: Node, wanted: frozenset[str]) -> Node:
         """`node` without the columns that are not in `wanted`."""
         match node:
             case Shared():
-                if id(node.child) not in self._shared:
-                    kept = self.prune(node.child, frozenset(node.ids))
-                    self._shared[id(node.child)] = kept
-                return Shared(self._shared[id(node.child)])
+                return self._pruned_shared(node, wanted)
             case Scan():
                 return _scan(node, wanted)
             case Constant():
@@ -109,6 +116,14 @@ class _Pruning:
                 )
                 return replace(node, child=self.prune(node.child, below), aggregates=aggregates)
         raise TypeError(f"no pruning rule for {type(node).__name__}")
+
+    def _pruned_shared(self, node: Shared, wanted: frozenset[str]) -> Shared:
+        place = id(node.child)
+        read = self.wanted_of_shared.get(place, frozenset()) | (wanted & frozenset(node.ids))
+        self.wanted_of_shared[place] = read
+        if place not in self._shared:
+            self._shared[place] = self.prune(node.child, read)
+        return Shared(self._shared[place])
 
     def _union(self, node: UnionAll, wanted: frozenset[str]) -> UnionAll:
         """Branches are narrowed by position; a projection puts each into the remaining order."""

@@ -9,45 +9,68 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pgtrickle.query.algebra import Filter, Join, MarkJoin, Node, OuterJoin, SemiJoin
+from pgtrickle.query.algebra import Filter, Join, MarkJoin, Node, OuterJoin, SemiJoin, Shared
 from pgtrickle.query.expression import Expression
 from pgtrickle.query.lowering.conditions import conjunction, conjuncts
 from pgtrickle.query.pruning import columns_of
 
 
-def push_down(node: Node, conditions: tuple[Expression, ...] = ()) -> Node:
-    """`node` filtered by `conditions`, each as far down as it goes."""
-    match node:
-        case Filter():
-            return push_down(node.child, (*conjuncts(node.predicate), *conditions))
-        case Join():
-            return _joined(node, conditions)
-        case OuterJoin(full=False) | SemiJoin() | MarkJoin():
-            left, rest = _taken(conditions, node.left)
-            moved = replace(node, left=push_down(node.left, left), right=push_down(node.right))
-            return _filtered(moved, rest)
-    return _filtered(_with_children(node), conditions)
+def push_down(node: Node) -> Node:
+    """`node` with every condition as far down as it goes. What is shared stays shared."""
+    return _Pushing().down(node)
 
 
-def _joined(node: Join, conditions: tuple[Expression, ...]) -> Node:
-    """Nested inner joins in an order where each input is linked with those before it, if it can be.
+class _Pushing:
+    def __init__(self) -> None:
+        self._shared: dict[int, Node] = {}
 
-    PostgreSQL chooses the order itself, but among few inputs only (from_collapse_limit).
-    """
-    inputs, inner = _inputs(node)
-    rest = (*inner, *conditions)
-    pushed = []
-    for each in inputs:
-        below, rest = _taken(rest, each)
-        pushed.append(push_down(each, below))
-    joined = pushed.pop(0)
-    while pushed:
-        following = next((each for each in pushed if _links(rest, joined, each)), pushed[0])
-        pushed.remove(following)
-        joined = Join(joined, following)
-        on, rest = _taken(rest, joined)
-        joined = replace(joined, condition=conjunction(on))
-    return _filtered(joined, rest)
+    def down(self, node: Node, conditions: tuple[Expression, ...] = ()) -> Node:
+        """`node` filtered by `conditions`, each as far down as it goes."""
+        match node:
+            case Filter():
+                return self.down(node.child, (*conjuncts(node.predicate), *conditions))
+            case Join():
+                return self._joined(node, conditions)
+            case OuterJoin(full=False) | SemiJoin() | MarkJoin():
+                left, rest = _taken(conditions, node.left)
+                moved = replace(node, left=self.down(node.left, left), right=self.down(node.right))
+                return _filtered(moved, rest)
+            case Shared():
+                if id(node.child) not in self._shared:
+                    self._shared[id(node.child)] = self.down(node.child)
+                return _filtered(Shared(self._shared[id(node.child)]), conditions)
+        return _filtered(self._with_children(node), conditions)
+
+    def _joined(self, node: Join, conditions: tuple[Expression, ...]) -> Node:
+        """Nested inner joins, ordered so that each input is linked with those before it if it can.
+
+        PostgreSQL chooses the order itself, but among few inputs only (from_collapse_limit).
+        """
+        inputs, inner = _inputs(node)
+        rest = (*inner, *conditions)
+        pushed = []
+        for each in inputs:
+            below, rest = _taken(rest, each)
+            pushed.append(self.down(each, below))
+        joined = pushed.pop(0)
+        while pushed:
+            following = next((each for each in pushed if _links(rest, joined, each)), pushed[0])
+            pushed.remove(following)
+            joined = Join(joined, following)
+            on, rest = _taken(rest, joined)
+            joined = replace(joined, condition=conjunction(on))
+        return _filtered(joined, rest)
+
+    def _with_children(self, node: Node) -> Node:
+        """`node` with conditions moved down inside each child."""
+        match node.children:
+            case ():
+                return node
+            case (child,) if hasattr(node, "child"):
+                return replace(node, child=self.down(child))  # type: ignore[call-arg]
+            case (left, right) if hasattr(node, "left"):
+                return replace(node, left=self.down(left), right=self.down(right))  # type: ignore[call-arg]
+        return replace(node, branches=tuple(map(self.down, node.children)))  # type: ignore[call-arg]
 
 
 def _inputs(node: Node) -> tuple[list[Node], tuple[Expression, ...]]:
@@ -82,15 +105,3 @@ def _taken(
 def _filtered(node: Node, conditions: tuple[Expression, ...]) -> Node:
     predicate = conjunction(conditions)
     return node if predicate is None else Filter(node, predicate)
-
-
-def _with_children(node: Node) -> Node:
-    """`node` with conditions moved down inside each child."""
-    match node.children:
-        case ():
-            return node
-        case (child,) if hasattr(node, "child"):
-            return replace(node, child=push_down(child))  # type: ignore[call-arg]
-        case (left, right) if hasattr(node, "left"):
-            return replace(node, left=push_down(left), right=push_down(right))  # type: ignore[call-arg]
-    return replace(node, branches=tuple(push_down(branch) for branch in node.children))  # type: ignore[call-arg]

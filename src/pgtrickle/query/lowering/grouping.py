@@ -1,6 +1,7 @@
 """GROUP BY: splits a block's expressions into what is below the aggregation and above it.
 
-Grouping sets are the union of one aggregation for each set, the keys outside the set NULL.
+Grouping sets are the union of one aggregation for each set, the keys outside the set NULL, over one
+shared input.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from itertools import product
 from typing import Protocol
 
 from pgtrickle.query import statement as s
-from pgtrickle.query.algebra import Aggregate, Attribute, Node, Project, UnionAll
+from pgtrickle.query.algebra import Aggregate, Attribute, Node, Project, Shared, UnionAll
 from pgtrickle.query.expression import (
     Call,
     Cast,
@@ -223,16 +224,17 @@ class _Grouping:
             *self._aggregates.values(),
             *self._levels.values(),
         )
-        branches = tuple(self._branch(keys, nulls) for keys in self._sets)
+        below = Shared(self._block.node)
+        branches = tuple(self._branch(below, keys, nulls) for keys in self._sets)
         return UnionAll(branches, outputs), plain
 
-    def _branch(self, keys: KeySet, nulls: dict[Expression, Cast]) -> Node:
+    def _branch(self, below: Shared, keys: KeySet, nulls: dict[Expression, Cast]) -> Node:
         """The aggregation by one grouping set, with all columns of the union."""
         new = self._attributes.new
         grouped = {key: new(self._keys[key].not_null) for key in keys}
         computed = {call: new(old.not_null) for call, old in self._aggregates.items()}
         aggregate = Aggregate(
-            self._block.node,
+            below,
             tuple((attribute, key) for key, attribute in grouped.items()),
             tuple((attribute, call) for call, attribute in computed.items()),
             construct="GROUPING SETS",

@@ -1,0 +1,37 @@
+"""What stands in several places of a query is kept once."""
+
+from __future__ import annotations
+
+from pgtrickle.engine import Engine
+
+BY_SHOP = "select region, shop, sum(amount) as total from sales group by region, shop"
+
+
+def captured(engine: Engine, query: str) -> set[str]:
+    return {column for source in engine.compile(query).sources for column in source.columns}
+
+
+def test_a_with_query_read_several_times_has_one_state(engine: Engine) -> None:
+    plan = engine.compile(
+        f"with by_shop as ({BY_SHOP}) select a.shop, a.total, b.total as other"
+        " from by_shop a join by_shop b on b.region = a.region and b.shop < a.shop"
+        " where a.total > 10"
+    )
+    assert len(plan.state) == 1
+
+
+def test_grouping_sets_share_what_is_below_them(engine: Engine) -> None:
+    plan = engine.compile(
+        f"with by_shop as ({BY_SHOP}) select region, shop, sum(total) as total, count(*) as n"
+        " from by_shop group by rollup (region, shop)"
+    )
+    by_shop, sets = 1, 3
+    assert len(plan.state) == by_shop + sets
+
+
+def test_only_columns_that_some_reader_reads_are_captured(engine: Engine) -> None:
+    query = (
+        "with s as (select * from sales) select a.region from s a join s b on b.id = a.id"
+        " where b.day > '2020-01-01'"
+    )
+    assert captured(engine, query) == {"id", "region", "day"}
