@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 FORMAT = 1
+TIME = "time"
+"""The delta for when no source changed, in a plan that reads the moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,12 @@ class IndexAdvice:
 class Plan:
     """A compiled query. `mode` is DIFFERENTIAL, or FULL with `construct` and `reason`.
 
-    `deltas` maps the number of a source that changed alone, or ``*``, to the CTEs of the refresh
-    statement. `target` is the token that stands for the stream table's name in them. `open` is
-    what PostgreSQL leaves open in the result: 'keys' (equal group keys print differently), 'ties'
-    (rows or numbers among peers); then `result` is the SELECT that gives the table's first rows
-    from what its state is filled with (CTEs filled_1, filled_2, … in the order of `state`).
+    `deltas` maps the number of a source that changed alone, or ``*``, or `TIME`, to the CTEs of
+    the refresh statement. `target` is the token that stands for the stream table's name in them.
+    `open` is what PostgreSQL leaves open in the result: 'keys' (equal group keys print
+    differently), 'ties' (rows or numbers among peers); then `result` is the SELECT that gives the
+    table's first rows from what its state is filled with (CTEs filled_1, filled_2, … in the order
+    of `state`).
     `advice` names the indexes that the deltas could use.
     """
 

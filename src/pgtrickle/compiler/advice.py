@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from pgtrickle.delta import aggregate
+from pgtrickle.delta.moving import range_of
 from pgtrickle.delta.state import States
 from pgtrickle.plan import IndexAdvice
 from pgtrickle.query.algebra import (
@@ -20,6 +21,7 @@ from pgtrickle.query.algebra import (
     Filter,
     Join,
     MarkJoin,
+    MovingFilter,
     Node,
     OuterJoin,
     Project,
@@ -33,6 +35,7 @@ from pgtrickle.query.algebra import (
 )
 from pgtrickle.query.expression import Column, Expression
 from pgtrickle.query.keys import equalities
+from pgtrickle.query.lowering.conditions import conjuncts
 
 ALWAYS_READ_AGAIN = frozenset({"min", "max"})
 """Aggregates whose groups are read again when the row that gave the value goes."""
@@ -50,6 +53,13 @@ def advise(root: Node, states: States) -> tuple[IndexAdvice, ...]:
 
 def _advise(node: Node, states: States, equal: Equal) -> Iterator[IndexAdvice]:
     match node:
+        case MovingFilter():
+            found = filter(None, map(range_of, conjuncts(node.predicate)))
+            ranges = _names(x for x, _ in found)
+            for name in ranges:
+                yield from _of_columns(node.child, [name], "rows enter and leave by time", states)
+            yield from _advise(node.child, states, equal)
+            return
         case Filter():
             yield from _advise(node.child, states, equal | equalities(node.predicate))
             return

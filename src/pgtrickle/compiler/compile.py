@@ -19,7 +19,7 @@ from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.relation import select
 from pgtrickle.delta.rules import RULES, prepare
 from pgtrickle.delta.state import States
-from pgtrickle.plan import Identity, Plan, Source, State
+from pgtrickle.plan import TIME, Identity, Plan, Source, State
 from pgtrickle.query.algebra import (
     Aggregate,
     Filter,
@@ -27,6 +27,7 @@ from pgtrickle.query.algebra import (
     Project,
     TopN,
     Window,
+    moves,
     scans,
     walk_nodes,
 )
@@ -34,6 +35,8 @@ from pgtrickle.query.canonical import Canonical, canonicalise
 from pgtrickle.query.functions import function_uses
 from pgtrickle.query.keys import group_key, keys
 from pgtrickle.query.lowering import NotIncremental, lower
+from pgtrickle.query.moments import with_moments
+from pgtrickle.query.moving import separate_moments
 from pgtrickle.query.names import quote_identifier
 from pgtrickle.query.parse import QueryTooDeep, UnsupportedSyntax, parse
 from pgtrickle.query.prove import prove
@@ -75,7 +78,7 @@ def _differential(session: Session, canonical: Canonical) -> Plan:
     tree = _trusted_tree(session, canonical)
     facts = DatabaseFacts(session)
     facts.check_settings()
-    root = prune(push_down(lower(tree, facts).node))
+    root = separate_moments(prune(push_down(lower(tree, facts).node)))
     sources = _sources(root)  # none for a query of constants, which then has no deltas
     states = States(facts)
     numbers = {source.relid: number for number, source in enumerate(sources)}
@@ -88,6 +91,8 @@ def _differential(session: Session, canonical: Canonical) -> Plan:
     variants = {str(number): frozenset({number}) for number in numbers.values()}
     if len(sources) > 1:
         variants["*"] = frozenset(numbers.values())
+    if sources and moves(root):
+        variants[TIME] = frozenset()
     deltas = {}
     for name, changed in variants.items():
         variant = maintenance(changed)
@@ -124,7 +129,7 @@ def _trusted_tree(session: Session, canonical: Canonical) -> Query:
         raise NotIncremental(f"view {view.schema}.{view.name}", view.reason)
     text = render(inlined.query) if inlined.views else canonical.text
     check_functions(function_uses(session, text))
-    return inlined.query
+    return with_moments(inlined.query)
 
 
 def _sources(root: Node) -> tuple[Source, ...]:

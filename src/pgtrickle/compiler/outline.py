@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgtrickle.delta.aggregate import Analysis
+from pgtrickle.delta.moving import range_of
 from pgtrickle.delta.state import States
 from pgtrickle.query.algebra import (
     Aggregate,
@@ -13,6 +14,8 @@ from pgtrickle.query.algebra import (
     Filter,
     Join,
     MarkJoin,
+    MovingFilter,
+    MovingProject,
     Node,
     OuterJoin,
     Project,
@@ -24,6 +27,7 @@ from pgtrickle.query.algebra import (
     UnionAll,
     Window,
 )
+from pgtrickle.query.lowering.conditions import conjuncts
 
 
 def outline(node: Node, states: States, depth: int = 0) -> Iterator[str]:
@@ -40,8 +44,14 @@ def _line(node: Node, states: States) -> str:
     match node:
         case Scan():
             return f"scan {node.schema}.{node.name}: captured changes"
-        case Constant():
+        case Constant(former=None):
             return "constant rows: never change"
+        case MovingFilter():
+            return _moving_filter(node)
+        case MovingProject():
+            return "projection that reads the time: all rows read, those that differ exchanged"
+        case Constant():
+            return "constant rows that read the time: exchanged where they differ"
         case Filter():
             return "filter: linear"
         case Project() | Shared():
@@ -68,6 +78,12 @@ def _line(node: Node, states: States) -> str:
         case Aggregate():
             return _aggregate(node, states)
     return type(node).__name__
+
+
+def _moving_filter(node: MovingFilter) -> str:
+    if all(range_of(each) for each in conjuncts(node.predicate)):
+        return "filter by time: rows in the range that passed enter or leave"
+    return "filter by time: all rows read, those that enter or leave passed on"
 
 
 def _aggregate(node: Aggregate, states: States) -> str:

@@ -125,8 +125,8 @@ def _with_directions(target: Target, netted: str, maintenance: Maintenance) -> s
 
 def _one_per_key(root: Node) -> bool:
     """Whether the root's delta has at most one row gone and one come for each key."""
-    while isinstance(root, Project | Filter):
-        root = root.child
+    while type(root) in (Project, Filter):
+        (root,) = root.children
     return isinstance(root, Aggregate)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
 from pgtrickle.delta.state import States
-from pgtrickle.query.algebra import Node, scans
+from pgtrickle.query.algebra import Node, moves, scans
 from pgtrickle.query.lowering import NotIncremental
 
 
@@ -51,8 +51,8 @@ class Maintenance:
     shared: dict[int, Relation | None] = field(default_factory=dict)
 
     def is_changed(self, node: Node) -> bool:
-        """Whether anything under `node` may have changed in this variant."""
-        return any(self.sources[scan.relid] in self.changed for scan in scans(node))
+        """Whether anything under `node` may have changed in this variant, be it with time."""
+        return moves(node) or any(self.sources[s.relid] in self.changed for s in scans(node))
 
     def initial(self, node: Node) -> Relation:
         return self._rules(node).initial(node, self)

@@ -9,6 +9,7 @@ from pgtrickle.delta.aggregate import AGGREGATE
 from pgtrickle.delta.join import JOIN
 from pgtrickle.delta.linear import EXPAND, FILTER, PROJECT, REPLICATE, SHARED, UNION_ALL
 from pgtrickle.delta.maintenance import Maintenance, Rules
+from pgtrickle.delta.moving import MOVING_FILTER, MOVING_PROJECT
 from pgtrickle.delta.outer_join import OUTER_JOIN
 from pgtrickle.delta.partitioned import PARTITIONED
 from pgtrickle.delta.scan import CONSTANT, SCAN
@@ -20,6 +21,8 @@ from pgtrickle.query.algebra import (
     Filter,
     Join,
     MarkJoin,
+    MovingFilter,
+    MovingProject,
     Node,
     OuterJoin,
     Project,
@@ -37,6 +40,8 @@ RULES: Mapping[type[Node], Rules] = {
     Constant: CONSTANT,
     Filter: FILTER,
     Project: PROJECT,
+    MovingFilter: MOVING_FILTER,
+    MovingProject: MOVING_PROJECT,
     Join: JOIN,
     Replicate: REPLICATE,
     Expand: EXPAND,

@@ -8,13 +8,14 @@
 would not do, for PostgreSQL does not look rows up by an index in a union of which one arm is a
 common table expression, and scans the table instead.
 
-A relation that never changes has no delta, and one state.
+A constant relation never changes, and has one state; or it reads the moment, and all its rows are
+exchanged.
 """
 
 from __future__ import annotations
 
 from pgtrickle.delta.maintenance import Maintenance, Rules
-from pgtrickle.delta.relation import WEIGHT, Relation, select
+from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
 from pgtrickle.query.algebra import Constant, Scan
 from pgtrickle.query.names import quote_identifier, quote_name
 
@@ -45,5 +46,18 @@ def _constant(node: Constant, _: Maintenance) -> Relation:
     return Relation(node.sql, node.ids, weighted=False)
 
 
+def _former_constant(node: Constant, _: Maintenance) -> Relation:
+    return Relation(node.former or node.sql, node.ids, weighted=False)
+
+
+def _constant_delta(node: Constant, _: Maintenance) -> Relation:
+    """The rows that are not in both, as bags."""
+    terms = [
+        f"SELECT d.*, {weight} AS {WEIGHT} FROM (({a}) EXCEPT ALL ({b})) AS d"
+        for a, b, weight in ((node.sql, node.former, 1), (node.former, node.sql, -1))
+    ]
+    return Relation(union_all(terms), node.ids, weighted=True)
+
+
 SCAN = Rules(initial=_table, new=_table, old=None, delta=_delta)
-CONSTANT = Rules(initial=_constant, new=_constant, old=_constant, delta=_constant)
+CONSTANT = Rules(initial=_constant, new=_constant, old=_former_constant, delta=_constant_delta)

@@ -66,12 +66,14 @@ class Constant(Node):
     """A relation that never changes: VALUES, a function of constants, a FROM-less SELECT.
 
     `sql` is a select whose output columns are named by the attribute ids. `single` tells that
-    it has exactly one row.
+    it has exactly one row. `former` is what `sql` was at the last refresh, where it reads the
+    moment and so changes after all.
     """
 
     sql: str
     outputs: tuple[Attribute, ...]
     single: bool = False
+    former: str | None = None
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:
@@ -110,6 +112,20 @@ class Project(Node):
     @property
     def children(self) -> tuple[Node, ...]:
         return (self.child,)
+
+
+@dataclass(frozen=True, slots=True)
+class MovingFilter(Filter):
+    """A filter whose predicate reads the moment: rows come and go with no change below."""
+
+
+@dataclass(frozen=True, slots=True)
+class MovingProject(Project):
+    """A projection that reads the moment: values change with no change below. Never expands."""
+
+    def __post_init__(self) -> None:
+        if self.expands:
+            raise ValueError("what returns sets reads no moment itself")
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +350,15 @@ def walk_nodes(node: Node) -> Iterator[Node]:
     yield node
     for child in node.children:
         yield from walk_nodes(child)
+
+
+def moves(node: Node) -> bool:
+    """Whether anything in the tree changes with time alone."""
+    return any(
+        isinstance(each, MovingFilter | MovingProject)
+        or (isinstance(each, Constant) and each.former is not None)
+        for each in walk_nodes(node)
+    )
 
 
 def scans(node: Node) -> Iterator[Scan]:

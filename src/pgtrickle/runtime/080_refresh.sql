@@ -180,7 +180,7 @@ begin
     perform set_config('search_path', pgtrickle._pinned_search_path(stream_table.defining_search_path), true);
     execute statement
     into rows_inserted, rows_deleted, consistent, snapshot, rows_read, overtaken
-    using frontier.snapshot, frontier.own_xid, frontier.own_seq;
+    using frontier.snapshot, frontier.own_xid, frontier.own_seq, frontier.moment, frontier.statement_moment;
     perform set_config('pgtrickle.internal_refresh', coalesce(guarded, ''), true);
 end
 $$;

@@ -7,12 +7,12 @@ create or replace function pgtrickle._delta_sql(target oid, plan jsonb, relids o
     set search_path = pg_catalog, pg_temp
 as $$
     select format(
-        'with %s, %s select o.rows_inserted, o.rows_deleted, o.consistent, pg_catalog.pg_current_snapshot(), array[%s]::bigint[], %s from outcome o',
+        'with %s%s select o.rows_inserted, o.rows_deleted, o.consistent, pg_catalog.pg_current_snapshot(), array[%s]::bigint[], %s from outcome o',
         string_agg(
-            format('changes_%s as materialized (%s%s)', number,
+            format('changes_%s as materialized (%s%s), ', number,
                 pgtrickle._changes_sql(relids[number + 1], array(select jsonb_array_elements_text(source -> 'columns'))),
                 coalesce(' limit ' || guards[number + 1], '')),
-            ', ' order by number) filter (where included),
+            '' order by number) filter (where included),
         replace(plan -> 'deltas' ->> which, coalesce(plan ->> 'target', ''), target::regclass::text),
         string_agg(
             case when included then format('(select pg_catalog.count(*) from changes_%s)', number) else '0' end,
@@ -24,7 +24,7 @@ as $$
     ) sources
 $$;
 comment on function pgtrickle._delta_sql(oid, jsonb, oid[], text, bigint[]) is
-    'Statement that applies a plan''s delta for one source (its number) or several ("*"). One row: rows inserted, rows deleted, consistent, snapshot, rows read per source, and whether a source left out has changes after all';
+    'Statement that applies a plan''s delta for one source (its number), several ("*") or none ("time"). One row: rows inserted, rows deleted, consistent, snapshot, rows read per source, and whether a source left out has changes after all';
 
 
 create or replace function pgtrickle._refresh_by_delta(
@@ -37,9 +37,10 @@ declare
     which text;
     -- The guard tells the planner how many changes there are. Some may arrive after they were counted.
     guards bigint[] := array(select n + 8 + n / 8 from unnest(pending) n);
+    every_source constant text := case cardinality(relids) when 1 then '0' else '*' end;
     applied record;
 begin
-    select case when count(*) = 1 then min(number - 1)::text else '*' end
+    select case count(*) when 0 then 'time' when 1 then min(number - 1)::text else '*' end
     into which
     from unnest(pending) with ordinality p(n, number)
     where n > 0;
@@ -48,7 +49,7 @@ begin
             failure := null;
             applied := pgtrickle._apply(stream_table, pgtrickle._delta_sql(stream_table.pgt_relid, plan, relids, which, guards), frontier);
             if applied.overtaken then
-                which := '*';
+                which := every_source;
                 raise exception using errcode = 'TR001';
             end if;
             if exists (select from unnest(applied.rows_read, guards) g(n, guard) where n >= guard) then
@@ -78,7 +79,7 @@ begin
                     -- Changes may have arrived since the count, beyond the guard or in a source left
                     -- out, so that the statement failed over half of them. Now all, unguarded.
                     guards := '{}';
-                    which := case when cardinality(relids) > 1 then '*' else which end;
+                    which := every_source;
                 else
                     -- A delta joins rows that never stood side by side, so it may meet an error that the
                     -- query does not have. Recomputing tells: it raises what the query itself raises.
@@ -268,7 +269,7 @@ begin
                     from unnest(relids, markers) m(relid, n)
                     where n > 0);
                 outcome.was_full_fallback := true;
-            elsif outcome.delta_row_count = 0 then
+            elsif outcome.delta_row_count = 0 and not (plan -> 'deltas' ? 'time') then
                 outcome.action := 'NO_DATA';
                 outcome.rows_inserted := 0;
                 outcome.rows_deleted := 0;
@@ -320,7 +321,9 @@ begin
     set snapshot = _refresh_frontier.snapshot,
         own_xid = pg_current_xact_id(),
         own_seq = _refresh_frontier.own_seq,
-        cluster_id = pgtrickle._cluster_id()
+        cluster_id = pgtrickle._cluster_id(),
+        moment = transaction_timestamp(),
+        statement_moment = statement_timestamp()
     from (select snapshot, own_seq) _refresh_frontier
     where f.pgt_id = target;
     outcome.duration_ms := 1000 * extract(epoch from clock_timestamp() - started);

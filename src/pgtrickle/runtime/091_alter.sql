@@ -469,7 +469,9 @@ begin
     set snapshot = case when plan ->> 'mode' = 'DIFFERENTIAL' then filled.snapshot end,
         own_xid = pg_current_xact_id(),
         own_seq = _refill.own_seq,
-        cluster_id = pgtrickle._cluster_id()
+        cluster_id = pgtrickle._cluster_id(),
+        moment = transaction_timestamp(),
+        statement_moment = statement_timestamp()
     from (select own_seq) _refill
     where f.pgt_id = p_pgt_id;
     outcome.pgt_id := p_pgt_id;
@@ -609,7 +611,8 @@ begin
     select p.* into present from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id;
     offered := pgtrickle._take_offer(target.original_query, target.defining_search_path);
     if mode = 'FULL' or offered is not null
-        or (mode in ('DIFFERENTIAL', 'IMMEDIATE') and present.plan_status = 'COMPILED' and present.plan ->> 'mode' = 'FULL')
+        or (mode in ('DIFFERENTIAL', 'IMMEDIATE') and present.plan_status = 'COMPILED'
+            and pgtrickle._plan_under(mode, present.plan) ->> 'mode' = 'FULL')
     then
         perform pgtrickle._set_plan(target.pgt_id, coalesce(offered, present.plan));
         update pgtrickle.pgt_stream_tables s

@@ -492,6 +492,22 @@ $$;
 comment on function pgtrickle._prepare_plan(bigint, jsonb) is 'Creates what a differential plan needs besides the identity index: capture on its sources, state tables';
 
 
+create or replace function pgtrickle._plan_under(mode text, plan jsonb)
+    returns jsonb
+    language sql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select case when mode = 'IMMEDIATE' and plan -> 'deltas' ? 'time'
+        then jsonb_build_object(
+            'format', 1, 'mode', 'FULL', 'query', plan -> 'query', 'compiler', plan -> 'compiler', 'construct', 'time',
+            'reason', 'its result changes with time, when nobody writes')
+        else plan end
+$$;
+comment on function pgtrickle._plan_under(text, jsonb) is
+    'A plan as it serves a mode asked for: one that reads the moment cannot be IMMEDIATE, since writes alone would bring the table up to date';
+
+
 create or replace function pgtrickle._replace_plan(p_pgt_id bigint, p_plan jsonb)
     returns jsonb
     language plpgsql
@@ -504,6 +520,7 @@ declare
     hint text;
 begin
     select * into strict target from pgtrickle.pgt_stream_tables where pgt_id = p_pgt_id;
+    used := pgtrickle._plan_under(target.requested_refresh_mode, p_plan);
     if target.requested_refresh_mode = 'FULL' then
         used := null;
     elsif target.requested_refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE') and used ->> 'mode' = 'FULL' then
@@ -623,6 +640,7 @@ declare
 begin
     former_role := pgtrickle._act_as_owner(target);
     perform pgtrickle._check_plan(plan);
+    plan := pgtrickle._plan_under(target.requested_refresh_mode, plan);
     perform pgtrickle._lock_writers(target);
     perform from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id for update;
     perform pgtrickle._rebind(target);

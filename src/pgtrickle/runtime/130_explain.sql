@@ -91,8 +91,9 @@ begin
     if stream_table.refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE') and plan ->> 'mode' = 'DIFFERENTIAL' and relids is not null then
         kind := 'delta';
         which := (
-            select case when count(*) filter (where n > 0) = 1 then min(number - 1) filter (where n > 0)
-                when count(*) = 1 then 0 end::text
+            select case when count(*) filter (where n > 0) = 0 and plan -> 'deltas' ? 'time' then 'time'
+                when count(*) filter (where n > 0) = 1 then (min(number - 1) filter (where n > 0))::text
+                when count(*) = 1 then '0' end
             from unnest(pending) with ordinality p (n, number));
         statement := pgtrickle._delta_sql(stream_table.pgt_relid, plan, relids, coalesce(which, '*'),
             array(select n + 8 + n / 8 from unnest(pending) n));
@@ -103,7 +104,7 @@ begin
 end
 $$;
 comment on function pgtrickle._next_statement(pgtrickle.pgt_stream_tables) is
-    'The statement a refresh would run now: the delta for the source that alone has changes, or for several, or the recompute; its parameters are the frontier''s snapshot, own_xid and own_seq';
+    'The statement a refresh would run now: the delta for the source that alone has changes, or for several, or the recompute; its parameters are the frontier''s snapshot, own_xid, own_seq, moment and statement_moment';
 
 
 create or replace function pgtrickle._explain_next(stream_table pgtrickle.pgt_stream_tables, options text)
@@ -120,7 +121,8 @@ begin
     -- Not return query: EXPLAIN returns text, json or xml.
     for line in
         execute format('explain (%s) %s', options, next.statement)
-        using (next.frontier).snapshot, (next.frontier).own_xid, (next.frontier).own_seq
+        using (next.frontier).snapshot, (next.frontier).own_xid, (next.frontier).own_seq,
+            (next.frontier).moment, (next.frontier).statement_moment
     loop
         return next line;
     end loop;

@@ -39,6 +39,7 @@ from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.lowering.scope import Scope
 from pgtrickle.query.lowering.set_operations import combine
 from pgtrickle.query.lowering.windows import add_windows, written_out
+from pgtrickle.query.moments import at_frontier
 from pgtrickle.query.pruning import columns_of
 from pgtrickle.query.render import quote_identifier, render_expression
 
@@ -261,7 +262,12 @@ def _values(query: s.Values, environment: Environment) -> Lowered:
     rows = [[Scope().resolve(expression) for expression in row] for row in query.rows]
     attributes = tuple(environment.attributes.new() for _ in rows[0])
     columns = ", ".join(quote_identifier(a.id) for a in attributes)
-    text = ", ".join(f"({', '.join(render_expression(e) for e in row)})" for row in rows)
     names = tuple(f"column{i}" for i in range(1, len(attributes) + 1))
-    sql = f"SELECT {columns} FROM (VALUES {text}) AS v ({columns})"
-    return Lowered(Constant(sql, attributes, single=len(rows) == 1), names)
+    now, then = (
+        "SELECT {0} FROM (VALUES {1}) AS v ({0})".format(
+            columns, ", ".join(f"({', '.join(map(render_expression, row))})" for row in each)
+        )
+        for each in (rows, [[at_frontier(e) for e in row] for row in rows])
+    )
+    node = Constant(now, attributes, len(rows) == 1, then if then != now else None)
+    return Lowered(node, names)

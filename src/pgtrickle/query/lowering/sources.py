@@ -20,6 +20,7 @@ from pgtrickle.query.lowering.environment import Environment
 from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.lowering.scope import Scope
+from pgtrickle.query.moments import at_frontier, reads_moment
 from pgtrickle.query.pruning import columns_of
 from pgtrickle.query.render import quote_identifier, render_from
 
@@ -191,7 +192,10 @@ def _constant(item: s.FunctionSource | s.TemplateSource, environment: Environmen
     resolved = rewrite(item, lambda e: Scope().resolve(e))
     source, outputs, names = _renamed(resolved, environment)
     columns = ", ".join(quote_identifier(attribute.id) for attribute in outputs)
-    node = Constant(f"SELECT {columns} FROM {render_from(source)}", outputs)
+    now, then = (
+        f"SELECT {columns} FROM {render_from(each)}" for each in (source, at_frontier(source))
+    )
+    node = Constant(now, outputs, former=then if reads_moment(source) else None)
     return _named(s.Alias(item.alias.name if item.alias else ""), names, node)
 
 
