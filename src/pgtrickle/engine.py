@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 10
 """How often a refresh of several tables is tried while others refresh single ones of them."""
+PATIENCE = 3
+"""Of these attempts, how many let others go on; from then on they wait."""
 CONFLICTS = {"40001": SerializationFailure, "40P01": DeadlockDetected}
 
 
@@ -161,6 +163,9 @@ class Engine:
                 with self.connection.transaction():
                     self.session.rows("set transaction isolation level repeatable read")
                     self._await_turn()
+                    if attempt > PATIENCE:
+                        # Busy writers of an IMMEDIATE table's sources would always be faster.
+                        self.session.rows("lock table pgtrickle.pgt_frontiers in exclusive mode")
                     done = self._refresh_in_order(name)
                 break
             except (SerializationFailure, DeadlockDetected):

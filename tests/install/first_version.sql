@@ -132,7 +132,7 @@ create table pgtrickle.pgt_dependencies (
 create index on pgtrickle.pgt_dependencies (source_relid);
 comment on table pgtrickle.pgt_dependencies is 'What each stream table reads';
 comment on column pgtrickle.pgt_dependencies.source_number is 'Position in the plan''s sources; null when the plan captures nothing from it';
-comment on column pgtrickle.pgt_dependencies.source_storage is '{"<member oid>": relfilenode, ..., "epoch": capture epoch} of the source and its partitions when it was last read';
+comment on column pgtrickle.pgt_dependencies.source_storage is '{"<member oid>": "relfilenode/version as a partition", ..., "epoch": capture epoch} of the source and its partitions when it was last read';
 
 create table pgtrickle.pgt_refresh_history (
     refresh_id              bigserial primary key,
@@ -206,6 +206,7 @@ create table pgtrickle.pgt_captures (
     epoch        integer not null default 1,
     triggers     text,
     cluster_id   text,
+    installed_by xid8,
     purged_by    xid8,
     unused_since timestamptz,
     created_at   timestamptz not null default now()
@@ -214,6 +215,7 @@ comment on table pgtrickle.pgt_captures is 'Sources with capture triggers and th
 comment on column pgtrickle.pgt_captures.epoch is 'Grows when changes may have been missed: every consumer then starts anew';
 comment on column pgtrickle.pgt_captures.triggers is 'Fingerprint of the capture triggers as they were created; another one now means that somebody changed them';
 comment on column pgtrickle.pgt_captures.cluster_id is 'Server and database the capture was made in';
+comment on column pgtrickle.pgt_captures.installed_by is 'Transaction that last locked writers out to make the triggers: a snapshot it had taken before may miss what they wrote';
 comment on column pgtrickle.pgt_captures.purged_by is 'Transaction that last emptied a segment; writing it makes a newcomer with an older snapshot fail instead of missing rows';
 comment on column pgtrickle.pgt_captures.unused_since is 'When its last consumer went, where the triggers could not be dropped then';
 

@@ -399,12 +399,13 @@ begin
             buffer, role);
     end loop;
     execute pgtrickle._capture_function(source, captured);
-    insert into pgtrickle.pgt_captures as c (source_relid, columns, triggers, cluster_id)
-    values (source, captured, pgtrickle._capture_triggers(source), pgtrickle._cluster_id())
+    insert into pgtrickle.pgt_captures as c (source_relid, columns, triggers, cluster_id, installed_by)
+    values (source, captured, pgtrickle._capture_triggers(source), pgtrickle._cluster_id(), pg_current_xact_id())
     on conflict (source_relid) do update
     set columns = excluded.columns,
         triggers = excluded.triggers,
         cluster_id = excluded.cluster_id,
+        installed_by = excluded.installed_by,
         unused_since = null,
         epoch = c.epoch + rebuilt::integer;
 end
@@ -511,6 +512,22 @@ end
 $$;
 comment on function pgtrickle._ensure_capture(oid, text[]) is
     'Has changes of these columns of the source captured, and lets the calling role read them. Call it for several sources in the order of their OIDs. Waits for writers of the source, and blocks them until commit, unless the capture stands already. Errors: 42501 names the missing grant; 0A000 says why the source cannot be captured; 42703 names an unknown column';
+
+
+create or replace function pgtrickle._sees_all_uncaptured(sources oid[])
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select current_setting('transaction_isolation') = 'read committed'
+        or not exists (
+            select from pgtrickle.pgt_captures c
+            where c.source_relid = any (sources)
+              and c.installed_by = pg_current_xact_id_if_assigned())
+$$;
+comment on function pgtrickle._sees_all_uncaptured(oid[]) is
+    'False where this transaction made the captures itself and reads at a snapshot from before: a writer that ended in between is neither captured nor seen';
 
 
 create or replace function pgtrickle._drop_capture_objects(source oid)

@@ -35,8 +35,10 @@ create or replace function pgtrickle._source_storage(source oid)
     set search_path = pg_catalog, pg_temp
 as $$
     -- pg_relation_filenode, and not pg_class: it sees what is committed now, as a scan does, also
-    -- where the snapshot is older.
-    select jsonb_object_agg(member::text, coalesce(pg_relation_filenode(member), 0))
+    -- where the snapshot is older. A partition that was detached and attached again may have been
+    -- written meanwhile; the version of its row in pg_inherits tells.
+    select jsonb_object_agg(member::text, concat_ws('/', coalesce(pg_relation_filenode(member), 0),
+            (select i.xmin from pg_inherits i where i.inhrelid = member)))
         || jsonb_build_object('epoch', (select c.epoch from pgtrickle.pgt_captures c where c.source_relid = source))
     from pgtrickle._members(source) member
 $$;
@@ -83,7 +85,8 @@ begin
     then
         return format('partitions of %s were attached or detached', relation);
     end if;
-    return format('%s was rewritten or truncated', relation);
+    return format('%s was rewritten or truncated%s', relation,
+        case when storage - relation::oid::text - 'epoch' <> '{}' then ', or a partition of it was detached for a while' else '' end);
 end
 $$;
 comment on function pgtrickle._suspicion(pgtrickle.pgt_dependencies) is
@@ -99,9 +102,11 @@ declare
     arms text;
 begin
     -- `lock table` wants SELECT on the whole table; reading no row of it needs one column only.
-    select string_agg(format('(select from %s limit 0)', d.source_relid::regclass), ' union all ' order by d.source_relid)
+    -- One that was dropped is not there to be locked.
+    select string_agg(format('(select from %s limit 0)', c.oid::regclass), ' union all ' order by c.oid)
     into arms
     from pgtrickle.pgt_dependencies d
+    join pg_class c on c.oid = d.source_relid
     where d.pgt_id = target
       and d.source_number is not null;
     if arms is not null then

@@ -312,7 +312,8 @@ begin
             end if;
             applied := pgtrickle._refresh_by_recompute(stream_table, plan, frontier);
         end;
-        snapshot := case when differential then applied.snapshot end;
+        -- Without a frontier the next refresh, at a snapshot of its own, starts anew.
+        snapshot := case when differential and pgtrickle._sees_all_uncaptured(relids) then applied.snapshot end;
         outcome.rows_inserted := applied.rows_inserted;
         outcome.rows_deleted := applied.rows_deleted;
     end if;

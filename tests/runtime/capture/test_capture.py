@@ -51,6 +51,21 @@ def during(act: Any) -> threading.Thread:
     return thread
 
 
+def test_a_table_created_at_an_old_snapshot_misses_no_writer(
+    connect: Connect, owner: Connection, writer: Connection, orders: None
+) -> None:
+    repeatable = connect("owner", autocommit=False)
+    repeatable.execute("set transaction isolation level repeatable read")
+    repeatable.execute("select count(*) from src.orders")
+    writer.execute("insert into src.orders values (500, 1, 500)")
+    plans.positive_amounts(repeatable)
+    repeatable.commit()
+    writer.execute("insert into src.orders values (501, 1, 501)")
+    assert_current(owner, "marts.positive")
+    writer.execute("delete from src.orders where id = 500")
+    assert_current(owner, "marts.positive", action="DIFFERENTIAL")
+
+
 # --- partitions ---------------------------------------------------------------------------------
 
 
@@ -124,6 +139,17 @@ def test_attached_and_detached_partitions_are_noticed(
     assert_current(owner, "marts.ptotals", "marts.ppositive")
     writer.execute("update src.p_new set amount = 5")
     assert_current(owner, "marts.ptotals", "marts.ppositive", action="NO_DATA")
+
+
+def test_a_partition_written_while_it_was_detached_is_noticed(
+    owner: Connection, partitioned: None
+) -> None:
+    owner.execute("alter table src.p detach partition src.p_high")
+    owner.execute("update src.p_high set amount = amount + 7")
+    owner.execute("alter table src.p attach partition src.p_high for values from (100) to (1000)")
+    outcome = plans.refresh(owner, "marts.ptotals")
+    assert (outcome.action, "detached" in outcome.reason) == ("REINITIALIZE", True)
+    assert_current(owner, "marts.ptotals", "marts.ppositive")
 
 
 # --- what capture cannot see --------------------------------------------------------------------

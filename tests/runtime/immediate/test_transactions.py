@@ -164,6 +164,22 @@ def test_chain_and_diamond(immediate: Immediate, owner: Connection, writer: Conn
     assert history(owner, "marts.d") - before <= 5
 
 
+def test_a_source_rebuilt_under_its_name_fails_no_writer_of_another(
+    immediate: Immediate, owner: Connection, writer: Connection
+) -> None:
+    query = "select o.id, o.amount, c.region from src.orders o join src.customers c on c.id = o.customer"
+    immediate("marts.joined", query)
+    owner.execute(
+        "create table src.orders_new (like src.orders including all);"
+        " insert into src.orders_new select * from src.orders where id > 10;"
+        " drop table src.orders; alter table src.orders_new rename to orders"
+    )
+    writer.execute("update src.customers set region = 'moved' where id < 5")
+    assert plans.difference(owner, "marts.joined", query) == []
+    writer.execute("insert into src.orders values (305, 5, 305)")
+    assert plans.difference(owner, "marts.joined", query) == []
+
+
 def test_refresh_of_another_stream_table_maintains_what_reads_it(
     immediate: Immediate, owner: Connection, writer: Connection
 ) -> None:
