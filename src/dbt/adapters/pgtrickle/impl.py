@@ -20,6 +20,10 @@ from dbt_common.exceptions import DbtRuntimeError
 
 from dbt.adapters.pgtrickle.connections import PgTrickleConnectionManager
 from dbt.adapters.pgtrickle.relation import PgTrickleRelation
+from dbt.adapters.pgtrickle.relation_configs import (
+    PgTrickleStreamTableConfig,
+    PgTrickleStreamTableConfigChangeset,
+)
 from dbt.adapters.pgtrickle.session import DbtSession
 from pgtrickle.compiler import compile_query
 from pgtrickle.errors import PgTrickleError
@@ -128,6 +132,16 @@ class PgTrickleAdapter(PostgresAdapter):
         if construct and reason and construct not in reason:
             return f"{construct}: {reason}"
         return reason or construct or "no reason was given"
+
+    @available.parse_none
+    def stream_table_changes(
+        self, present: dict[str, Any], wanted: dict[str, Any]
+    ) -> PgTrickleStreamTableConfigChangeset:
+        """What has to change for a stream table to be configured as its model says."""
+        return PgTrickleStreamTableConfigChangeset.between(
+            PgTrickleStreamTableConfig.from_dict(present),
+            PgTrickleStreamTableConfig.from_dict(wanted),
+        )
 
     @available.parse_none
     def describe_stream_tables(self, catalog: agate.Table, facts: dict[str, Any]) -> agate.Table:

@@ -6,6 +6,7 @@
   {%- set target_relation = dbt_pgtrickle._typed(this) -%}
   {%- set grant_config = config.get('grants') -%}
   {%- set settings = dbt_pgtrickle._settings() -%}
+  {%- set wanted = dbt_pgtrickle._wanted_configuration(target_relation, settings) -%}
   {%- set definition = dbt_pgtrickle._definition(sql) -%}
   {%- set engine = dbt_pgtrickle._require_engine() -%}
 
@@ -19,9 +20,11 @@
   {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
   {%- set existing = dbt_pgtrickle._describe(target_relation, auto_begin=true) -%}
-  {%- set outcome = dbt_pgtrickle._build(engine, target_relation, existing, definition, settings) -%}
+  {%- set outcome = dbt_pgtrickle._build(engine, target_relation, existing, definition, settings, wanted) -%}
 
-  {% do dbt_pgtrickle._apply_indexes(target_relation) %}
+  {% if outcome.is_configured %}
+    {% do dbt_pgtrickle._settle_objects(target_relation, wanted) %}
+  {% endif %}
   {{ run_hooks(post_hooks, inside_transaction=True) }}
   {% do apply_grants(target_relation, grant_config, should_revoke=outcome.kept_grants) %}
   {% do persist_docs(target_relation, model) %}

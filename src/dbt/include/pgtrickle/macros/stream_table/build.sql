@@ -1,9 +1,10 @@
 {#
-  Makes the stream table be there, as the model says, and current. Returns {message, rows,
-  kept_grants, failure}: what was done and why; rows changed; whether the table kept its grants;
+  Makes the stream table be there, as the model says, and current. `wanted` is its configuration.
+  Returns {message, rows, kept_grants, is_configured, failure}: what was done and why; rows changed;
+  whether the table kept its grants; whether indexes and constraints are to be as the model says;
   the message of a refresh that failed, for the caller to raise after its commit.
 #}
-{% macro _build(engine, relation, existing, definition, settings) %}
+{% macro _build(engine, relation, existing, definition, settings, wanted) %}
   {% set is_stream_table = existing is not none and existing.kind == 'stream table' %}
   {% if flags.EMPTY %}
     {% if is_stream_table %}
@@ -11,22 +12,38 @@
     {% endif %}
     {% set settings = dict(settings, initialize=false) %}
   {% endif %}
-  {# The portable engine finds a source again by its name; the extension does not. #}
-  {% set is_lost = is_stream_table and engine.name == 'native' and existing.lost_source %}
-  {% if not is_stream_table or should_full_refresh() or is_lost %}
-    {{ return(dbt_pgtrickle._build_anew(engine, relation, existing, definition, settings)) }}
+  {% if not is_stream_table or should_full_refresh() %}
+    {{ return(dbt_pgtrickle._build_anew(engine, relation, existing, definition, settings, '--full-refresh')) }}
   {% endif %}
-  {{ return(dbt_pgtrickle._build_in_place(engine, relation, existing.row, definition, settings)) }}
+  {# The portable engine finds a source again by its name; the extension does not. #}
+  {% if engine.name == 'native' and existing.lost_source %}
+    {{ return(dbt_pgtrickle._build_anew(engine, relation, existing, definition, settings, 'something it reads was replaced')) }}
+  {% endif %}
+  {% set changes = dbt_pgtrickle._configuration_changes(
+    dbt_pgtrickle._present_configuration(relation, existing.row, wanted), wanted
+  ) %}
+  {% set is_configured = dbt_pgtrickle._is_to_apply(relation, changes) %}
+  {% if is_configured and changes.requires_full_refresh %}
+    {% set reason = dbt_pgtrickle._changes_in_words(changes) | join(', ') %}
+    {{ return(dbt_pgtrickle._build_anew(engine, relation, existing, definition, settings, reason)) }}
+  {% endif %}
+  {% if not is_configured %}
+    {% set settings = dbt_pgtrickle._settings_of(existing.row, settings) %}
+  {% endif %}
+  {{ return(dbt_pgtrickle._build_in_place(
+    engine, relation, existing.row, definition, settings, changes if is_configured else none
+  )) }}
 {% endmacro %}
 
 
 {% macro _keep() %}
   {% call statement('main') %}select 1{% endcall %}
-  {{ return({'message': 'kept: --empty changes no stream table', 'rows': 0, 'kept_grants': true, 'failure': none}) }}
+  {{ return({'message': 'kept: --empty changes no stream table', 'rows': 0, 'kept_grants': true, 'is_configured': false, 'failure': none}) }}
 {% endmacro %}
 
 
-{% macro _build_anew(engine, relation, existing, definition, settings) %}
+{# `reason` is why, where a stream table is there already. #}
+{% macro _build_anew(engine, relation, existing, definition, settings, reason) %}
   {% set obstacle = dbt_pgtrickle._offer_plan(engine, definition, settings) %}
   {% if existing is none %}
     {% call statement('main') %}
@@ -34,11 +51,12 @@
     {% endcall %}
     {% set done = 'created' %}
   {% else %}
+    {% do log('Applying REPLACE to: ' ~ relation) %}
     {% do dbt_pgtrickle._replace(engine, relation, existing, definition, settings) %}
     {% if existing.kind != 'stream table' %}
       {% set done = 'created in place of a ' ~ existing.kind %}
     {% else %}
-      {% set done = 'rebuilt: ' ~ ('--full-refresh' if should_full_refresh() else 'something it reads was replaced') %}
+      {% set done = 'rebuilt: ' ~ reason %}
     {% endif %}
   {% endif %}
   {% do dbt_pgtrickle._apply_operational_settings(
@@ -50,17 +68,27 @@
   {% if obstacle %}
     {% set done = done ~ ', recomputed at each refresh: ' ~ obstacle %}
   {% endif %}
-  {{ return({'message': done, 'rows': -1, 'kept_grants': false, 'failure': none}) }}
+  {{ return({
+    'message': done,
+    'rows': -1,
+    'kept_grants': existing is not none and existing.kind == 'stream table',
+    'is_configured': true,
+    'failure': none,
+  }) }}
 {% endmacro %}
 
 
-{% macro _build_in_place(engine, relation, before, definition, settings) %}
-  {% set settings = dbt_pgtrickle._settings_to_apply(settings, before) %}
+{# `objects` are the changes of indexes and constraints, none where they are to stay. #}
+{% macro _build_in_place(engine, relation, before, definition, settings, objects) %}
   {% if engine.name == 'native' and settings.refresh_mode == 'AUTO' %}
     {# The extension makes DIFFERENTIAL or FULL of it at creation, and refuses it afterwards. #}
     {% set settings = dict(settings, refresh_mode='FULL' if before.refresh_mode == 'FULL' else 'DIFFERENTIAL') %}
   {% endif %}
   {% do dbt_pgtrickle._offer_plan(engine, definition, settings) %}
+  {% if objects %}
+    {# The new rows may not be what the old key allowed. #}
+    {% do dbt_pgtrickle._apply_object_changes(relation, objects, only_drop=true) %}
+  {% endif %}
   {% call statement('main') %}
     {{ dbt_pgtrickle._create_sql(engine, 'create_or_replace_stream_table', relation, definition, settings) }}
   {% endcall %}
@@ -70,6 +98,12 @@
   {% if altered %}
     {% do changes.extend(altered) %}
     {% set after = dbt_pgtrickle._describe(relation, auto_begin=true).row %}
+  {% endif %}
+  {% if objects %}
+    {% do changes.extend(dbt_pgtrickle._changes_in_words(objects, objects_only=true)) %}
+  {% endif %}
+  {% if changes %}
+    {% do log('Applying ALTER to: ' ~ relation) %}
   {% endif %}
   {% set message = ['altered ' ~ changes | join(', ') if changes else 'unchanged'] %}
   {% set last = none %}
@@ -85,6 +119,7 @@
     'message': message | join(', '),
     'rows': last.rows if last else 0,
     'kept_grants': true,
+    'is_configured': objects is not none,
     'failure': last.error if last else none,
   }) }}
 {% endmacro %}

@@ -20,23 +20,31 @@
 
 
 {#
-  The settings as on_configuration_change wants them: those of the model (apply), those the table
-  has (continue), or an error where the two differ (fail).
+  Whether the changes are to be applied: what on_configuration_change says (apply), a warning instead
+  (continue), or an error (fail). An edited query is no change of configuration.
 #}
-{% macro _settings_to_apply(settings, row) %}
+{% macro _is_to_apply(relation, changes) %}
   {% set on_change = config.get('on_configuration_change', 'apply') | string %}
-  {% if on_change == 'apply' %}{{ return(settings) }}{% endif %}
-  {% set kept = {'schedule': row.schedule, 'refresh_mode': row[dbt_pgtrickle._mode_column(row)]} %}
-  {% set differing = [] %}
-  {% for key, value in kept.items() if (value or 'calculated') | lower != (settings[key] or 'calculated') | lower %}
-    {% do differing.append(key ~ ' (' ~ value ~ ' in the database, ' ~ settings[key] ~ ' in the model)') %}
-  {% endfor %}
-  {% if not differing %}{{ return(settings) }}{% endif %}
-  {% set message = 'The stream table ' ~ this ~ ' is configured differently: ' ~ differing | join(', ')
-    ~ '; on_configuration_change is ' ~ on_change ~ '.' %}
-  {% if on_change == 'fail' %}
-    {% do exceptions.raise_fail_fast_error(message) %}
+  {% if on_change == 'apply' %}{{ return(true) }}{% endif %}
+  {% set differing = dbt_pgtrickle._changes_in_words(changes) %}
+  {% if differing %}
+    {% set message = 'Configuration changes were identified and `on_configuration_change` was set to `'
+      ~ on_change ~ '` for `' ~ relation ~ '`: ' ~ differing | join(', ') %}
+    {% if on_change == 'fail' %}
+      {% do exceptions.raise_fail_fast_error(message) %}
+    {% endif %}
+    {% do exceptions.warn(message) %}
   {% endif %}
-  {% do exceptions.warn(message) %}
+  {{ return(on_change != 'continue') }}
+{% endmacro %}
+
+
+{# The settings with those of the table in place of the model's. #}
+{% macro _settings_of(row, settings) %}
+  {% set kept = {} %}
+  {% for name, column in dbt_pgtrickle._columns_of_settings(row).items() if column in row %}
+    {% do kept.update({name: row[column] or none}) %}
+  {% endfor %}
+  {% do kept.update({'status': none, 'tier': none, 'fuse': none, 'fuse_ceiling': none, 'fuse_sensitivity': none}) %}
   {{ return(dict(settings, **kept)) }}
 {% endmacro %}

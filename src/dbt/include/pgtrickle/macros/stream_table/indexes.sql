@@ -1,33 +1,116 @@
-{#
-  Makes the indexes dbt created equal to those the model configures, keeping what already fits.
-  dbt names an index by a hash; the engine's indexes and the user's have other names and stay.
-#}
-{% macro _apply_indexes(relation) %}
+{# The indexes a model declares. #}
+{% macro _wanted_indexes() %}
   {% set wanted = [] %}
   {% for raw in config.get('indexes', []) or [] %}
     {% set index = adapter.parse_index(raw) %}
+    {% set shape = [index.columns, index.unique or false, index.type or 'btree'] %}
     {% do wanted.append({
+      'mark': local_md5(tojson(shape)),
+      'label': index.columns | join(', '),
       'raw': raw,
-      'shape': [index.columns | join(','), index.unique or false, index.type or 'btree'],
     }) %}
   {% endfor %}
-  {% set present = dbt_pgtrickle._query_json("
-    select coalesce(json_agg(json_build_object('name', i.relname, 'shape', json_build_array(
-      (
-        select string_agg(a.attname, ',' order by k.place)
-        from unnest(x.indkey::int2[]) with ordinality k(attnum, place)
-        join pg_catalog.pg_attribute a on a.attrelid = x.indrelid and a.attnum = k.attnum
-      ), x.indisunique, m.amname))), '[]')::text
-    from pg_catalog.pg_index x
-    join pg_catalog.pg_class i on i.oid = x.indexrelid
-    join pg_catalog.pg_am m on m.oid = i.relam
-    where x.indrelid = " ~ dbt_pgtrickle._literal(relation.include(database=false) | string) ~ "::regclass
-      and i.relname ~ '^[0-9a-f]{32}$'
-  ", true) %}
-  {% for index in present if index.shape not in wanted | map(attribute='shape') | list %}
-    {% call statement('pgtrickle_index') %}{{ get_drop_index_sql(relation, index.name) }}{% endcall %}
+  {{ return(wanted) }}
+{% endmacro %}
+
+
+{#
+  The indexes and constraints that are there because dbt made them. dbt names an index by a hash, so
+  the engine's and the user's, which have other names, stay. NOT NULL cannot be told whose it is:
+  it is as the model says.
+#}
+{% macro _present_objects(relation, wanted) %}
+  {% set names = [] %}
+  {% for constraint in wanted.constraints %}
+    {% do names.append(dbt_pgtrickle._literal(dbt_pgtrickle._unquoted(constraint.name))) %}
   {% endfor %}
-  {% for index in wanted if index.shape not in present | map(attribute='shape') | list %}
-    {% call statement('pgtrickle_index') %}{{ get_create_index_sql(relation, index.raw) }}{% endcall %}
+  {{ return(dbt_pgtrickle._query_json("
+    select json_build_object(
+      'indexes', (
+        select coalesce(json_agg(json_build_object(
+          'name', i.relname,
+          'label', (
+            select string_agg(pg_catalog.pg_get_indexdef(i.oid, position, true), ', ' order by position)
+            from generate_series(1, x.indnkeyatts) position
+          ),
+          'mark', coalesce(substring(pg_catalog.obj_description(i.oid, 'pg_class') from '^dbt ([0-9a-f]{32})$'), '')
+        )), '[]')
+        from pg_catalog.pg_index x
+        join pg_catalog.pg_class i on i.oid = x.indexrelid
+        where x.indrelid = t.oid
+          and i.relname ~ '^[0-9a-f]{32}$'
+      ),
+      'constraints', (
+        select coalesce(json_agg(json_build_object('name', pg_catalog.quote_ident(k.conname), 'mark', coalesce(k.mark, ''))), '[]')
+        from (
+          select k.conname, k.contype,
+            substring(pg_catalog.obj_description(k.oid, 'pg_constraint') from '^dbt ([0-9a-f]{32})$') as mark
+          from pg_catalog.pg_constraint k
+          where k.conrelid = t.oid
+        ) k
+        where k.contype in ('p', 'u', 'c', 'f', 'x')
+          and (k.mark is not null or k.conname ~ '^dbt_[0-9a-f]{32}$'" ~ (' or k.conname in (' ~ names | join(', ') ~ ')' if names) ~ ")
+      ),
+      'not_null', (
+        select coalesce(json_agg(a.attname), '[]')
+        from pg_catalog.pg_attribute a
+        where a.attrelid = t.oid
+          and a.attnum > 0
+          and a.attnotnull
+          and a.attname not like '\\_\\_pgt\\_%'
+          and not exists (
+            select from pg_catalog.pg_index x
+            where x.indrelid = t.oid
+              and x.indisprimary
+              and a.attnum = any (x.indkey::int2[])
+          )
+      )
+    )::text
+    from (select " ~ dbt_pgtrickle._literal(relation.include(database=false) | string) ~ "::regclass::oid) t(oid)
+  ", true)) }}
+{% endmacro %}
+
+
+{#
+  Makes indexes and constraints what the model says. `only_drop` before a change of the table, which
+  what is not wanted any more could stand in the way of.
+#}
+{% macro _apply_object_changes(relation, changes, only_drop=false) %}
+  {% set statements = [] %}
+  {% set table = 'alter table ' ~ relation.include(database=false) %}
+  {% for change in changes.constraints if change.action == 'drop' %}
+    {% do statements.append(table ~ ' drop constraint ' ~ change.context.name) %}
   {% endfor %}
+  {% for change in changes.indexes if change.action == 'drop' %}
+    {% do statements.append('drop index ' ~ dbt_pgtrickle._identifier(relation.schema) ~ '.' ~ dbt_pgtrickle._identifier(change.context.name)) %}
+  {% endfor %}
+  {% for change in changes.not_null if change.action == 'drop' %}
+    {% do statements.append(table ~ ' alter column ' ~ dbt_pgtrickle._identifier(change.context.column) ~ ' drop not null') %}
+  {% endfor %}
+  {% if not only_drop %}
+    {% for change in changes.not_null if change.action == 'create' %}
+      {% do statements.append(table ~ ' alter column ' ~ dbt_pgtrickle._identifier(change.context.column) ~ ' set not null') %}
+    {% endfor %}
+    {% for change in changes.constraints if change.action == 'create' %}
+      {% do statements.append(table ~ ' add constraint ' ~ change.context.name ~ ' ' ~ change.context.definition) %}
+      {% do statements.append('comment on constraint ' ~ change.context.name ~ ' on ' ~ relation.include(database=false) ~ " is 'dbt " ~ change.context.mark ~ "'") %}
+    {% endfor %}
+    {% for change in changes.indexes if change.action == 'create' %}
+      {% do statements.extend(dbt_pgtrickle._create_index_statements(relation, change.context)) %}
+    {% endfor %}
+  {% endif %}
+  {% for sql in statements %}
+    {% call statement('pgtrickle_object') %}{{ sql }}{% endcall %}
+  {% endfor %}
+{% endmacro %}
+
+
+{# dbt makes the name up as it makes the command, so it is read from there. #}
+{% macro _create_index_statements(relation, index) %}
+  {% set command = get_create_index_sql(relation, index.raw) | trim %}
+  {% set name = modules.re.search('"[0-9a-f]{32}"', command).group() %}
+  {{ return([
+    command,
+    'comment on index ' ~ dbt_pgtrickle._identifier(relation.schema) ~ '.' ~ name ~ " is 'dbt " ~ index.mark ~ "'",
+  ]) }}
 {% endmacro %}

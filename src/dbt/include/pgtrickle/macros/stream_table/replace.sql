@@ -2,8 +2,10 @@
   Puts a new stream table in the place of whatever is there, in the caller's transaction. On the
   portable engine it is built beside the old relation, which serves until the names change; the
   extension does not follow a rename, so there the old one goes first, still in one transaction.
+  Rights and comments pass from a stream table to the one that takes its place.
 #}
 {% macro _replace(engine, relation, existing, definition, settings) %}
+  {% set kept = dbt_pgtrickle._rights_and_comments(relation) if existing.kind == 'stream table' else [] %}
   {% if engine.name == 'native' %}
     {% do dbt_pgtrickle._remove(engine, relation, existing) %}
     {% call statement('main') %}
@@ -24,4 +26,5 @@
     {% endcall %}
     {% do dbt_pgtrickle._remove(engine, old, existing) %}
   {% endif %}
+  {% do dbt_pgtrickle._give_again(relation, kept) %}
 {% endmacro %}
