@@ -25,6 +25,7 @@ from pgtrickle.query.algebra import (
     Node,
     OuterJoin,
     Project,
+    Recursion,
     Scan,
     SemiJoin,
     Shared,
@@ -78,6 +79,8 @@ def _advise(node: Node, states: States, equal: Equal) -> Iterator[IndexAdvice]:
             why = f"partitions of {what} are computed again"
             yield from _of_columns(node.child, _names(node.partition), why, states)
             equal = frozenset()
+        case Recursion() if not states.analyses[id(node)].follows:
+            return
         case _:
             equal = frozenset()
     for child in node.children:

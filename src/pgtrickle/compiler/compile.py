@@ -14,6 +14,7 @@ from pgtrickle.compiler.facts import DatabaseFacts
 from pgtrickle.compiler.functions import check_functions
 from pgtrickle.compiler.outline import outline
 from pgtrickle.database import Session
+from pgtrickle.delta.aggregate import Analysis
 from pgtrickle.delta.apply import Target, apply
 from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.relation import select
@@ -21,10 +22,10 @@ from pgtrickle.delta.rules import RULES, prepare
 from pgtrickle.delta.state import States
 from pgtrickle.plan import TIME, Identity, Plan, Source, State
 from pgtrickle.query.algebra import (
-    Aggregate,
     Filter,
     Node,
     Project,
+    Recursion,
     TopN,
     Window,
     moves,
@@ -170,10 +171,13 @@ def _left_open(root: Node, states: States) -> tuple[str, ...]:
     """What PostgreSQL itself leaves open in the result."""
     found = set()
     for node in walk_nodes(root):
-        if isinstance(node, Aggregate) and not states.analyses[id(node)].keys_are_images:
+        analysis = states.analyses.get(id(node))  # none where nothing is kept
+        if isinstance(analysis, Analysis) and not analysis.keys_are_images:
             found.add("keys")
         if isinstance(node, TopN | Window):
             found.add("ties")
+        if isinstance(node, Recursion) and analysis and node.distinct and not analysis.same_image:
+            found.add("keys")
     return tuple(sorted(found))
 
 

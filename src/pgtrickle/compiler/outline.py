@@ -19,6 +19,7 @@ from pgtrickle.query.algebra import (
     Node,
     OuterJoin,
     Project,
+    Recursion,
     Replicate,
     Scan,
     SemiJoin,
@@ -26,6 +27,7 @@ from pgtrickle.query.algebra import (
     TopN,
     UnionAll,
     Window,
+    Working,
 )
 from pgtrickle.query.lowering.conditions import conjuncts
 
@@ -36,6 +38,8 @@ def outline(node: Node, states: States, depth: int = 0) -> Iterator[str]:
     if line:
         yield "  " * depth + line
         depth += 1
+    if isinstance(node, Recursion) and not states.analyses[id(node)].follows:
+        return
     for child in node.children:
         yield from outline(child, states, depth)
 
@@ -60,6 +64,10 @@ def _line(node: Node, states: States) -> str:
             return "join: linear" if node.condition is not None else "cross join: linear"
         case UnionAll():
             return "union all: linear"
+        case Recursion():
+            return _recursion(node, states)
+        case Working():
+            return f"{node.recursion}: rows found by the recursion"
         case OuterJoin():
             kind = "full" if node.full else "left"
             return f"{kind} join: linear, and rows that gain or lose their match"
@@ -84,6 +92,16 @@ def _moving_filter(node: MovingFilter) -> str:
     if all(range_of(each) for each in conjuncts(node.predicate)):
         return "filter by time: rows in the range that passed enter or leave"
     return "filter by time: all rows read, those that enter or leave passed on"
+
+
+def _recursion(node: Recursion, states: States) -> str:
+    union = "union" if node.distinct else "union all"
+    head = f"recursive {union} ({node.name})"
+    if not states.analyses[id(node)].follows:
+        return f"{head}: computed again, differences passed on"
+    if node.distinct:
+        return f"{head}: additions followed; computed again when a row is taken away"
+    return f"{head}: changes followed"
 
 
 def _aggregate(node: Aggregate, states: States) -> str:

@@ -6,7 +6,8 @@ inputs, and leave with it the common table expressions that their own result nee
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +39,7 @@ class Maintenance:
     changes in this variant. `ctes` and `changes` collect what the rules need and what they do to
     state tables; `checks` are selects that must be empty, or the state is not what it should be;
     `finished` remembers the CTE a node has already added, `shared` the deltas that have one.
+    `working` is what the steps of recursions read of them, by name.
     """
 
     rules: Mapping[type[Node], Rules]
@@ -49,6 +51,7 @@ class Maintenance:
     checks: list[str] = field(default_factory=list)
     finished: dict[int, str] = field(default_factory=dict)
     shared: dict[int, Relation | None] = field(default_factory=dict)
+    working: dict[str, Relation] = field(default_factory=dict)
 
     def is_changed(self, node: Node) -> bool:
         """Whether anything under `node` may have changed in this variant, be it with time."""
@@ -99,6 +102,19 @@ class Maintenance:
             delta = self.delta(node)
             self.shared[id(node)] = None if delta is None else self.share(delta)
         return self.shared[id(node)]
+
+    @contextmanager
+    def reading(self, recursion: str, relation: Relation) -> Iterator[None]:
+        """Within the block the step of `recursion` reads `relation`."""
+        before = self.working.get(recursion)
+        self.working[recursion] = relation
+        try:
+            yield
+        finally:
+            if before is None:
+                del self.working[recursion]
+            else:
+                self.working[recursion] = before
 
     def share(self, relation: Relation) -> Relation:
         """A relation as a CTE of its own."""

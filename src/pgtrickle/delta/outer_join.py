@@ -31,7 +31,9 @@ def _columns(node: OuterJoin) -> list[str]:
 def _outer(node: OuterJoin, left: Relation, right: Relation) -> Relation:
     kind = "FULL" if node.full else "LEFT"
     source = f"FROM {left.source('l')} {kind} JOIN {right.source('r')} ON {_theta(node)}"
-    return Relation(select(_columns(node), source), node.ids, weighted=False)
+    # (Weighted on the left: the step of a recursion.)
+    weight = [f"l.{WEIGHT}"] if left.weighted else []
+    return Relation(select([*_columns(node), *weight], source), node.ids, left.weighted)
 
 
 def _initial(node: OuterJoin, maintenance: Maintenance) -> Relation:

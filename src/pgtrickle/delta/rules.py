@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pgtrickle.delta import aggregate, partitioned
+from pgtrickle.delta import aggregate, partitioned, recursion
 from pgtrickle.delta.aggregate import AGGREGATE
 from pgtrickle.delta.join import JOIN
 from pgtrickle.delta.linear import EXPAND, FILTER, PROJECT, REPLICATE, SHARED, UNION_ALL
@@ -12,6 +12,7 @@ from pgtrickle.delta.maintenance import Maintenance, Rules
 from pgtrickle.delta.moving import MOVING_FILTER, MOVING_PROJECT
 from pgtrickle.delta.outer_join import OUTER_JOIN
 from pgtrickle.delta.partitioned import PARTITIONED
+from pgtrickle.delta.recursion import RECURSION, WORKING
 from pgtrickle.delta.scan import CONSTANT, SCAN
 from pgtrickle.delta.semi_join import MARK_JOIN, SEMI_JOIN
 from pgtrickle.query.algebra import (
@@ -26,6 +27,7 @@ from pgtrickle.query.algebra import (
     Node,
     OuterJoin,
     Project,
+    Recursion,
     Replicate,
     Scan,
     SemiJoin,
@@ -33,6 +35,7 @@ from pgtrickle.query.algebra import (
     TopN,
     UnionAll,
     Window,
+    Working,
 )
 
 RULES: Mapping[type[Node], Rules] = {
@@ -53,6 +56,8 @@ RULES: Mapping[type[Node], Rules] = {
     Aggregate: AGGREGATE,
     Window: PARTITIONED,
     TopN: PARTITIONED,
+    Recursion: RECURSION,
+    Working: WORKING,
 }
 
 
@@ -60,9 +65,15 @@ def prepare(node: Node, maintenance: Maintenance) -> None:
     """Analyse stateful operators, innermost first, and create their state tables."""
     if id(node) in maintenance.states.tables:
         return  # shared, and seen before
+    if isinstance(node, Recursion) and not recursion.analyse(node, maintenance).follows:
+        # It is always computed again as a whole: nothing below it is kept.
+        recursion.prepare(node, maintenance)
+        return
     for child in node.children:
         prepare(child, maintenance)
     match node:
+        case Recursion():
+            recursion.prepare(node, maintenance)
         case Aggregate():
             aggregate.prepare(node, maintenance)
         case Window() | TopN():

@@ -340,6 +340,47 @@ class TopN(Node):
         return (self.child,)
 
 
+@dataclass(frozen=True, slots=True)
+class Recursion(Node):
+    """WITH RECURSIVE: `base`, and `step` repeated on the rows found in the round before.
+
+    `step` reads those as the Working relation of the same `name`. `outputs[i]` takes its values
+    from attribute i of both. `distinct`: UNION, else UNION ALL.
+    """
+
+    base: Node
+    step: Node
+    name: str
+    outputs: tuple[Attribute, ...]
+    distinct: bool
+
+    def __post_init__(self) -> None:
+        for part in (self.base, self.step):
+            if len(part.attributes) != len(self.outputs):
+                raise ValueError("the parts of a recursion differ in their number of columns")
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.outputs
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        return (self.base, self.step)
+
+
+@dataclass(frozen=True, slots=True)
+class Working(Node):
+    """What the step of the Recursion named `recursion` reads of it; typed as `base`, its base."""
+
+    recursion: str
+    base: Node
+    outputs: tuple[Attribute, ...]
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.outputs
+
+
 def _nullable(attributes: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
     """The same attributes on the side of an outer join that may be missing."""
     return tuple(Attribute(attribute.id) for attribute in attributes)

@@ -25,6 +25,7 @@ from pgtrickle.query.algebra import (
     Node,
     OuterJoin,
     Project,
+    Recursion,
     Replicate,
     SemiJoin,
     Shared,
@@ -247,6 +248,8 @@ def _restored(node: Node, attributes: tuple[Attribute, ...]) -> Node:
 
 
 def _with_children(node: Node, change: Callable[[Node], Node]) -> Node:
+    if isinstance(node, Recursion):
+        return replace(node, base=change(node.base), step=change(node.step))
     match node.children:
         case ():
             return node

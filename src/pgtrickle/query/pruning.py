@@ -15,6 +15,7 @@ from pgtrickle.query.algebra import (
     Node,
     OuterJoin,
     Project,
+    Recursion,
     Replicate,
     Scan,
     SemiJoin,
@@ -22,6 +23,7 @@ from pgtrickle.query.algebra import (
     TopN,
     UnionAll,
     Window,
+    Working,
 )
 from pgtrickle.query.expression import Column
 from pgtrickle.query.lowering.rewriting import rewrite
@@ -104,6 +106,14 @@ class _Pruning:
                 return replace(
                     node, left=self.prune(node.left, wanted), right=self.prune(node.right, wanted)
                 )
+            case Recursion():
+                # All columns: what is read of them may decide how often a row is found.
+                base = self.prune(node.base, frozenset(node.base.ids))
+                return replace(
+                    node, base=base, step=self.prune(node.step, frozenset(node.step.ids))
+                )
+            case Working():
+                return node
             case UnionAll():
                 return self._union(node, wanted)
             case Aggregate():

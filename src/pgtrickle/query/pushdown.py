@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pgtrickle.query.algebra import Filter, Join, MarkJoin, Node, OuterJoin, SemiJoin, Shared
+from pgtrickle.query.algebra import (
+    Filter,
+    Join,
+    MarkJoin,
+    Node,
+    OuterJoin,
+    Recursion,
+    SemiJoin,
+    Shared,
+)
 from pgtrickle.query.expression import Expression
 from pgtrickle.query.lowering.conditions import conjunction, conjuncts
 from pgtrickle.query.pruning import columns_of
@@ -63,6 +72,8 @@ class _Pushing:
 
     def _with_children(self, node: Node) -> Node:
         """`node` with conditions moved down inside each child."""
+        if isinstance(node, Recursion):
+            return replace(node, base=self.down(node.base), step=self.down(node.step))
         match node.children:
             case ():
                 return node

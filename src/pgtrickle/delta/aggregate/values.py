@@ -95,10 +95,15 @@ def _count_values(
     )
     keys = [f"c.{key}" for key in analysis.keys]
     came = "CASE WHEN c.before IS NULL THEN 1 WHEN c.after <= 0 THEN -1 ELSE 0 END"
+    numbers = [f"sum({came}) AS n"]
+    if values.summed:
+        x = f"c.{VALUE}::numeric"
+        signed = f"CASE {came} WHEN 1 THEN {x} WHEN -1 THEN - {x} END"
+        numbers.append(f"sum({signed}) AS s")
     return maintenance.add_cte(
         f"z_{name}",
         select(
-            [*analysis.matching.hash_column("c"), *keys, f"sum({came}) AS n"],
+            [*analysis.matching.hash_column("c"), *keys, *numbers],
             f"FROM {counted} AS c",
             group_by(analysis, "c"),
         ),

@@ -7,6 +7,7 @@ says nothing about a table and is dropped.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from pgtrickle.query import statement as s
@@ -35,6 +36,7 @@ from pgtrickle.query.lowering.correlation import lower_correlated
 from pgtrickle.query.lowering.environment import Environment, Lowered
 from pgtrickle.query.lowering.facts import Facts
 from pgtrickle.query.lowering.obstacle import NotIncremental
+from pgtrickle.query.lowering.recursion import lower_recursive
 from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.lowering.scope import Scope
 from pgtrickle.query.lowering.set_operations import combine
@@ -70,29 +72,41 @@ def _query(query: s.Query, environment: Environment) -> Lowered:
 def _with_common_tables(query: s.Query, environment: Environment) -> Environment:
     """WITH names become relations on demand; each reference has attribute ids of its own."""
     for cte in query.ctes:
-        if query.recursive and _mentions(cte.query, cte.name):
-            raise NotIncremental("WITH RECURSIVE", "recursive queries are recomputed")
         if cte.tail:
-            raise NotIncremental("SEARCH/CYCLE", "recursive queries are recomputed")
-
-        table = _CommonTable(cte, environment)
+            raise NotIncremental("SEARCH/CYCLE", "such recursive queries are recomputed")
+        recursive = query.recursive and _mentions(cte.query, cte.name)
+        table = _CommonTable(cte, environment, _recursive if recursive else _plain)
         environment = replace(
             environment, common_tables=environment.common_tables | {cte.name: table.reference}
         )
     return environment
 
 
+def _plain(cte: s.CommonTable, environment: Environment) -> Lowered:
+    return _query(cte.query, environment)
+
+
+def _recursive(cte: s.CommonTable, environment: Environment) -> Lowered:
+    return lower_recursive(cte, cte.query, _with_common_tables(cte.query, environment))
+
+
 class _CommonTable:
     """A WITH query: lowered once, and shared by its references."""
 
-    def __init__(self, cte: s.CommonTable, environment: Environment) -> None:
+    def __init__(
+        self,
+        cte: s.CommonTable,
+        environment: Environment,
+        lowering: Callable[[s.CommonTable, Environment], Lowered],
+    ) -> None:
         self._cte = cte
         self._environment = environment
+        self._lowering = lowering
         self._lowered: Lowered | None = None
 
     def reference(self) -> Lowered:
         if self._lowered is None:
-            self._lowered = _query(self._cte.query, replace(self._environment, outer=None))
+            self._lowered = self._lowering(self._cte, replace(self._environment, outer=None))
         shared = Shared(self._lowered.node)
         items = tuple((_again(a, self._environment), a.reference) for a in shared.attributes)
         columns = self._cte.columns

@@ -1,0 +1,43 @@
+"""min and max."""
+
+from __future__ import annotations
+
+from pgtrickle.delta.accumulators.parts import Accumulator, Input, Part, Values
+from pgtrickle.delta.relation import WEIGHT
+
+
+def maximum(call: Input) -> Accumulator:
+    return _extreme(call, "max", "greatest", ">=")
+
+
+def minimum(call: Input) -> Accumulator:
+    return _extreme(call, "min", "least", "<=")
+
+
+def _extreme(call: Input, function: str, choose: str, beyond: str) -> Accumulator:
+    """The best of what was and what came is still there unless its last row was removed.
+
+    It is there if its number of rows rose, or if it was the extreme before and kept that number.
+    """
+    name, added, removed = f"{call.id}_m", f"{call.id}_a", f"{call.id}_r"
+    best = f"{choose}(s.{name}, g.{added})"
+    part = Part(
+        name,
+        f"{function}({call.argument}){call.where()}",
+        (
+            (added, f"{function}({call.argument}){call.where(f'{WEIGHT} > 0')}"),
+            (removed, f"{function}({call.argument}){call.where(f'{WEIGHT} < 0')}"),
+        ),
+        best,
+    )
+    if call.type is None or not call.type.hashable:
+        gone = f"coalesce(g.{removed} {beyond} {best}, g.{removed} IS NOT NULL)"
+        return Accumulator((part,), lambda spell: spell(name), gone)
+    change = f"coalesce(v_{call.id}.n, 0)"
+    there = f"{change} > 0 OR ({change} = 0 AND {best} = s.{name})"
+    afresh = (
+        f"(coalesce(g.{removed} {beyond} {best}, g.{removed} IS NOT NULL)"
+        f" AND NOT coalesce({there}, false))"
+    )
+    values = Values(call.id, call.argument, call.is_counted, stored=False, wanted=best)
+    return Accumulator((part,), lambda spell: spell(name), afresh, values)
