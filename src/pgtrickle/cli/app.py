@@ -10,6 +10,7 @@ import typer
 from pgtrickle import __version__
 
 from . import alter, create, demo, drop, explain, install, refresh, server, status, verify, worker
+from .engine import DbtTarget
 
 app = typer.Typer(
     name="pgtrickle",
@@ -41,9 +42,31 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Use the database of this profile in dbt's profiles.yml. It is looked for in"
+            " $DBT_PROFILES_DIR, the working directory and ~/.dbt.",
+            show_default=False,
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Its target, where that is not the default one. Without --profile, of the profile"
+            " the dbt project in the working directory names.",
+            show_default=False,
+        ),
+    ] = None,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Options that belong to no command."""
+    """Stream tables for PostgreSQL: tables that stay equal to their query."""
+    del version  # answered by its callback
+    if profile is not None or target is not None:
+        context.obj = DbtTarget(profile, target)

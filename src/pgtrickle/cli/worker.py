@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import output
-from .engine import AsJson, opened
+from .engine import AsJson, dsn_of_target, opened
 
 if TYPE_CHECKING:
     from pgtrickle.worker.work import Round
@@ -28,6 +28,7 @@ def worker(
             help="A database to serve; may be repeated. Default: $PGTRICKLE_DSN, or what libpq's"
             " variables (PGHOST, PGUSER, ...) say.",
             show_default=False,
+            callback=dsn_of_target,
         ),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Do what there is to do, and end.")] = False,

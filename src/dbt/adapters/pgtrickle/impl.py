@@ -14,6 +14,7 @@ import psycopg2.extensions
 import yaml
 from dbt.adapters.base import available
 from dbt.adapters.capability import Capability, CapabilityDict, CapabilitySupport, Support
+from dbt.adapters.contracts.connection import Connection
 from dbt.adapters.events.logging import AdapterLogger
 from dbt.adapters.postgres import PostgresAdapter
 from dbt_common.exceptions import DbtRuntimeError
@@ -187,19 +188,33 @@ class PgTrickleAdapter(PostgresAdapter):
     # -- called by dbt around each model --------------------------------------------------------
 
     def post_model_hook(self, config: Any, context: Any) -> None:  # noqa: ARG002
-        """Stop capturing for a model that failed after `prepare_capture`."""
+        """Stop capturing for a model that failed, or was cancelled, after `prepare_capture`."""
         sources, self._prepared.sources = getattr(self._prepared, "sources", []), []
         if not sources:
             return
+        with self._idle_handle() as handle:
+            session = DbtSession(handle)
+            for source in sources:
+                session.rows("select pgtrickle._drop_capture_if_unused(%s)", (source,))
+            handle.commit()
+
+    @contextlib.contextmanager
+    def _idle_handle(self) -> Iterator[psycopg2.extensions.connection]:
+        """This thread's connection in no transaction; a new one where dbt has cancelled that."""
         handle = self.connections.get_thread_connection().handle
-        if handle.closed:
+        with contextlib.suppress(psycopg2.Error):
+            if handle.info.transaction_status != psycopg2.extensions.TRANSACTION_STATUS_IDLE:
+                handle.rollback()
+        if not handle.closed:
+            yield handle
             return
-        if handle.info.transaction_status != psycopg2.extensions.TRANSACTION_STATUS_IDLE:
-            handle.rollback()
-        session = DbtSession(handle)
-        for source in sources:
-            session.rows("select pgtrickle._drop_capture_if_unused(%s)", (source,))
-        handle.commit()
+        connection = self.connections.open(
+            Connection(type=self.type(), name="cleanup", credentials=self.config.credentials)
+        )
+        try:
+            yield connection.handle
+        finally:
+            connection.handle.close()
 
     @contextlib.contextmanager
     def _session(self) -> Iterator[DbtSession]:
