@@ -22,7 +22,7 @@ WITH_CHANGES = ("test_adapted", "test_materialized_view")
 HEAD = """# Conformance
 
 `dbt-tests-adapter` is dbt's own suite for adapters. Of its classes dbt-postgres runs {total}.
-Of these, {as_is} run on `type: pgtrickle` as they are and {adapted} with a change, and {left_out} do
+Of these, {as_is} run on `type: pgtrickle` as they are and {adapted} with a change; {left_out} do
 not apply. All that apply pass: `make test-all` runs them, `make test` those marked \N{BULLET}.
 
 The classes that run with a change say what it is. Those on materialized views run twice: on
