@@ -45,6 +45,7 @@ soak: $(STAMP) ## Run the long randomised tests
 
 bench: $(STAMP) ## Measure
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.compiling
 
 coverage-report: $(STAMP) ## Write docs/coverage.md: how each query of the corpora is maintained
 	$(BIN)/python -m tests.corpora.coverage

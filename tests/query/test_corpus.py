@@ -22,7 +22,7 @@ def test_query_is_proved(corpus_query, corpus_session, server_version):
     assert canonical.obstacle is None
     tree = parse(canonical.text)
     assert parse(render(tree)) == tree
-    assert prove(session, canonical.text, tree) is None
+    assert prove(session, canonical, tree) is None
 
 
 def test_canonical_text_is_canonical(corpus_query, corpus_session, server_version):

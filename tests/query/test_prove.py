@@ -77,8 +77,8 @@ def test_a_corrupted_tree_is_not_proved(session, sql, corruption):
     tree = parse(canonical.text)
     corrupted = transform(tree, corruption)
     assert corrupted != tree
-    assert prove(session, canonical.text, tree) is None
-    failure = prove(session, canonical.text, corrupted)
+    assert prove(session, canonical, tree) is None
+    failure = prove(session, canonical, corrupted)
     assert failure is not None
     assert failure.generated == render(corrupted)
 
@@ -86,14 +86,14 @@ def test_a_corrupted_tree_is_not_proved(session, sql, corruption):
 def test_a_tree_without_sql_is_not_proved(session):
     tree = parse("select 1 as a")
     broken = replace(tree, targets=(s.Target(e.WholeRow("t"), "a"),))
-    failure = prove(session, "select 1 as a", broken)
+    failure = prove(session, canonicalise(session, "select 1 as a"), broken)
     assert failure is not None
     assert "whole row" in failure.reason
 
 
 def test_a_failed_proof_leaves_the_transaction_alive(session):
     wrong = replace(parse("select 1 as a"), sources=(s.Table("no", "such"),))
-    failure = prove(session, "select 1 as a", wrong)
+    failure = prove(session, canonicalise(session, "select 1 as a"), wrong)
     assert failure is not None
     assert "refuses" in failure.reason
     assert session.rows("select 1") == [(1,)]

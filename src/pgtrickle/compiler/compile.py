@@ -33,7 +33,7 @@ from pgtrickle.query.algebra import (
     walk_nodes,
 )
 from pgtrickle.query.canonical import Canonical, canonicalise
-from pgtrickle.query.functions import function_uses
+from pgtrickle.query.functions import function_uses_of_tree
 from pgtrickle.query.keys import group_key, keys
 from pgtrickle.query.lowering import NotIncremental, lower
 from pgtrickle.query.moments import with_moments
@@ -43,7 +43,6 @@ from pgtrickle.query.parse import QueryTooDeep, UnsupportedSyntax, parse
 from pgtrickle.query.prove import prove
 from pgtrickle.query.pruning import prune
 from pgtrickle.query.pushdown import push_down
-from pgtrickle.query.render import render
 from pgtrickle.query.statement import Query
 from pgtrickle.query.views import inline_views
 
@@ -76,9 +75,9 @@ def _full(canonical: Canonical, construct: str, reason: str) -> Plan:
 
 
 def _differential(session: Session, canonical: Canonical) -> Plan:
-    tree = _trusted_tree(session, canonical)
     facts = DatabaseFacts(session)
     facts.check_settings()
+    tree = _trusted_tree(session, canonical, facts)
     root = separate_moments(prune(push_down(lower(tree, facts).node)))
     sources = _sources(root)  # none for a query of constants, which then has no deltas
     states = States(facts)
@@ -117,19 +116,21 @@ def _differential(session: Session, canonical: Canonical) -> Plan:
     )
 
 
-def _trusted_tree(session: Session, canonical: Canonical) -> Query:
+def _trusted_tree(session: Session, canonical: Canonical, facts: DatabaseFacts) -> Query:
     """The tree of the query, views inlined: proved to mean what the user's query means."""
     if canonical.obstacle is not None:
         raise NotIncremental("canonical form", canonical.obstacle)
     tree = parse(canonical.text)
-    failure = prove(session, canonical.text, tree)
+    failure = prove(session, canonical, tree)
     if failure is not None:
         raise NotIncremental("proof", failure.reason)
-    inlined = inline_views(session, tree)
+    facts.catalog.read_relations(canonical.relations)
+    inlined = inline_views(session, tree, facts.catalog)
     for view in inlined.opaque_views:
         raise NotIncremental(f"view {view.schema}.{view.name}", view.reason)
-    text = render(inlined.query) if inlined.views else canonical.text
-    check_functions(function_uses(session, text))
+    trees = [canonical.tree, *(view.tree for view in inlined.views.values())]
+    check_functions(function_uses_of_tree(session, " ".join(trees)))
+    facts.read_functions(inlined.query)
     return with_moments(inlined.query)
 
 

@@ -10,14 +10,17 @@ from pgtrickle.delta.apply import OutputColumn
 from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.relation import select
 from pgtrickle.delta.rules import RULES
-from pgtrickle.delta.state import ColumnType, States
+from pgtrickle.delta.state import ColumnType, Selection, States
 from pgtrickle.query import catalog
 from pgtrickle.query.algebra import Node
-from pgtrickle.query.canonical import describe
-from pgtrickle.query.expression import Expression, Name
+from pgtrickle.query.expression import Call, Column, Expression, Name
 from pgtrickle.query.lowering import NotIncremental, RelationFacts
+from pgtrickle.query.origins import column_origin
 from pgtrickle.query.render import render_expression
+from pgtrickle.query.rendition import InvalidQuery, columns_of_query
 from pgtrickle.query.rendition import OutputColumn as ResultColumn
+from pgtrickle.query.statement import Query
+from pgtrickle.query.traverse import walk
 
 
 class DatabaseFacts:
@@ -25,11 +28,11 @@ class DatabaseFacts:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._catalog = catalog.Catalog(session)
+        self.catalog = catalog.Catalog(session)
         self._kinds: dict[Name, frozenset[str]] = {}
 
     def relation(self, schema: str, name: str) -> RelationFacts:
-        found = self._catalog.relation(schema, name)
+        found = self.catalog.relation(schema, name)
         return RelationFacts(
             found.oid,
             tuple((column.name, column.not_null) for column in found.columns),
@@ -53,7 +56,7 @@ class DatabaseFacts:
             return "an unlogged table loses its rows in a crash without a trace"
         if relation.is_partition:
             return "writes through the partitioned table above a partition cannot be told apart"
-        if not relation.is_partitioned and (relation.has_children or self._inherits(relation.oid)):
+        if not relation.is_partitioned and (relation.has_children or relation.inherits):
             return "writes to a table that inherits, or is inherited from, may go unseen"
         if relation.row_security:
             return "row security decides at each refresh which of its rows count"
@@ -65,33 +68,35 @@ class DatabaseFacts:
             return f"its column {reserved[0]} has the name of a column of change buffers"
         return None
 
-    def _inherits(self, oid: int) -> bool:
-        return bool(
-            self._session.rows(
-                "select from pg_catalog.pg_inherits where inhrelid = %s::oid", (oid,)
-            )
-        )
-
     def is_aggregate(self, name: Name) -> bool:
         return "a" in self._kind(name)
 
     def returns_set(self, name: Name) -> bool:
         return "set" in self._kind(name)
 
+    def read_functions(self, query: Query) -> None:
+        """Read about the functions a query calls, in one question."""
+        self._read_kinds({node.name for node in walk(query) if isinstance(node, Call)})
+
     def _kind(self, name: Name) -> frozenset[str]:
         """prokind of every function of that name, and 'set' where one returns a set."""
         if name not in self._kinds:
-            schema = name[-2] if len(name) > 1 else "pg_catalog"
-            rows = self._session.rows(
-                "select distinct p.prokind::text, p.proretset from pg_catalog.pg_proc p"
-                " join pg_catalog.pg_namespace n on n.oid = p.pronamespace"
-                " where n.nspname = %s and p.proname = %s",
-                (schema, name[-1]),
-            )
-            self._kinds[name] = frozenset(
-                [kind for kind, _ in rows] + ["set" for _, returns_set in rows if returns_set]
-            )
+            self._read_kinds({name})
         return self._kinds[name]
+
+    def _read_kinds(self, names: set[Name]) -> None:
+        asked = {name: (name[-2] if len(name) > 1 else "pg_catalog", name[-1]) for name in names}
+        rows = self._session.rows(
+            "select distinct n.nspname::text, p.proname::text, p.prokind::text, p.proretset"
+            " from unnest(%s::text[], %s::text[]) as asked (schema, name)"
+            " join pg_catalog.pg_namespace n on n.nspname = asked.schema"
+            " join pg_catalog.pg_proc p on p.pronamespace = n.oid and p.proname = asked.name",
+            ([schema for schema, _ in asked.values()], [name for _, name in asked.values()]),
+        )
+        for name, place in asked.items():
+            found = [(kind, is_set) for *found_at, kind, is_set in rows if tuple(found_at) == place]
+            kinds = {kind for kind, _ in found}
+            self._kinds[name] = frozenset(kinds | ({"set"} if any(s for _, s in found) else set()))
 
     def check_settings(self) -> None:
         """Raise NotIncremental where the session prints values so that different ones look alike.
@@ -107,49 +112,88 @@ class DatabaseFacts:
             raise NotIncremental("DateStyle", "other than ISO, different times can print alike")
 
     def types(self, node: Node, expressions: Sequence[Expression]) -> Sequence[str]:
+        known = [self._column_type(node, expression) for expression in expressions]
+        if None not in known:
+            return [type for type in known if type is not None]
         child = Maintenance(RULES, {}, frozenset(), States(self)).initial(node)
-        items = [f"{render_expression(e)} AS x{i}" for i, e in enumerate(expressions)]
-        return [
-            column.type
-            for column in describe(self._session, select(items, f"FROM {child.source('c')}"))
-        ]
+        items = tuple(render_expression(expression) for expression in expressions)
+        (types,) = self([], [Selection(items, child.source("c"))])
+        return [type.name for type in types]
 
-    def __call__(self, sql: str) -> Sequence[ColumnType]:
-        return [
-            ColumnType(
-                column.type_oid,
-                column.type,
-                self._is_image(column),
-                self._hashable(column),
-                self._bounded(column),
-            )
-            for column in describe(self._session, sql)
-        ]
+    def _column_type(self, node: Node, expression: Expression) -> str | None:
+        """The type of an attribute that is a table's column all the way, else None."""
+        if not isinstance(expression, Column):
+            return None
+        origin = column_origin(node, expression.name)
+        if origin is None:
+            return None
+        scan, name = origin
+        column = self.catalog.relation_of_oid(scan.relid).column(name)
+        return None if column is None else column.type
+
+    def __call__(
+        self, ctes: Sequence[str], selections: Sequence[Selection]
+    ) -> Sequence[Sequence[ColumnType]]:
+        """Describe all at once; one by one where some have no type that a column can have."""
+        try:
+            found = self._describe(ctes, selections)
+        except InvalidQuery as error:
+            if error.sqlstate != INVALID_TABLE_DEFINITION:
+                raise
+            return [
+                [self._described_alone(ctes, item, each.source) for item in each.items]
+                for each in selections
+            ]
+        self.catalog.read_types(column.type_oid for column in found)
+        columns = iter(found)
+        return [[self._column_type_of(next(columns)) for _ in each.items] for each in selections]
+
+    def _described_alone(self, ctes: Sequence[str], item: str, source: str) -> ColumnType:
+        try:
+            (column,) = self._describe(ctes, [Selection((item,), source)])
+        except InvalidQuery as error:
+            if error.sqlstate != INVALID_TABLE_DEFINITION:
+                raise
+            return PSEUDO
+        return self._column_type_of(column)
+
+    def _describe(self, ctes: Sequence[str], selections: Sequence[Selection]) -> list[ResultColumn]:
+        """The columns of all selections, in as few questions as a view's width allows."""
+        found: list[ResultColumn] = []
+        pending: list[Selection] = []
+        for each in (*selections, None):
+            width = sum(len(one.items) for one in pending)
+            if pending and (each is None or width + len(each.items) > MOST_COLUMNS):
+                found += columns_of_query(self._session, _question(ctes, pending))
+                pending = []
+            if each is not None and each.items:
+                pending.append(each)
+        return found
+
+    def _column_type_of(self, column: ResultColumn) -> ColumnType:
+        return ColumnType(
+            column.type_oid,
+            column.type,
+            self._is_image(column),
+            self._hashable(column),
+            self._bounded(column),
+        )
 
     def _is_image(self, column: ResultColumn) -> bool:
-        known = self._catalog.type(column.type_oid).equal_is_same
+        known = self.catalog.type(column.type_oid).equal_is_same
         # A length or scale that the type fixes leaves equal values one way to print.
         fixed = column.type_oid in (BPCHAR, NUMERIC) and "(" in column.type
-        return (known or fixed) and self._deterministic(column)
+        return (known or fixed) and column.deterministic
 
     def _hashable(self, column: ResultColumn) -> bool:
-        return self._catalog.type(column.type_oid).has_hash
+        return self.catalog.type(column.type_oid).has_hash
 
     def _bounded(self, column: ResultColumn) -> bool:
         """Whether every value of the column fits into an index entry."""
-        if column.type_oid in SHORT or self._catalog.type(column.type_oid).category == "E":
+        if column.type_oid in SHORT or self.catalog.type(column.type_oid).category == "E":
             return True
         limit = re.search(r"\((\d+)", column.type)
         return limit is not None and int(limit[1]) <= LONGEST
-
-    def _deterministic(self, column: ResultColumn) -> bool:
-        if not column.collation:
-            return True
-        rows = self._session.rows(
-            "select collisdeterministic from pg_catalog.pg_collation where oid = %s::oid",
-            (column.collation,),
-        )
-        return bool(rows and rows[0][0])
 
     def output(self, columns: Sequence[ResultColumn]) -> tuple[OutputColumn, ...]:
         """The stream table's columns as apply needs them."""
@@ -177,8 +221,27 @@ class DatabaseFacts:
         )
 
 
+def _question(ctes: Sequence[str], selections: Sequence[Selection]) -> str:
+    """A SELECT of all expressions, side by side."""
+    prelude = f"WITH {', '.join(ctes)}\n" if ctes else ""
+    columns, sources = [], []
+    for n, each in enumerate(selections):
+        names = [f"x{n}_{i}" for i in range(len(each.items))]
+        items = [f"{item} AS {name}" for item, name in zip(each.items, names, strict=True)]
+        columns += names
+        sources.append(f"({select(items, f'FROM {each.source}')}) AS s{n}")
+    return prelude + select(columns, f"FROM {', '.join(sources)}")
+
+
 BPCHAR, NUMERIC = 1042, 1700
 BUFFER_COLUMNS = frozenset({"__pgt_xid", "__pgt_seq", "__pgt_weight"})
+
+INVALID_TABLE_DEFINITION = "42P16"
+PSEUDO = ColumnType(0, "record", bitwise=False, hashable=False, bounded=False)
+"""A type that no column can have: a row without a named type."""
+
+MOST_COLUMNS = 1000
+"""Columns asked for in one question; a view may have 1600."""
 
 LONGEST = 250
 """Characters or digits up to which a value counts as short."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pgtrickle.delta.maintenance import Maintenance
-from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
+from pgtrickle.delta.relation import WEIGHT, Relation, is_not_null, select, union_all
 from pgtrickle.query.algebra import Node
 from pgtrickle.query.expression import And, Expression, Operator
 from pgtrickle.query.pruning import columns_of
@@ -100,7 +100,7 @@ def _flipped_keys(change: Relation, right: Node, parts: Condition, maintenance: 
     grouped = select(
         [*names, f"sum({WEIGHT}) AS change"],
         f"FROM ({changes}) AS c",
-        f"WHERE {' AND '.join(f'{name} IS NOT NULL' for name in names)}" if names else "",
+        f"WHERE {' AND '.join(map(is_not_null, names))}" if names else "",
         f"GROUP BY {', '.join(names)}\nHAVING sum({WEIGHT}) <> 0"
         if names
         else f"HAVING sum({WEIGHT}) <> 0",

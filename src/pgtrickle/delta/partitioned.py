@@ -42,21 +42,21 @@ class Analysis:
     matching: Matching
 
 
+def asked(node: Partitioned) -> tuple[str, ...]:
+    """The partition keys: what must be known of their types."""
+    return tuple(render_expression(expression) for expression in node.partition)
+
+
 def prepare(node: Partitioned, maintenance: Maintenance) -> None:
     """Analyse the node and add its state table. Children come first."""
     states = maintenance.states
     analysis = _analysis(node)
     child = maintenance.initial(node.child)
-    if analysis.keys:
-        items = [
-            f"{render_expression(e)} AS {key}"
-            for e, key in zip(node.partition, analysis.keys, strict=True)
-        ]
-        for type in states.describe(select(items, f"FROM {child.source('c')}")):
-            if not type.hashable:
-                raise NotIncremental(
-                    "PARTITION BY", f"values of type {type.name} have no hash function"
-                )
+    for type in states.types[id(node)]:
+        if not type.hashable:
+            raise NotIncremental(
+                "PARTITION BY", f"values of type {type.name} have no hash function"
+            )
     fill = select(
         [*analysis.matching.hash_column("b"), "b.*"],
         f"FROM ({_body(node, _with_partition(node, analysis, child)).sql}) AS b",

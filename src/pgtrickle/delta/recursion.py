@@ -95,8 +95,7 @@ def _reads(node: Node, name: str) -> bool:
 def analyse(node: Recursion, maintenance: Maintenance) -> Analysis:
     """Decide how the node is maintained. Only where it `follows` do its parts keep state."""
     columns = _columns(node)
-    body = _initial(node, maintenance)
-    types = maintenance.states.describe(select(["b.*"], f"FROM {body.source('b')}"))
+    types = maintenance.states.types[id(node)]
     same_image = all(type.bitwise for type in types)
     bounded = {name for name, type in zip(columns, types, strict=True) if type.bounded}
     analysis = Analysis(

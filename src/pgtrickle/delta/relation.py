@@ -35,6 +35,16 @@ def select(items: Iterable[str], *clauses: str) -> str:
     return "\n".join([head.rstrip(), *(clause for clause in clauses if clause)])
 
 
+def is_null(value: str) -> str:
+    """Whether a value is NULL as a whole; IS NULL looks into a row and asks for each field."""
+    return f"{value} IS NOT DISTINCT FROM NULL"
+
+
+def is_not_null(value: str) -> str:
+    """Whether a value is not NULL as a whole, whatever the fields of a row are."""
+    return f"{value} IS DISTINCT FROM NULL"
+
+
 def union_all(parts: Iterable[str]) -> str:
     """Bag union of selects."""
     return "\nUNION ALL\n".join(parts)

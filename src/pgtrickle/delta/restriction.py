@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pgtrickle.delta.relation import Relation, select
+from pgtrickle.delta.relation import Relation, is_not_null, is_null, select
 
 HASH = "__h"
 
@@ -81,14 +81,14 @@ def restrict(keyed: Relation, matching: Matching, wanted: str) -> list[str]:
     keys = ", ".join(f"k.{key}" for key in matching.keys)
     names = ", ".join(matching.keys)
     everything = select(["k.*"], f"FROM {keyed.source('k')}")
-    without_null = " AND ".join(f"{key} IS NOT NULL" for key in matching.nullable)
+    without_null = " AND ".join(map(is_not_null, matching.nullable))
     arms = [
         f"{everything}\nWHERE ({keys}) IN (SELECT {names} FROM {wanted}"
         + (f" WHERE {without_null})" if without_null else ")")
     ]
     if matching.nullable:
-        some_null = " OR ".join(f"{key} IS NULL" for key in matching.nullable)
-        null_here = " OR ".join(f"k.{key} IS NULL" for key in matching.nullable)
+        some_null = " OR ".join(map(is_null, matching.nullable))
+        null_here = " OR ".join(is_null(f"k.{key}") for key in matching.nullable)
         same = " AND ".join(f"r.{key} IS NOT DISTINCT FROM k.{key}" for key in matching.keys)
         arms.append(
             f"{everything}\nWHERE ({null_here})"

@@ -15,6 +15,7 @@ from pgtrickle.delta.partitioned import PARTITIONED
 from pgtrickle.delta.recursion import RECURSION, WORKING
 from pgtrickle.delta.scan import CONSTANT, SCAN
 from pgtrickle.delta.semi_join import MARK_JOIN, SEMI_JOIN
+from pgtrickle.delta.types import learn_types
 from pgtrickle.query.algebra import (
     Aggregate,
     Constant,
@@ -61,8 +62,13 @@ RULES: Mapping[type[Node], Rules] = {
 }
 
 
-def prepare(node: Node, maintenance: Maintenance) -> None:
+def prepare(root: Node, maintenance: Maintenance) -> None:
     """Analyse stateful operators, innermost first, and create their state tables."""
+    learn_types(root, maintenance.rules, maintenance.states)
+    _prepare(root, maintenance)
+
+
+def _prepare(node: Node, maintenance: Maintenance) -> None:
     if id(node) in maintenance.states.tables:
         return  # shared, and seen before
     if isinstance(node, Recursion) and not recursion.analyse(node, maintenance).follows:
@@ -70,7 +76,7 @@ def prepare(node: Node, maintenance: Maintenance) -> None:
         recursion.prepare(node, maintenance)
         return
     for child in node.children:
-        prepare(child, maintenance)
+        _prepare(child, maintenance)
     match node:
         case Recursion():
             recursion.prepare(node, maintenance)

@@ -28,10 +28,23 @@ class ColumnType:
     bounded: bool
 
 
-class Describer(Protocol):
-    """Tells the column types of a SELECT, without running it."""
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Expressions over a FROM item."""
 
-    def __call__(self, sql: str) -> Sequence[ColumnType]: ...
+    items: tuple[str, ...]
+    source: str
+
+
+class Describer(Protocol):
+    """Tells the types of selected expressions, without running anything.
+
+    `ctes` are common table expressions that the selections may read.
+    """
+
+    def __call__(
+        self, ctes: Sequence[str], selections: Sequence[Selection]
+    ) -> Sequence[Sequence[ColumnType]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +79,16 @@ class StateTable:
 
 @dataclass(slots=True)
 class States:
-    """The state tables of one plan, by their owner, and the analyses of nodes by their id."""
+    """The state tables of one plan, by their owner.
+
+    By the id of a node: the types it asked for (`delta.types`), and what was decided about it.
+    """
 
     describer: Describer
     prefix: str = field(default_factory=lambda: f"s_{uuid4().hex[:12]}")
     tables: dict[Hashable, StateTable] = field(default_factory=dict)
+    types: dict[int, Sequence[ColumnType]] = field(default_factory=dict)
     analyses: dict[int, Any] = field(default_factory=dict)
-
-    def describe(self, sql: str) -> Sequence[ColumnType]:
-        """Column types of a SELECT that may read what state tables are filled with."""
-        read: list[StateTable] = []
-        for table in reversed(self.tables.values()):
-            if any(table.filling in text for text in (sql, *(each.fill for each in read))):
-                read.insert(0, table)
-        fillings = [f"{table.filling} AS (\n{table.fill}\n)" for table in read]
-        return self.describer(f"WITH {', '.join(fillings)} {sql}" if fillings else sql)
 
     def add(
         self,

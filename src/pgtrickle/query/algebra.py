@@ -387,10 +387,18 @@ def _nullable(attributes: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
 
 
 def walk_nodes(node: Node) -> Iterator[Node]:
-    """`node` and everything below it, parents first."""
+    """`node` and everything below it, parents first; what is shared comes once."""
+    return _walk(node, set())
+
+
+def _walk(node: Node, shared: set[int]) -> Iterator[Node]:
     yield node
     for child in node.children:
-        yield from walk_nodes(child)
+        if isinstance(node, Shared):
+            if id(child) in shared:
+                continue
+            shared.add(id(child))
+        yield from _walk(child, shared)
 
 
 def moves(node: Node) -> bool:

@@ -14,6 +14,7 @@ from pgtrickle.query.rendition import (
     OutputColumn,
     Rendition,
     UnreadableRendition,
+    columns_of_query,
     rendition_of_query,
     rendition_of_view,
 )
@@ -32,12 +33,14 @@ __all__ = [
 class Canonical:
     """A query in canonical form.
 
-    `text` has no trailing semicolon. `relations` are the OIDs of the tables and views the query
-    names itself (not those under its views). `obstacle` says why `text` may not stand for the
-    query, or is None: then the query must be kept as the user wrote it, and recomputed.
+    `text` has no trailing semicolon, and `tree` is its rule tree. `relations` are the OIDs of the
+    tables and views the query names itself (not those under its views). `obstacle` says why `text`
+    may not stand for the query, or is None: then the query must be kept as the user wrote it, and
+    recomputed.
     """
 
     text: str
+    tree: str
     columns: tuple[OutputColumn, ...]
     relations: tuple[int, ...]
     obstacle: str | None = None
@@ -76,12 +79,13 @@ def describe(session: Session, query: str) -> tuple[OutputColumn, ...]:
     Raises InvalidQuery, InvalidSyntax, UnsupportedSyntax. Column names must be distinct.
     """
     check_one_select(query)
-    return rendition_of_query(session, query, rounds=0).columns
+    return columns_of_query(session, query)
 
 
 def _canonical(rendition: Rendition) -> Canonical:
     return Canonical(
         text=rendition.text,
+        tree=rendition.final_tree,
         columns=rendition.columns,
         relations=rendition.relations,
         obstacle=_obstacle(rendition),
@@ -89,7 +93,13 @@ def _canonical(rendition: Rendition) -> Canonical:
 
 
 def _unreadable(description: Rendition, error: UnreadableRendition) -> Canonical:
-    return Canonical(error.printed, description.columns, description.relations, str(error))
+    return Canonical(
+        text=error.printed,
+        tree=description.source_tree,
+        columns=description.columns,
+        relations=description.relations,
+        obstacle=str(error),
+    )
 
 
 def _obstacle(rendition: Rendition) -> str | None:

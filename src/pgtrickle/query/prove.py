@@ -1,7 +1,7 @@
 """The proof that our tree means what the user's query means.
 
-SQL printed from the tree is given back to PostgreSQL. It must print the same text of it as of
-the canonical query, and hold the same rule tree.
+SQL printed from the tree is given back to PostgreSQL. It must print the canonical text of it, and
+hold the same rule tree and columns as for that.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pgtrickle.database import Session
+from pgtrickle.query.canonical import Canonical
 from pgtrickle.query.render import render
 from pgtrickle.query.rendition import InvalidQuery, UnreadableRendition, rendition_of_canonical
 from pgtrickle.query.rule_tree import same_rule_tree
@@ -23,13 +24,13 @@ class ProofFailure:
     generated: str
 
 
-def prove(session: Session, canonical_text: str, query: Query) -> ProofFailure | None:
-    """Prove that `query` means what `canonical_text` means; None when proved.
+def prove(session: Session, canonical: Canonical, query: Query) -> ProofFailure | None:
+    """Prove that `query` means what a text in canonical form means; None when proved.
 
-    Leaves the session as it was. Raises InvalidQuery or UnreadableRendition where `canonical_text`
-    itself is refused.
+    Leaves the session as it was.
     """
-    expected = rendition_of_canonical(session, canonical_text)
+    if canonical.obstacle is not None:
+        return ProofFailure(canonical.obstacle, "")
     try:
         generated = render(query)
     except (ValueError, TypeError) as error:
@@ -37,13 +38,13 @@ def prove(session: Session, canonical_text: str, query: Query) -> ProofFailure |
     except RecursionError:
         return ProofFailure("the tree is nested too deeply to be printed", "")
     try:
-        found = rendition_of_canonical(session, generated)
+        found = rendition_of_canonical(session, generated, expected=canonical.text)
     except (InvalidQuery, UnreadableRendition) as error:
         return ProofFailure(f"PostgreSQL refuses the generated SQL: {error}", generated)
-    if not found.at_rest or found.text != expected.text:
+    if not found.at_rest or found.text != canonical.text:
         return ProofFailure("PostgreSQL prints the generated SQL differently", generated)
-    if not same_rule_tree(found.source_tree, expected.source_tree):
+    if not same_rule_tree(found.source_tree, canonical.tree):
         return ProofFailure("PostgreSQL understands the generated SQL differently", generated)
-    if found.columns != expected.columns:
+    if found.columns != canonical.columns:
         return ProofFailure("the generated SQL has other columns", generated)
     return None

@@ -35,39 +35,35 @@ class UnreadableRendition(PgTrickleError):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class OutputColumn:
-    """A column of a query's result. `collation` is an OID, 0 where the type has none."""
+    """A column of a query's result. `collation` is an OID, 0 where the type has none.
+
+    `deterministic`: under the collation, equal values are the same.
+    """
 
     name: str
     type_oid: int
     type: str
     type_modifier: int
     collation: int
+    deterministic: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Rendition:
     """What PostgreSQL makes of a query.
 
-    `texts` are the printed texts in order; at rest, the last two are equal. `source_tree` and
-    `final_tree` are the rule trees (pg_rewrite.ev_action) of the query as given and of the last
-    text, without what is presentation only. `relations` are the OIDs the query names itself.
+    `text` is the last text printed ('' where nothing was printed); `at_rest`: read and printed
+    again, it stays as it is. `source_tree` and `final_tree` are the rule trees
+    (pg_rewrite.ev_action) of the query as given and of the last text but one, without what is
+    presentation only. `relations` are the OIDs the query names itself.
     """
 
-    texts: tuple[str, ...]
+    text: str
+    at_rest: bool
     columns: tuple[OutputColumn, ...]
     relations: tuple[int, ...]
     source_tree: str
     final_tree: str
-
-    @property
-    def text(self) -> str:
-        """The last text printed."""
-        return self.texts[-1]
-
-    @property
-    def at_rest(self) -> bool:
-        """Whether printing it once more changes nothing."""
-        return len(self.texts) > 1 and self.texts[-1] == self.texts[-2]
 
 
 ROUNDS = 12
@@ -79,15 +75,18 @@ def rendition_of_query(session: Session, query: str, rounds: int = ROUNDS) -> Re
 
     Raises InvalidQuery, UnreadableRendition.
     """
-    return _render(session, query, "query", rounds)
+    return _rendition(_ask(session, query, "query", rounds))
 
 
-def rendition_of_canonical(session: Session, text: str, rounds: int = ROUNDS) -> Rendition:
+def rendition_of_canonical(
+    session: Session, text: str, rounds: int = ROUNDS, *, expected: str = ""
+) -> Rendition:
     """Render a query read under the pinned settings.
 
-    Raises InvalidQuery, UnreadableRendition.
+    `expected` is a text known to be at rest; once it is printed there is no need to go on. Raises
+    InvalidQuery, UnreadableRendition.
     """
-    return _render(session, text, "canonical", rounds)
+    return _rendition(_ask(session, text, "canonical", rounds, expected))
 
 
 def rendition_of_view(session: Session, view: int, rounds: int = ROUNDS) -> Rendition:
@@ -95,7 +94,15 @@ def rendition_of_view(session: Session, view: int, rounds: int = ROUNDS) -> Rend
 
     Raises InvalidQuery, UnreadableRendition.
     """
-    return _render(session, str(view), "view", rounds)
+    return _rendition(_ask(session, str(view), "view", rounds))
+
+
+def columns_of_query(session: Session, query: str) -> tuple[OutputColumn, ...]:
+    """The result columns of a query read under the session's settings, and nothing besides.
+
+    Raises InvalidQuery.
+    """
+    return _columns(_ask(session, query, "columns", 0))
 
 
 @cache
@@ -106,13 +113,15 @@ def _definition() -> tuple[str, str]:
     return name, text.replace("@name@", quote_identifier(name))
 
 
-def _render(session: Session, source: str, kind: str, rounds: int) -> Rendition:
+def _ask(
+    session: Session, source: str, kind: str, rounds: int, expected: str = ""
+) -> dict[str, Any]:
     name, definition = _definition()
     known = "select to_regprocedure(%s) is not null"
-    if session.rows(known, (f"pg_temp.{name}(text,text,integer)",)) == [(False,)]:
+    if session.rows(known, (f"pg_temp.{name}(text,text,integer,text)",)) == [(False,)]:
         session.rows(definition)
-    call = f"select pg_temp.{quote_identifier(name)}(%s, %s, %s)::text"
-    answer = json.loads(session.rows(call, (source, kind, rounds))[0][0])
+    call = f"select pg_temp.{quote_identifier(name)}(%s, %s, %s, %s)::text"
+    answer: dict[str, Any] = json.loads(session.rows(call, (source, kind, rounds, expected))[0][0])
     if "error" in answer:
         error = answer["error"]
         if error["printed"] is not None:
@@ -123,7 +132,7 @@ def _render(session: Session, source: str, kind: str, rounds: int) -> Rendition:
             detail=error["detail"] or None,
             hint=error["hint"] or None,
         )
-    return _rendition(answer)
+    return answer
 
 
 def _rendition(answer: dict[str, Any]) -> Rendition:
@@ -131,9 +140,14 @@ def _rendition(answer: dict[str, Any]) -> Rendition:
         masked(tree, view) for tree, view in zip(answer["trees"], answer["views"], strict=True)
     )
     return Rendition(
-        texts=tuple(answer["texts"]),
-        columns=tuple(OutputColumn(*column) for column in answer["columns"]),
+        text=answer["texts"][-1] if answer["texts"] else "",
+        at_rest=answer["at_rest"],
+        columns=_columns(answer),
         relations=tuple(answer["relations"]),
         source_tree=source_tree,
         final_tree=final_tree,
     )
+
+
+def _columns(answer: dict[str, Any]) -> tuple[OutputColumn, ...]:
+    return tuple(OutputColumn(*column) for column in answer["columns"])

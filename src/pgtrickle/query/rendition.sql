@@ -6,18 +6,22 @@
 -- the query is returned, not raised: the caller's transaction is not harmed.
 --
 --   source   the text of one SELECT, or the OID of an existing view as text where kind is 'view'
---   kind     'query': read under the caller's settings; 'canonical': read under the pinned ones
+--   kind     'query': read under the caller's settings; 'canonical': read under the pinned ones;
+--            'columns': as 'query', but nothing is asked for besides the columns
 --   rounds   how often to print at most; with 0 the query is only described
+--   expected a text known to be at rest; to print it is to come to rest
 --
 -- Returns json:
 --   error     {sqlstate, message, detail, hint, printed}, alone, where the query is wrong; where
 --             what was printed of it is wrong, that is `printed`
---   texts     what was printed, round by round; the last two are equal where it came to rest
---   columns   [name, type OID, type as text, type modifier, collation OID or 0] in order
+--   texts     what was printed, round by round
+--   at_rest   whether the last text, read and printed again, stays as it is
+--   columns   [name, type OID, type as text, type modifier, collation OID or 0, whether the
+--             collation is deterministic] in order
 --   trees     [rule tree of the source's view, rule tree of the last text's view]
 --   views     OIDs of those two views, which the trees may mention
 --   relations OIDs of the relations the query names itself
-create or replace function pg_temp.@name@(source text, kind text, rounds integer)
+create or replace function pg_temp.@name@(source text, kind text, rounds integer, expected text)
 returns json
 language plpgsql
 as $rendition$
@@ -40,6 +44,7 @@ declare
   texts text[] := '{}';
   first_view oid;
   last_view oid;
+  at_rest boolean := false;
   answer json;
   error_state text;
   error_message text;
@@ -47,7 +52,7 @@ declare
   error_hint text;
 begin
   begin
-    if kind = 'query' then
+    if kind in ('query', 'columns') then
       execute format('create temporary view pg_temp.%I as %s', view_name || '0', source);
       first_view := format('pg_temp.%I', view_name || '0')::regclass;
     end if;
@@ -61,7 +66,8 @@ begin
     last_view := first_view;
     for round in 1 .. rounds loop
       texts := texts || btrim(pg_get_viewdef(last_view), ' ;');
-      exit when round > 1 and texts[round] = texts[round - 1];
+      at_rest := texts[round] = expected or round > 1 and texts[round] = texts[round - 1];
+      exit when at_rest;
       execute format(
         'create temporary view pg_temp.%I as %s', view_name || round, texts[round]
       );
@@ -70,16 +76,24 @@ begin
     -- Types are spelled as they are everywhere else: "date" and date are not equal texts.
     perform set_config('quote_all_identifiers', 'off', true);
     answer := json_build_object(
-      'texts', texts,
-      'views', array[first_view::bigint, last_view::bigint],
       'columns', (
         select coalesce(json_agg(json_build_array(
           a.attname, a.atttypid::bigint, format_type(a.atttypid, a.atttypmod), a.atttypmod,
-          a.attcollation::bigint) order by a.attnum), '[]')
+          a.attcollation::bigint, coalesce(l.collisdeterministic, true)) order by a.attnum), '[]')
         from pg_attribute a
+        left join pg_collation l on l.oid = a.attcollation
         where a.attrelid = first_view
           and a.attnum > 0
-      ),
+      )
+    );
+    if kind = 'columns' then
+      raise exception using errcode = 'PGT00';
+    end if;
+    answer := json_build_object(
+      'columns', answer -> 'columns',
+      'texts', texts,
+      'at_rest', at_rest,
+      'views', array[first_view::bigint, last_view::bigint],
       'trees', array(
         select r.ev_action::text
         from unnest(array[first_view, last_view]) with ordinality as v (id, place)

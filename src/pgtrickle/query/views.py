@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pgtrickle.database import Session
 from pgtrickle.errors import PgTrickleError
-from pgtrickle.query.canonical import canonicalise_view
+from pgtrickle.query.canonical import Canonical, canonicalise_view
 from pgtrickle.query.catalog import Catalog, RelationFacts, UnknownRelation
 from pgtrickle.query.expression import WholeRow
 from pgtrickle.query.parse import parse
 from pgtrickle.query.prove import prove
-from pgtrickle.query.rendition import rendition_of_view
 from pgtrickle.query.statement import Alias, Derived, FromItem, Query, Table
 from pgtrickle.query.traverse import transform, walk
 
@@ -30,12 +30,12 @@ class OpaqueView:
 class Inlined:
     """A query without its views.
 
-    `views` are the OIDs of those replaced, at any depth. `opaque_views` still stand in `query`
-    as tables: where there are any, the query can only be recomputed.
+    `views` are those replaced, at any depth: their definitions by OID. `opaque_views` still stand
+    in `query` as tables: where there are any, the query can only be recomputed.
     """
 
     query: Query
-    views: tuple[int, ...]
+    views: Mapping[int, Canonical]
     opaque_views: tuple[OpaqueView, ...]
 
 
@@ -46,7 +46,7 @@ def inline_views(session: Session, query: Query, catalog: Catalog | None = None)
     """
     inliner = _Inliner(session, catalog or Catalog(session))
     inlined = inliner.inline(query)
-    return Inlined(inlined, tuple(inliner.definitions), tuple(inliner.opaque.values()))
+    return Inlined(inlined, inliner.canonical, tuple(inliner.opaque.values()))
 
 
 class _Inliner:
@@ -54,6 +54,7 @@ class _Inliner:
         self.session = session
         self.catalog = catalog
         self.definitions: dict[int, Query] = {}
+        self.canonical: dict[int, Canonical] = {}
         self.opaque: dict[int, OpaqueView] = {}
 
     def inline(self, query: Query) -> Query:
@@ -107,18 +108,18 @@ class _Inliner:
         if reason is not None:
             return reason, None
         try:
-            relations = rendition_of_view(self.session, view.oid, rounds=0).relations
-            reason = self._out_of_reach(relations)
+            reason = self._out_of_reach(view.reads)
             if reason is not None:
                 return reason, None
             canonical = canonicalise_view(self.session, view.oid)
-            if canonical.obstacle is not None:
-                return canonical.obstacle, None
             definition = parse(canonical.text)
-            failure = prove(self.session, canonical.text, definition)
+            failure = prove(self.session, canonical, definition)
         except PgTrickleError as error:
             return str(error), None
-        return ("", definition) if failure is None else (failure.reason, None)
+        if failure is not None:
+            return failure.reason, None
+        self.canonical[view.oid] = canonical
+        return "", definition
 
     def _out_of_reach(self, relations: tuple[int, ...]) -> str | None:
         """Say why the current user may not read for itself what the view reads for it."""

@@ -15,6 +15,7 @@ from pgtrickle.delta.accumulators.parts import (
     filter_clause,
     number,
 )
+from pgtrickle.delta.relation import is_not_null
 
 
 def count(call: Input) -> Accumulator:
@@ -27,7 +28,7 @@ def count(call: Input) -> Accumulator:
 def count_pairs(id: str, arguments: list[str], condition: str) -> Accumulator:
     """regr_count: the rows where neither argument is NULL."""
     name = f"{id}_n"
-    present = " AND ".join(f"{argument} IS NOT NULL" for argument in arguments)
+    present = " AND ".join(map(is_not_null, arguments))
     return Accumulator(
         (number(name, filter_clause(condition, present)),), lambda spell: spell(name)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pgtrickle.delta.accumulators.parts import Accumulator, Input, Part, Values
-from pgtrickle.delta.relation import WEIGHT
+from pgtrickle.delta.relation import WEIGHT, is_not_null
 
 
 def maximum(call: Input) -> Accumulator:
@@ -31,12 +31,12 @@ def _extreme(call: Input, function: str, choose: str, beyond: str) -> Accumulato
         best,
     )
     if call.type is None or not call.type.hashable:
-        gone = f"coalesce(g.{removed} {beyond} {best}, g.{removed} IS NOT NULL)"
+        gone = f"coalesce(g.{removed} {beyond} {best}, {is_not_null(f'g.{removed}')})"
         return Accumulator((part,), lambda spell: spell(name), gone)
     change = f"coalesce(v_{call.id}.n, 0)"
     there = f"{change} > 0 OR ({change} = 0 AND {best} = s.{name})"
     afresh = (
-        f"(coalesce(g.{removed} {beyond} {best}, g.{removed} IS NOT NULL)"
+        f"(coalesce(g.{removed} {beyond} {best}, {is_not_null(f'g.{removed}')})"
         f" AND NOT coalesce({there}, false))"
     )
     values = Values(call.id, call.argument, call.is_counted, stored=False, wanted=best)

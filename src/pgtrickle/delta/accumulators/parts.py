@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pgtrickle.delta.relation import WEIGHT
+from pgtrickle.delta.relation import WEIGHT, is_not_null
 from pgtrickle.delta.state import ColumnType
 
 INT2, INT4, INT8, NUMERIC, INTERVAL, MONEY, BIT = 21, 23, 20, 1700, 1186, 790, 1560
@@ -83,13 +83,13 @@ class Input:
         """Condition of the rows with a non-null argument ('' for all rows)."""
         conditions = [self.filter] if self.filter else []
         if not self.not_null:
-            conditions.append(f"{self.argument} IS NOT NULL")
+            conditions.append(is_not_null(self.argument))
         return " AND ".join(conditions)
 
     @property
     def counted(self) -> str:
         """FILTER clause of the rows with a non-null argument ('' for all rows)."""
-        return filter_clause(self.filter, "" if self.not_null else f"{self.argument} IS NOT NULL")
+        return filter_clause(self.filter, "" if self.not_null else is_not_null(self.argument))
 
     def where(self, condition: str = "") -> str:
         return filter_clause(self.filter, condition)

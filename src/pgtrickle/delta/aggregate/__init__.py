@@ -25,7 +25,7 @@ still there, so their groups always go afresh.
 
 from __future__ import annotations
 
-from pgtrickle.delta.aggregate.analysis import Analysis
+from pgtrickle.delta.aggregate.analysis import Analysis, asked
 from pgtrickle.delta.aggregate.rules import AGGREGATE, prepare
 
-__all__ = ["AGGREGATE", "Analysis", "prepare"]
+__all__ = ["AGGREGATE", "Analysis", "asked", "prepare"]

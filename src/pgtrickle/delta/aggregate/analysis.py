@@ -53,15 +53,19 @@ class Analysis:
         return "true" if "true" in conditions else " OR ".join(conditions)
 
 
-def analyse(node: Aggregate, child: Relation, states: States) -> Analysis:
-    """Ask for the types of keys and arguments in one question."""
+def asked(node: Aggregate) -> tuple[str, ...]:
+    """Keys and single arguments: what must be known of their types."""
+    keys = [render_expression(expression) for _, expression in node.keys]
     arguments = [
         render_expression(call.arguments[0].value) if len(call.arguments) == 1 else "NULL::text"
         for _, call in node.aggregates
     ]
-    items = [render_expression(expression) for _, expression in node.keys] + arguments
-    named = [f"{item} AS x{i}" for i, item in enumerate(items)]
-    types = states.describe(select(named, f"FROM {child.source('c')}")) if named else []
+    return (*keys, *arguments)
+
+
+def analyse(node: Aggregate, states: States) -> Analysis:
+    """Decide how keys are matched and aggregates carried forward, by their types."""
+    types = states.types[id(node)]
     key_types = types[: len(node.keys)]
     for (_, expression), type in zip(node.keys, key_types, strict=True):
         if not type.hashable:

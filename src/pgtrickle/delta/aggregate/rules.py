@@ -20,7 +20,7 @@ from pgtrickle.query.render import render_expression
 def prepare(node: Aggregate, maintenance: Maintenance) -> None:
     """Analyse the node and add its state table. Children come first."""
     states = maintenance.states
-    analysis = analyse(node, maintenance.initial(node.child), states)
+    analysis = analyse(node, states)
     states.analyses[id(node)] = analysis
     keyed = with_keys(node, maintenance.initial(node.child))
     matching = analysis.matching

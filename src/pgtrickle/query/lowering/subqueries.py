@@ -21,6 +21,7 @@ from pgtrickle.query.expression import (
     Case,
     Cast,
     Column,
+    DistinctFrom,
     Expression,
     Is,
     Literal,
@@ -40,7 +41,9 @@ from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.lowering.scope import Scope
 
 EQUAL = ("=",)
-NULL_BOOLEAN = Cast(Literal("NULL"), TypeName("boolean"))
+NULL = Literal("NULL")
+"""Compared by IS DISTINCT FROM: IS NULL would look into the fields of a row."""
+NULL_BOOLEAN = Cast(NULL, TypeName("boolean"))
 
 
 def restrict(node: Node, scope: Scope, condition: Expression, environment: Environment) -> Node:
@@ -171,12 +174,12 @@ def _no_match(node: Node, scope: Scope, sublink: Sublink, environment: Environme
     result: Node = SemiJoin(node, inner.node, _and(inner, pairs), negated=True)
     if not _is_not_null(value, inner.node):
         again = _lowered(node, scope, sublink, environment)
-        is_null = Is(again.values[0], "NULL")
+        is_null = DistinctFrom(again.values[0], NULL, negated=True)
         result = SemiJoin(result, again.node, _and(again, [is_null]), negated=True)
     if not _is_not_null(test, node):
         again = _lowered(node, scope, sublink, environment)
         result, some = _mark(result, again, list(again.condition), environment)
-        result = Filter(result, Or((Is(test, "NOT NULL"), Not(some))))
+        result = Filter(result, Or((DistinctFrom(test, NULL, negated=False), Not(some))))
     return result
 
 
