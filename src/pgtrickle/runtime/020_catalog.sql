@@ -176,13 +176,15 @@ create table pgtrickle.pgt_frontiers (
     cluster_id text,
     locked_by  xid8,
     moment     timestamptz,
-    statement_moment timestamptz
+    statement_moment timestamptz,
+    stamp      text
 );
 comment on table pgtrickle.pgt_frontiers is 'What each stream table has consumed, and the row every refresh of it locks';
 comment on column pgtrickle.pgt_frontiers.snapshot is 'Snapshot of the statement that last read the sources';
 comment on column pgtrickle.pgt_frontiers.own_seq is 'Last change sequence number consumed of those written by own_xid itself';
 comment on column pgtrickle.pgt_frontiers.moment is 'now() of the last refresh: what the query said of time then';
 comment on column pgtrickle.pgt_frontiers.statement_moment is 'statement_timestamp() of the last refresh';
+comment on column pgtrickle.pgt_frontiers.stamp is 'What _catalog_stamp was when a refresh last found that nothing it relies on had changed';
 comment on column pgtrickle.pgt_frontiers.cluster_id is 'Server and database the snapshot belongs to; after a dump and restore it means nothing';
 
 create table pgtrickle.pgt_cron_times (

@@ -84,6 +84,24 @@ comment on function pgtrickle._pending_sql(oid[]) is
     'Statement that counts what is not consumed: per source, in the order given, changed rows (bigint[]) and truncation marks (bigint[]); and the snapshot it saw';
 
 
+create or replace function pgtrickle._buffers_are_empty(sources oid[])
+    returns boolean
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- The size of a file, so that nothing has to be planned and read. A row not committed yet has one.
+    return not exists (
+        select
+        from unnest(sources) source
+        cross join generate_series(0, 1) segment
+        where coalesce(pg_relation_size(to_regclass(format('pgtrickle_changes.changes_%s_%s', source, segment))), 1) > 0);
+end
+$$;
+comment on function pgtrickle._buffers_are_empty(oid[]) is
+    'Whether the change buffers of all these sources are empty files: then nothing is pending for any consumer';
+
+
 create or replace function pgtrickle._own_sequence()
     returns bigint
     language sql

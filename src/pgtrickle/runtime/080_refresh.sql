@@ -17,10 +17,16 @@ begin
     end if;
     -- Updated, not only locked: under REPEATABLE READ a mere lock would not fail on a frontier that
     -- moved since the snapshot.
-    insert into pgtrickle.pgt_frontiers as f (pgt_id, locked_by)
-    values (target, pg_current_xact_id())
-    on conflict (pgt_id) do update set locked_by = excluded.locked_by
+    update pgtrickle.pgt_frontiers f
+    set locked_by = pg_current_xact_id()
+    where f.pgt_id = target
     returning f.* into frontier;
+    if not found then
+        insert into pgtrickle.pgt_frontiers as f (pgt_id, locked_by)
+        values (target, pg_current_xact_id())
+        on conflict (pgt_id) do update set locked_by = excluded.locked_by
+        returning f.* into frontier;
+    end if;
     return frontier;
 end
 $$;
@@ -108,14 +114,15 @@ begin
     from pgtrickle.pgt_dependencies d
     join pg_class c on c.oid = d.source_relid
     where d.pgt_id = target
-      and d.source_number is not null;
+      and d.source_number is not null
+      and exists (select from pg_class c where c.oid = d.source_relid);
     if arms is not null then
         execute arms;
     end if;
 end
 $$;
 comment on function pgtrickle._lock_sources(bigint) is
-    'Locks the captured sources in ACCESS SHARE mode, in the order of their OIDs: no truncation or rewrite can commit until we do';
+    'Locks the captured sources that exist in ACCESS SHARE mode, in the order of their OIDs: no truncation or rewrite can commit until we do';
 
 
 create or replace function pgtrickle._check_sources(stream_table pgtrickle.pgt_stream_tables)
@@ -130,7 +137,7 @@ declare
     suspicions text;
     altered text;
 begin
-    perform pgtrickle._lock_sources(id);
+    perform pgtrickle._lock_sources(id);  -- those rebound now as well
     suspicions := pgtrickle._suspicions(id);
     -- A varchar(5) made a varchar(10) is rewritten by nobody, and no plan minds.
     altered := nullif(concat_ws('; ', pgtrickle._altered_columns(id, suspicions is not null), pgtrickle._dropped_keys(id)), '');

@@ -28,7 +28,7 @@ comment on function pgtrickle._delta_sql(oid, jsonb, oid[], text, bigint[]) is
 
 
 create or replace function pgtrickle._refresh_by_delta(
-        stream_table pgtrickle.pgt_stream_tables, plan jsonb, frontier pgtrickle.pgt_frontiers, relids oid[], pending bigint[],
+        stream_table pgtrickle.pgt_stream_tables, plan jsonb, frontier pgtrickle.pgt_frontiers, relids oid[], pending bigint[], stamp text,
         out rows_inserted bigint, out rows_deleted bigint, out snapshot pg_snapshot, out rows_read bigint, out failure text)
     language plpgsql
     set search_path = pg_catalog, pg_temp
@@ -60,9 +60,11 @@ begin
                 failure := 'a row to be removed was not in the table';
                 raise exception using errcode = 'TR001';
             end if;
-            failure := pgtrickle._suspicions(stream_table.pgt_id);
-            if failure is not null then
-                raise exception using errcode = 'TR001';
+            if pgtrickle._catalog_stamp(stream_table.pgt_id) is distinct from stamp then
+                failure := pgtrickle._suspicions(stream_table.pgt_id);
+                if failure is not null then
+                    raise exception using errcode = 'TR001';
+                end if;
             end if;
             rows_inserted := applied.rows_inserted;
             rows_deleted := applied.rows_deleted;
@@ -91,8 +93,8 @@ begin
     failure := coalesce(failure, 'changes kept arriving while they were applied');
 end
 $$;
-comment on function pgtrickle._refresh_by_delta(pgtrickle.pgt_stream_tables, jsonb, pgtrickle.pgt_frontiers, oid[], bigint[]) is
-    'Applies the pending changes. Where that cannot be done nothing is changed and failure says why';
+comment on function pgtrickle._refresh_by_delta(pgtrickle.pgt_stream_tables, jsonb, pgtrickle.pgt_frontiers, oid[], bigint[], text) is
+    'Applies the pending changes. stamp: of the catalogs when the sources were checked. Where that cannot be done nothing is changed and failure says why';
 
 
 create or replace function pgtrickle._refresh_by_recompute(
@@ -189,6 +191,7 @@ declare
     plan jsonb;
     differential boolean;
     asked constant text := upper(coalesce(mode, ''));
+    stamp text;
     suspicion text;
     former_sources oid[];
     relids oid[];
@@ -196,6 +199,7 @@ declare
     markers bigint[];
     own_seq bigint;
     snapshot pg_snapshot;
+    quiet boolean := false;  -- there is nothing in the buffers, so the frontier stays where it is
     applied record;
     outcome pgtrickle.refresh_outcome;
 begin
@@ -224,8 +228,15 @@ begin
     end if;
 
     -- What is remembered about the sources is that of before the statement that reads them.
-    former_sources := pgtrickle._captured_sources(target);
-    suspicion := nullif(pgtrickle._check_sources(stream_table), '');
+    perform pgtrickle._lock_sources(target);
+    stamp := pgtrickle._catalog_stamp(target);
+    if frontier.stamp is distinct from stamp then
+        former_sources := pgtrickle._captured_sources(target);
+        suspicion := nullif(pgtrickle._check_sources(stream_table), '');
+        if suspicion is not null then
+            stamp := null;
+        end if;
+    end if;
     select case when p.plan_status = 'COMPILED' then p.plan end
     into plan
     from pgtrickle.pgt_plans p
@@ -257,6 +268,12 @@ begin
         when asked = 'FULL' then
             outcome.action := 'FULL';
             outcome.reason := 'asked for';
+        when not (plan -> 'deltas' ? 'time') and pgtrickle._buffers_are_empty(relids) then
+            outcome.action := 'NO_DATA';
+            outcome.delta_row_count := 0;
+            outcome.rows_inserted := 0;
+            outcome.rows_deleted := 0;
+            quiet := true;
         else
             execute pgtrickle._pending_sql(relids)
             into pending, markers, snapshot
@@ -281,7 +298,7 @@ begin
     end case;
 
     if outcome.action = 'DIFFERENTIAL' then
-        applied := pgtrickle._refresh_by_delta(stream_table, plan, frontier, relids, pending);
+        applied := pgtrickle._refresh_by_delta(stream_table, plan, frontier, relids, pending, stamp);
         if applied.failure is null then
             snapshot := applied.snapshot;
             outcome.rows_inserted := applied.rows_inserted;
@@ -318,15 +335,20 @@ begin
         outcome.rows_deleted := applied.rows_deleted;
     end if;
 
-    update pgtrickle.pgt_frontiers f
-    set snapshot = _refresh_frontier.snapshot,
-        own_xid = pg_current_xact_id(),
-        own_seq = _refresh_frontier.own_seq,
-        cluster_id = pgtrickle._cluster_id(),
-        moment = transaction_timestamp(),
-        statement_moment = statement_timestamp()
-    from (select snapshot, own_seq) _refresh_frontier
-    where f.pgt_id = target;
+    if not quiet then
+        update pgtrickle.pgt_frontiers f
+        set snapshot = _refresh_frontier.snapshot,
+            own_xid = pg_current_xact_id(),
+            own_seq = _refresh_frontier.own_seq,
+            cluster_id = pgtrickle._cluster_id(),
+            moment = transaction_timestamp(),
+            statement_moment = statement_timestamp(),
+            stamp = _refresh_frontier.stamp
+        from (select snapshot, own_seq, stamp) _refresh_frontier
+        where f.pgt_id = target;
+    elsif frontier.stamp is distinct from stamp then
+        update pgtrickle.pgt_frontiers f set stamp = _refresh_frontier.stamp from (select stamp) _refresh_frontier where f.pgt_id = target;
+    end if;
     outcome.duration_ms := 1000 * extract(epoch from clock_timestamp() - started);
     perform pgtrickle._record_success(outcome, started, case asked when 'INITIAL' then 'INITIAL' else initiated_by end, differential);
     if former_sources <> pgtrickle._captured_sources(target) then
@@ -334,7 +356,7 @@ begin
         from unnest(former_sources) source
         where source <> all (coalesce(relids, '{}'));
     end if;
-    if relids is not null then
+    if relids is not null and not quiet then
         -- Equal times: the first statement of its transaction. (A client that prepares it has other
         -- times, and deletes, though it may be alone.)
         perform pgtrickle._purge(relid, truncates => transaction_timestamp() = statement_timestamp())

@@ -9,9 +9,6 @@ declare
     id constant bigint := tg_argv[0]::bigint;
     sources text;
 begin
-    if current_setting('pgtrickle.internal_refresh', true) = id::text then
-        return null;
-    end if;
     select string_agg(format('%I.%I', d.source_schema, d.source_name), ', ' order by d.source_schema, d.source_name)
     into sources
     from pgtrickle.pgt_dependencies d
@@ -39,8 +36,9 @@ begin
     execute (
         select format(
             'create or replace trigger pgtrickle_guard before insert or update or delete or truncate on %I.%I '
-            'for each statement execute function pgtrickle._guard(%L)',
-            s.pgt_schema, s.pgt_name, s.pgt_id)
+            'for each statement when (pg_catalog.current_setting(''pgtrickle.internal_refresh'', true) is distinct from %L) '
+            'execute function pgtrickle._guard(%L)',
+            s.pgt_schema, s.pgt_name, s.pgt_id::text, s.pgt_id)
         from pgtrickle.pgt_stream_tables s
         where s.pgt_id = p_pgt_id);
 end

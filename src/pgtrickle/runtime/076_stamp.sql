@@ -1,0 +1,100 @@
+-- The stamp of what a refresh relies on in PostgreSQL's catalogs.
+--
+-- Whether sources were rebuilt, views and functions replaced, columns altered or triggers dropped is
+-- found out with care in 075 and 080; that costs milliseconds, and nearly always nothing has
+-- happened. A catalog row that changes becomes another version of it, with another xmin or at
+-- another place. So the versions of all rows that the careful questions read, hashed, are the same
+-- only while their answers are. A stamp that differs for a reason that does not matter, such as a
+-- new index, costs one careful look.
+--
+-- The stamp is taken before the careful look whose result it stands for.
+
+create or replace function pgtrickle._relation_stamp(relation oid)
+    returns text
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- pg_relation_filenode sees what is committed now, also where the snapshot is older.
+    return (
+        select concat_ws(' ', relation, c.xmin, c.ctid, pg_relation_filenode(relation),
+            (select string_agg(a.xmin::text || a.ctid, ' ' order by a.attnum) from pg_attribute a where a.attrelid = relation and a.attnum > 0),
+            (select string_agg(i.xmin::text || i.ctid, ' ' order by i.indexrelid) from pg_index i where i.indrelid = relation),
+            (select string_agg(t.xmin::text || t.ctid, ' ' order by t.oid) from pg_trigger t where t.tgrelid = relation),
+            case when c.relkind = 'v' then pgtrickle._view_stamp(relation) end,
+            case when c.relrowsecurity then pgtrickle._row_security_applies(relation, current_user) end,
+            case when c.relkind = 'p' then (
+                select string_agg(pgtrickle._relation_stamp(t.relid), ' ' order by t.relid)
+                from pg_partition_tree(relation) t
+                where t.relid <> relation) end)
+        from pg_class c
+        where c.oid = relation);
+end
+$$;
+comment on function pgtrickle._relation_stamp(oid) is
+    'Versions of the catalog rows that describe a relation, its partitions included; null where there is none';
+
+
+create or replace function pgtrickle._view_stamp(view oid)
+    returns text
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- What a view calls is part of its text under its present name.
+    return (
+        select string_agg(concat_ws(' ', r.xmin, r.ctid, (
+            select string_agg(coalesce(p.xmin::text || p.ctid, o.xmin::text || o.ctid, y.xmin::text || y.ctid, l.xmin::text || l.ctid), ' '
+                order by d.refclassid, d.refobjid)
+            from pg_depend d
+            left join pg_proc p on d.refclassid = 'pg_proc'::regclass and p.oid = d.refobjid
+            left join pg_operator o on d.refclassid = 'pg_operator'::regclass and o.oid = d.refobjid
+            left join pg_type y on d.refclassid = 'pg_type'::regclass and y.oid = d.refobjid
+            left join pg_collation l on d.refclassid = 'pg_collation'::regclass and l.oid = d.refobjid
+            where d.classid = 'pg_rewrite'::regclass
+              and d.objid = r.oid)), ' ' order by r.oid)
+        from pg_rewrite r
+        where r.ev_class = view);
+end
+$$;
+comment on function pgtrickle._view_stamp(oid) is
+    'Versions of the catalog rows that hold a view''s query and describe what it calls';
+
+
+create or replace function pgtrickle._catalog_stamp(target bigint)
+    returns text
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return (
+        select md5(concat_ws(' ',
+            pgtrickle._cluster_id(),
+            (select p.xmin::text || p.ctid from pgtrickle.pgt_plans p where p.pgt_id = target),
+            case when s.functions_used <> '{}' then (
+                select string_agg(concat_ws(' ', p.oid, p.xmin, p.ctid), ' ' order by f.signature)
+                from unnest(s.functions_used) f (signature)
+                left join pg_proc p on p.oid = to_regprocedure(f.signature)) end,
+            (select string_agg(
+                concat_ws(' ', d.xmin, d.ctid, named.oid, pgtrickle._relation_stamp(d.source_relid),
+                    c.epoch, c.triggers, c.cluster_id),
+                ' ' order by d.source_relid)
+            from pgtrickle.pgt_dependencies d
+            left join pgtrickle.pgt_captures c on c.source_relid = d.source_relid and d.source_number is not null
+            left join lateral (
+                select k.oid
+                from pg_namespace n
+                join pg_class k on k.relnamespace = n.oid
+                where n.nspname = d.source_schema
+                  and k.relname = d.source_name
+            ) named on true
+            where d.pgt_id = target)))
+        from pgtrickle.pgt_stream_tables s
+        where s.pgt_id = target);
+end
+$$;
+comment on function pgtrickle._catalog_stamp(bigint) is
+    'Hash of the versions of all catalog rows that a refresh relies on: while it is the same, what was found out about sources, views, functions, columns and capture still holds';
