@@ -17,7 +17,7 @@ PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 pyth
 	"$$candidate" -c 'import ensurepip, sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null \
 	&& { command -v "$$candidate"; break; }; done)
 
-.PHONY: help demo test test-all soak bench coverage-report lint format lock clean
+.PHONY: help demo test test-all soak bench bench-full coverage-report lint format lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,9 +43,12 @@ test-all: $(STAMP) ## Run the slow tests as well
 soak: $(STAMP) ## Run the long randomised tests
 	$(PYTEST) -m soak
 
-bench: $(STAMP) ## Measure
+bench: $(STAMP) ## Measure, and write docs/benchmarks.md
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.compiling
+
+bench-full: $(STAMP) ## Measure at full size, which takes hours
+	$(BIN)/python -m benchmarks --full
 
 coverage-report: $(STAMP) ## Write docs/coverage.md: how each query of the corpora is maintained
 	$(BIN)/python -m tests.corpora.coverage

@@ -1,0 +1,55 @@
+"""A thousand changed rows on ever larger tables, and ever more stream tables on one source."""
+
+from __future__ import annotations
+
+from benchmarks.measuring import Case, Result, timed
+from benchmarks.ten_queries import QUERIES, load
+from pgtrickle.engine import Engine
+
+ABOUT = (
+    "Milliseconds of a refresh of all ten queries for 1,000 updated rows, warm, by the number of"
+    " orders; and of one stream table among many on one source."
+)
+CHANGED = 1000
+
+
+def run(engine: Engine, *, sizes: tuple[int, ...], cycles: int) -> Result:
+    connection = engine.connection
+    cases = {query: Case(query) for query in QUERIES}
+    equal = True
+    for rows in sizes:
+        load(connection, rows)
+        for number, sql in enumerate(QUERIES.values()):
+            engine.create_stream_table(f"st_{number}", sql, refresh_mode="DIFFERENTIAL")
+        for cycle in range(cycles + 1):
+            connection.execute(
+                f"update orders set amount = amount + 1 where id % {rows // CHANGED} = {cycle}"
+            )
+            for number, query in enumerate(QUERIES):
+                time = timed(lambda number=number: engine.refresh(f"st_{number}"))
+                if cycle > 0:  # the first one warms up
+                    cases[query].add({f"{rows:,} rows": time})
+        equal = equal and all(engine.verify(f"st_{n}").equal for n in range(len(QUERIES)))
+        for number in range(len(QUERIES)):
+            engine.drop_stream_table(f"st_{number}")
+        connection.execute("drop table orders, customers")
+    several = _several(engine, cycles)
+    return Result("growth", ABOUT, [*cases.values(), several], equal, {"cycles": cycles})
+
+
+def _several(engine: Engine, cycles: int) -> Case:
+    """One refresh, with 1 and with 64 stream tables on the source."""
+    load(engine.connection, 100_000)
+    case = Case("aggregate, 1,000 groups, among so many on its source")
+    for number in range(64):
+        engine.create_stream_table(f"of_{number}", QUERIES["aggregate, 10,000 groups"])
+        if number + 1 not in (1, 64):
+            continue
+        for cycle in range(cycles):
+            engine.connection.execute(
+                f"update orders set amount = amount + 1 where id between {cycle * 100 + 1}"
+                f" and {cycle * 100 + 100}"
+            )
+            times = [timed(lambda n=n: engine.refresh(f"of_{n}")) for n in range(number + 1)]
+            case.add({f"{number + 1} stream tables": sum(times) / len(times)})
+    return case
