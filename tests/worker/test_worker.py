@@ -45,7 +45,7 @@ def test_changes_are_seen_by_a_schedule_of_one_second(
     for change in range(1, 4):
         own_engine.connection.execute("insert into src values (%s)", (change,))
         # On an idle machine within 1.2 s; the bound is for machines that are not.
-        wait_until(own_engine, COUNT, change, seconds=10)
+        wait_until(own_engine, COUNT, change, seconds=60)
     assert worker.stop() == 0
     assert "event=stopped" in worker.lines[-1]
 
@@ -76,7 +76,7 @@ def test_a_notification_wakes_it(
         "select pgtrickle.create_stream_table('t', 'select id from src', initialize => false);"
         "notify pgtrickle_wake"
     )
-    wait_until(own_engine, COUNT, 1, seconds=5)
+    wait_until(own_engine, COUNT, 1, seconds=60)
 
 
 def test_a_second_worker_stands_by_and_takes_over(
@@ -92,11 +92,11 @@ def test_a_second_worker_stands_by_and_takes_over(
     second.logged("event=standing_by")
     own_engine.connection.execute("insert into src select generate_series(1, 5)")
     first.process.send_signal(signal.SIGKILL)
-    second.logged("event=serving", seconds=5)
-    wait_until(own_engine, COUNT, 5, seconds=5)
+    second.logged("event=serving", seconds=60)
+    wait_until(own_engine, COUNT, 5, seconds=60)
     assert own_engine.verify("t").equal
     assert second.stop(signal.SIGINT) == 0
-    wait_until(own_engine, alive, False, seconds=5)
+    wait_until(own_engine, alive, False, seconds=60)
 
 
 def test_stopping_finishes_the_refresh_under_way(
@@ -183,7 +183,7 @@ def test_a_table_locked_by_a_refresh_by_hand_holds_nobody_up(
     with psycopg.connect(database) as refreshing:
         refreshing.execute("select pgtrickle.refresh_stream_table('t')")
         own_engine.connection.execute("insert into src values (1)")
-        wait_until(own_engine, "select count(*) from u", 1, seconds=5)
+        wait_until(own_engine, "select count(*) from u", 1, seconds=60)
         worker.logged("action=SKIP")
         assert sum("action=SKIP" in line for line in worker.lines) < 60
     wait_until(own_engine, COUNT, 1)
@@ -200,7 +200,7 @@ def test_failures_are_logged_and_end_in_suspension(
     own_engine.connection.execute("insert into src values (1, 0)")
     worker = start_worker("--dsn", database)
     status = "select status from pgtrickle.pgt_stream_tables where pgt_name = 't'"
-    wait_until(own_engine, status, "SUSPENDED", seconds=8)
+    wait_until(own_engine, status, "SUSPENDED", seconds=60)
     wait_until(own_engine, "select count(*) from u", 1)
     worker.logged("event=refresh_failed", times=3)
     failures = [line for line in worker.lines if "event=refresh_failed" in line]
