@@ -56,6 +56,8 @@ class DatabaseFacts:
             return "an unlogged table loses its rows in a crash without a trace"
         if relation.is_partition:
             return "writes through the partitioned table above a partition cannot be told apart"
+        if relation.unseen_partition is not None:
+            return f"its partition {relation.unseen_partition}, whose changes may go unseen"
         if not relation.is_partitioned and (relation.has_children or relation.inherits):
             return "writes to a table that inherits, or is inherited from, may go unseen"
         if relation.row_security:

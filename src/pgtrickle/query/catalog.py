@@ -60,7 +60,8 @@ class RelationFacts:
 
     `kind` is pg_class.relkind, `persistence` pg_class.relpersistence. `keys` are in order of
     preference. `row_security`: policies restrict what the current user sees. `readable`: the
-    current user may select all of it. `reads`: OIDs of the relations that a view names itself.
+    current user may select all of it. `unseen_partition` names one that is foreign or unlogged.
+    `reads`: OIDs of the relations that a view names itself.
     """
 
     oid: int
@@ -79,6 +80,7 @@ class RelationFacts:
     has_row_security: bool
     row_security: bool
     readable: bool
+    unseen_partition: str | None
     reads: tuple[int, ...]
     is_system: bool
 
@@ -189,7 +191,7 @@ def _question(name: str) -> str:
 
 def _relation(row: tuple[Any, ...]) -> RelationFacts:
     """What a row of relations.sql says."""
-    oid, schema, name, kind, persistence, owner, options, *flags, reads, columns, keys = row
+    oid, schema, name, kind, persistence, owner, options, *flags, unseen, reads, columns, keys = row
     is_partition, has_children, inherits, has_row_security, row_security, readable = flags
     return RelationFacts(
         oid=int(oid),
@@ -208,6 +210,7 @@ def _relation(row: tuple[Any, ...]) -> RelationFacts:
         has_row_security=has_row_security,
         row_security=row_security,
         readable=readable,
+        unseen_partition=unseen,
         reads=tuple(reads),
         is_system=oid < FIRST_USER_OID or schema in {"pg_catalog", "information_schema"},
     )

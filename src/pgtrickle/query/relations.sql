@@ -1,5 +1,6 @@
 -- Relations by OID, and those that stand under the views among them, at any depth. One row each.
 --
+--   unseen   a partition at any depth whose changes nothing captures, and why
 --   reads    OIDs of what a view names itself
 --   keys     unique indexes that identify rows (on plain columns, all NOT NULL, checked at once):
 --            [index, [columns], is primary], the primary key first, then the narrowest
@@ -35,6 +36,16 @@ select c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text, c.relpe
   pg_catalog.row_security_active(c.oid),
   pg_catalog.has_table_privilege(c.oid, 'SELECT')
     and pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
+  case when c.relkind = 'p' then (
+    select pg_catalog.format('%%I.%%I is %%s', x.nspname, m.relname,
+      case m.relkind when 'f' then 'a foreign table' else 'an unlogged table' end)
+    from pg_catalog.pg_partition_tree(c.oid) p
+    join pg_catalog.pg_class m on m.oid = p.relid
+    join pg_catalog.pg_namespace x on x.oid = m.relnamespace
+    where m.relkind = 'f' or m.relpersistence = 'u'
+    order by 1
+    limit 1
+  ) end,
   array(select distinct s.oid::bigint from reads s where s.view = c.oid order by 1),
   coalesce(columns.found, '[]')::text,
   coalesce(keys.found, '[]')::text

@@ -253,7 +253,8 @@ begin
     case
         when not differential then
             outcome.action := case asked when 'REINITIALIZE' then asked else 'FULL' end;
-            outcome.reason := coalesce(plan ->> 'reason', suspicion, stream_table.refresh_reason);
+            outcome.reason := coalesce(plan ->> 'reason', suspicion, stream_table.refresh_reason,
+                case when relids is null then 'the query reads no table whose changes are captured' end);
         when not stream_table.is_populated then
             outcome.action := 'FULL';
             outcome.reason := 'first population';
