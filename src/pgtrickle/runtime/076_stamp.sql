@@ -9,6 +9,31 @@
 --
 -- The stamp is taken before the careful look whose result it stands for.
 
+create or replace function pgtrickle._partitions_stamp(relation oid)
+    returns text
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- Columns and keys are asked of the root alone. In one query: there may be a thousand partitions.
+    return (
+        select string_agg(concat_ws(' ', c.oid, c.xmin, c.ctid, pg_relation_filenode(c.oid), triggers.stamp), ' ' order by c.oid)
+        from pg_partition_tree(relation) t
+        join pg_class c on c.oid = t.relid
+        left join (
+            select g.tgrelid, string_agg(g.xmin::text || g.ctid, ' ' order by g.oid) as stamp
+            from pg_trigger g
+            where g.tgrelid in (select m.relid from pg_partition_tree(relation) m)
+            group by g.tgrelid
+        ) triggers on triggers.tgrelid = c.oid
+        where c.oid <> relation);
+end
+$$;
+comment on function pgtrickle._partitions_stamp(oid) is
+    'Versions of the catalog rows that describe the partitions of a table, at any depth';
+
+
 create or replace function pgtrickle._relation_stamp(relation oid)
     returns text
     language plpgsql
@@ -23,11 +48,8 @@ begin
             (select string_agg(i.xmin::text || i.ctid, ' ' order by i.indexrelid) from pg_index i where i.indrelid = relation),
             (select string_agg(t.xmin::text || t.ctid, ' ' order by t.oid) from pg_trigger t where t.tgrelid = relation),
             case when c.relkind = 'v' then pgtrickle._view_stamp(relation) end,
-            case when c.relrowsecurity then pgtrickle._row_security_applies(relation, current_user) end,
-            case when c.relkind = 'p' then (
-                select string_agg(pgtrickle._relation_stamp(t.relid), ' ' order by t.relid)
-                from pg_partition_tree(relation) t
-                where t.relid <> relation) end)
+            case when c.relkind = 'p' then pgtrickle._partitions_stamp(relation) end,
+            case when c.relrowsecurity then pgtrickle._row_security_applies(relation, current_user) end)
         from pg_class c
         where c.oid = relation);
 end
