@@ -57,6 +57,18 @@ class IndexAdvice:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """How a table is verified where PostgreSQL chose among rows: by what it chose.
+
+    Where none of the `wrong_choices` returns a row, the table must equal `query`, which reads the
+    choices from the state tables and everything else from the sources.
+    """
+
+    query: str
+    wrong_choices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A compiled query. `mode` is DIFFERENTIAL, or FULL with `construct` and `reason`.
 
@@ -83,6 +95,7 @@ class Plan:
     open: tuple[str, ...] = ()
     result: str | None = None
     advice: tuple[IndexAdvice, ...] = ()
+    check: Check | None = None
     format: int = FORMAT
 
     def as_dict(self) -> dict[str, Any]:
@@ -104,6 +117,8 @@ class Plan:
             known["identity"] = Identity(
                 identity["kind"], tuple(identity.get("columns", ())), identity.get("hashed", False)
             )
+        if known.get("check"):
+            known["check"] = _of_dict(Check, known["check"])
         for name, form in (("sources", Source), ("state", State), ("advice", IndexAdvice)):
             known[name] = tuple(_of_dict(form, each) for each in known.get(name, ()))
         return cls(**{**known, "deltas": known.get("deltas") or {}})

@@ -59,3 +59,74 @@ def test_a_refresh_makes_them_equal(engine: Engine) -> None:
     verdict = engine.verify('"My Schema"."T%"')
     assert verdict.equal
     assert verdict.differences == ()
+
+
+TIED = "id integer primary key, g integer, n integer, t text"
+CHOICES = {
+    "limit": "select g, n from tied order by n limit 7",
+    "limit with offset": "select id, n from tied order by n offset 3 limit 7",
+    "with ties": "select id, n from tied order by n offset 3 fetch first 4 rows with ties",
+    "below": "select sum(id) as s, count(*) as c from (select * from tied order by n limit 5) x",
+    "distinct on": "select distinct on (g) g, id, n from tied order by g, n desc",
+    "first of each": (
+        "select * from (select id, g, row_number() over (partition by g order by n) as place"
+        " from tied) x where place <= 2"
+    ),
+    "numbers and ranks": (
+        "select id, row_number() over w, rank() over w, sum(n) over w, lag(id) over w,"
+        " count(*) over (partition by g) as size from tied window w as (partition by g order by n)"
+    ),
+    "no order": "select id, row_number() over () as number from tied",
+    "above a choice": (
+        "select id, row_number() over (order by n) as place, first_value(id) over (order by n)"
+        " from (select * from tied order by n limit 6) x"
+    ),
+    "equal and not the same": "select c from (select (n / 2.0)::numeric as c from tied) x"
+    " order by c limit 3",
+}
+
+
+@pytest.fixture(params=CHOICES)
+def chosen(request: pytest.FixtureRequest, engine: Engine) -> Engine:
+    """A stream table `st` for which PostgreSQL chose among peers, and would now choose others."""
+    engine.connection.execute(
+        f"create table tied ({TIED});"
+        "insert into tied select i, i % 2, i / 4, 'x' from generate_series(1, 20) i"
+    )
+    engine.create_stream_table("st", CHOICES[request.param], refresh_mode="DIFFERENTIAL")
+    engine.connection.execute(
+        "delete from tied where id = 1; insert into tied values (1, 1, 0, 'y'), (30, 0, 1, 'y');"
+        "update tied set t = 'z' where id in (3, 5)"
+    )
+    engine.refresh("st")
+    # What a scan came upon first is last now.
+    engine.connection.execute(
+        "create temporary table turned as select * from tied;"
+        "alter table tied disable trigger user; delete from tied;"
+        "insert into tied select * from turned order by id desc;"
+        "alter table tied enable trigger user"
+    )
+    return engine
+
+
+def test_another_choice_among_peers_is_no_difference(chosen: Engine) -> None:
+    verdict = chosen.verify("st")
+    assert verdict.equal, verdict.differences
+
+
+def test_a_choice_that_cannot_be_made_is_a_difference(chosen: Engine) -> None:
+    chosen.connection.execute(
+        "alter table tied disable trigger user; update tied set n = 100 - n, id = id + 1000;"
+        "alter table tied enable trigger user"
+    )
+    assert not chosen.verify("st").equal
+
+
+def test_a_wrong_row_is_a_difference_where_choices_were_made(chosen: Engine) -> None:
+    chosen.connection.execute(
+        "alter table st disable trigger user;"
+        "delete from st where ctid = (select min(ctid) from st);"
+        "alter table st enable trigger user"
+    )
+    verdict = chosen.verify("st")
+    assert (verdict.missing, verdict.extra) == (1, 0)

@@ -16,11 +16,12 @@ from pgtrickle.compiler.outline import outline
 from pgtrickle.database import Session
 from pgtrickle.delta.aggregate import Analysis
 from pgtrickle.delta.apply import Target, apply
+from pgtrickle.delta.choices import Choosing, violations
 from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.relation import select
 from pgtrickle.delta.rules import RULES, prepare
 from pgtrickle.delta.state import States
-from pgtrickle.plan import TIME, Identity, Plan, Source, State
+from pgtrickle.plan import TIME, Check, Identity, Plan, Source, State
 from pgtrickle.query.algebra import (
     Filter,
     Node,
@@ -113,6 +114,7 @@ def _differential(session: Session, canonical: Canonical) -> Plan:
         open=(left_open := _left_open(root, states)),
         result=_result(root, target, maintenance(frozenset())) if "ties" in left_open else None,
         advice=advise(root, states),
+        check=_check(root, target, maintenance(frozenset())) if "ties" in left_open else None,
     )
 
 
@@ -160,12 +162,18 @@ def _states(root: Node, states: States) -> tuple[State, ...]:
 
 
 def _result(root: Node, target: Target, maintenance: Maintenance) -> str:
-    """The stream table's first rows, from what the state tables are filled with."""
+    """The stream table's rows as `maintenance` computes them from nothing."""
     values = [
         f"({id})::{column.type} AS {quote_identifier(column.name)}"
         for id, column in zip(root.ids, target.columns, strict=True)
     ]
     return select(values, f"FROM {maintenance.initial(root).source('r')}")
+
+
+def _check(root: Node, target: Target, maintenance: Maintenance) -> Check:
+    """How to verify what PostgreSQL chose, and the result with these choices."""
+    choosing = Choosing.of(maintenance, root)
+    return Check(_result(root, target, choosing), tuple(violations(root, choosing)))
 
 
 def _left_open(root: Node, states: States) -> tuple[str, ...]:

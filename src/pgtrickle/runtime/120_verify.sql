@@ -3,7 +3,9 @@
 -- Rows are compared by what they print as. Where PostgreSQL itself may give one of several answers
 -- the comparison allows them: a float aggregate depends on the order of addition (a relative
 -- difference of 1e-9, absolute below 1, is no difference), and a group whose keys are equal but print differently shows
--- any of them.
+-- any of them. Which rows a LIMIT took among peers, and how peers were numbered, stands in the state
+-- tables: the plan's `check` says which selects find a choice that cannot have been made, and what
+-- the table must equal if there is none.
 
 create or replace function pgtrickle._same_floats(a double precision[], b double precision[])
     returns boolean
@@ -16,6 +18,36 @@ as $$
 $$;
 comment on function pgtrickle._same_floats(double precision[], double precision[]) is
     'Whether two lists of floats differ by no more than the order of addition can make them differ';
+
+
+create or replace function pgtrickle._expected_sql(stream_table pgtrickle.pgt_stream_tables)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(
+        -- State is readable by the owner alone. A condition on a subquery alone is looked at first,
+        -- so that only one of the two queries is evaluated.
+        (select format(
+            'with choices as materialized (select not (%s) as hold)
+             select * from (%s) as c where (select hold from choices)
+             union all
+             select * from (%s) as q where not (select hold from choices)',
+            string_agg(format('exists (%s)', wrong), ' or '),
+            min(p.plan #>> '{check,query}'),
+            stream_table.defining_query)
+         from pgtrickle.pgt_plans p
+         cross join jsonb_array_elements_text(p.plan #> '{check,wrong_choices}') wrong
+         where p.pgt_id = stream_table.pgt_id
+           and p.plan_status = 'COMPILED'
+           and stream_table.is_populated
+           and pg_has_role(stream_table.pgt_owner, 'USAGE')
+         having count(*) > 0),
+        stream_table.defining_query)
+$$;
+comment on function pgtrickle._expected_sql(pgtrickle.pgt_stream_tables) is
+    'What the stream table must equal: its query, where PostgreSQL chose among peers with the choices it made, if it can have made them';
 
 
 create or replace function pgtrickle._verify_sql(stream_table pgtrickle.pgt_stream_tables)
@@ -61,7 +93,7 @@ as $$
         string_agg(case when is_open then format('trim_scale(%s)', name) else name end, ', ' order by position)
             filter (where not is_float),
         string_agg(name, ', ' order by position) filter (where is_float),
-        stream_table.defining_query,
+        pgtrickle._expected_sql(stream_table),
         stream_table.pgt_relid::regclass)
     from columns
 $$;
