@@ -56,6 +56,21 @@ class Graph:
         return self.plain + self.keyless + self.partitioned
 
     @property
+    def logged(self) -> list[str]:
+        """Those that may be read from the write-ahead log."""
+        return self.sources[::2]
+
+    def members(self, names: list[str]) -> list[str]:
+        """Tables with their partitions."""
+        return [
+            member
+            for name in names
+            for member in (
+                [name, f"{name}_low", f"{name}_rest"] if name in self.partitioned else [name]
+            )
+        ]
+
+    @property
     def schema(self) -> str:
         """The DDL of the sources, filled."""
         statements = [
@@ -68,6 +83,9 @@ class Graph:
                 f"create table {name}_low partition of {name} for values in (0, 1, 2)"
             )
             statements.append(f"create table {name}_rest partition of {name} default")
+        statements += [
+            f"alter table {name} replica identity full" for name in self.members(self.logged)
+        ]
         statements += [
             f"insert into {name} select n, n % {ROWS // 5}, n % 7 from generate_series(1, 150) n"
             for name in self.sources
@@ -86,16 +104,18 @@ def make(sources: int, stream_tables: int, random: Random) -> Graph:
         kind.append('"' + ODD_NAME.replace('"', '""') + '"' if number == 0 else f"source_{number}")
     depths = dict.fromkeys(graph.sources, 0)
     for number in range(stream_tables):
-        a, b = (random.choice([r for r in depths if depths[r] < 4]) for _ in "ab")
+        options = _options(number, random)
+        # Who reads what an IMMEDIATE table reads has it captured by triggers.
+        avoided = graph.logged if options["refresh_mode"] == "IMMEDIATE" else []
+        upon = [name for name in depths if depths[name] < 4 and name not in avoided]
+        a, b = random.choice(upon), random.choice(upon)
         depth = 1 + max(depths[a], depths[b])
         template = random.choice([*_ONE.values(), *_TWO.values()])
         name = (
             f'"stream {ODD_NAME.replace(chr(34), chr(34) * 2)}"' if number == 0 else f"t_{number}"
         )
         graph.stream_tables.append(
-            StreamTable(
-                name, template.format(a=a, b=b), _options(number, random), random.random() < 0.2
-            )
+            StreamTable(name, template.format(a=a, b=b), options, random.random() < 0.2)
         )
         depths[name] = depth
     return graph
@@ -106,4 +126,4 @@ def _options(number: int, random: Random) -> dict[str, Any]:
     if mode == "IMMEDIATE":
         return {"refresh_mode": mode}
     schedule = random.choice(("1s", "1s", "2s", "5s", "calculated", "*/3 * * * * *"))
-    return {"refresh_mode": mode, "schedule": schedule}
+    return {"refresh_mode": mode, "schedule": schedule, "cdc_mode": "auto"}

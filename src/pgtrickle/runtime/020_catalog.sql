@@ -197,6 +197,9 @@ comment on table pgtrickle.pgt_cron_times is 'The next times of cron schedules, 
 
 create table pgtrickle.pgt_captures (
     source_relid oid primary key,
+    cdc_mode     text not null default 'TRIGGER' check (cdc_mode in ('TRIGGER', 'WAL')),
+    wal_until    pg_lsn,
+    obstacle     text,
     columns      text[] not null,
     segments     integer not null default 2,
     epoch        integer not null default 1,
@@ -207,13 +210,26 @@ create table pgtrickle.pgt_captures (
     unused_since timestamptz,
     created_at   timestamptz not null default now()
 );
-comment on table pgtrickle.pgt_captures is 'Sources with capture triggers and the columns captured';
+comment on table pgtrickle.pgt_captures is 'Sources whose changes are captured, and the columns captured';
+comment on column pgtrickle.pgt_captures.cdc_mode is 'TRIGGER: triggers write the buffer; WAL: a worker does, from the write-ahead log';
+comment on column pgtrickle.pgt_captures.wal_until is 'Where the log was left for triggers: until it is decoded to here, the buffer lacks changes';
+comment on column pgtrickle.pgt_captures.obstacle is 'Why changes are not read from the log although that was asked for';
 comment on column pgtrickle.pgt_captures.epoch is 'Grows when changes may have been missed: every consumer then starts anew';
-comment on column pgtrickle.pgt_captures.triggers is 'Fingerprint of the capture triggers as they were created; another one now means that somebody changed them';
+comment on column pgtrickle.pgt_captures.triggers is 'Fingerprint of the capture triggers, or of the place in the publication, as they were created; another one now means that somebody changed them';
 comment on column pgtrickle.pgt_captures.cluster_id is 'Server and database the capture was made in';
 comment on column pgtrickle.pgt_captures.installed_by is 'Transaction that last locked writers out to make the triggers: a snapshot it had taken before may miss what they wrote';
 comment on column pgtrickle.pgt_captures.purged_by is 'Transaction that last emptied a segment; writing it makes a newcomer with an older snapshot fail instead of missing rows';
 comment on column pgtrickle.pgt_captures.unused_since is 'When its last consumer went, where the triggers could not be dropped then';
+
+create table pgtrickle.pgt_wal_slot (
+    slot_name   name primary key,
+    decoded_lsn pg_lsn not null,
+    decoded_by  xid8,
+    decoded_at  timestamptz
+);
+comment on table pgtrickle.pgt_wal_slot is 'The replication slot by which a worker reads the log, and how far its changes are in the buffers; at most one row';
+comment on column pgtrickle.pgt_wal_slot.decoded_lsn is 'Transactions committed before are in the buffers, others are not';
+comment on column pgtrickle.pgt_wal_slot.decoded_by is 'Transaction that decoded last: it may refresh from what it has decoded, for it did so up to its own snapshot';
 
 create sequence pgtrickle_changes.change_seq as bigint;
 comment on sequence pgtrickle_changes.change_seq is 'Orders the changes of one transaction; one value per statement and source';
@@ -253,7 +269,7 @@ grant select, insert, update, delete
        pgtrickle.pgt_plans, pgtrickle.pgt_offered_plans, pgtrickle.pgt_frontiers,
        pgtrickle.pgt_cron_times
     to public;
-grant select on pgtrickle.pgt_schema_version, pgtrickle.pgt_captures, pgtrickle.settings to public;
+grant select on pgtrickle.pgt_schema_version, pgtrickle.pgt_captures, pgtrickle.pgt_wal_slot, pgtrickle.settings to public;
 grant usage on all sequences in schema pgtrickle to public;
 
 alter table pgtrickle.pgt_stream_tables enable row level security;

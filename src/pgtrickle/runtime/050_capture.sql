@@ -114,6 +114,20 @@ comment on function pgtrickle._capture_triggers(oid) is
     'Fingerprint of a source''s capture triggers, null when one is missing or disabled. It holds the versions of their catalog rows, so that disabling and enabling one again shows';
 
 
+create or replace function pgtrickle._capture_fingerprint(source oid)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select case when exists (select from pgtrickle.pgt_captures c where c.source_relid = source and c.cdc_mode = 'WAL')
+        then pgtrickle._published(source)
+        else pgtrickle._capture_triggers(source) end
+$$;
+comment on function pgtrickle._capture_fingerprint(oid) is
+    'Fingerprint of what captures a source: triggers or its place in the publication; null when that is not whole';
+
+
 create or replace function pgtrickle._row_security_applies(relation oid, role name)
     returns boolean
     language sql
@@ -273,7 +287,7 @@ as $$
         where c.source_relid = source
           and c.columns @> _capture_covers.columns
           and c.cluster_id = pgtrickle._cluster_id()
-          and c.triggers = pgtrickle._capture_triggers(source)
+          and c.triggers = pgtrickle._capture_fingerprint(source)
           and not exists (
               select from pgtrickle._captured_columns(source, c.columns) s
               left join pg_attribute b
@@ -313,8 +327,10 @@ begin
         perform pgtrickle._drop_capture_objects(source);
     end if;
     if to_regproc(format('pgtrickle_changes.capture_%s', source)) is null then
-        execute format('create sequence if not exists pgtrickle_changes.segment_%s as integer minvalue 0 maxvalue 1', source);
-        perform setval(format('pgtrickle_changes.segment_%s', source), 0);
+        if to_regclass(format('pgtrickle_changes.segment_%s', source)) is null then
+            execute format('create sequence pgtrickle_changes.segment_%s as integer minvalue 0 maxvalue 1', source);
+            perform setval(format('pgtrickle_changes.segment_%s', source), 0);
+        end if;
         for segment in 0 .. 1 loop
             execute format(
                 'create table if not exists pgtrickle_changes.changes_%s_%s (__pgt_xid xid8, __pgt_seq bigint, __pgt_weight integer)'
@@ -407,7 +423,13 @@ begin
         cluster_id = excluded.cluster_id,
         installed_by = excluded.installed_by,
         unused_since = null,
+        -- Its writers, whose commits are all in the log by now, are locked out.
+        wal_until = case c.cdc_mode when 'WAL' then pg_current_wal_insert_lsn() else c.wal_until end,
+        cdc_mode = 'TRIGGER',
         epoch = c.epoch + rebuilt::integer;
+    if known.cdc_mode = 'WAL' then
+        perform pgtrickle._unpublish(source);
+    end if;
 end
 $$;
 comment on function pgtrickle._finish_capture(oid, text[], name) is
@@ -423,7 +445,7 @@ as $$
     update pgtrickle.pgt_captures c
     set epoch = c.epoch + 1
     where c.source_relid = source
-      and c.triggers is distinct from pgtrickle._capture_triggers(source)
+      and c.triggers is distinct from pgtrickle._capture_fingerprint(source)
 $$;
 comment on function pgtrickle._note_touched_capture(oid) is
     'Has every consumer start anew when a capture''s triggers are not as they were made';
@@ -441,6 +463,46 @@ comment on function pgtrickle._hold_capture(oid) is
     'Keeps the source''s captured rows from being purged until commit. Under REPEATABLE READ it fails (40001) when rows were purged since the snapshot';
 
 
+create or replace function pgtrickle._install_capture(source oid, columns text[])
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+    member oid;
+    event text;
+begin
+    for member in select m from pgtrickle._members(source) m order by m loop
+        if not has_table_privilege(member, 'TRIGGER') then
+            raise exception using
+                errcode = '42501',
+                message = format('role %I may not create triggers on %s, which capturing its changes needs', current_user, member::regclass),
+                hint = format('Have its owner run: grant trigger on %s to %I; or use refresh_mode FULL, or AUTO, which recomputes', member::regclass, current_user);
+        end if;
+    end loop;
+    perform pgtrickle._prepare_capture(source, current_user);
+    perform pgtrickle._note_touched_capture(source);
+    for member in select m from pgtrickle._members(source) m order by m loop
+        foreach event in array '{insert,update,delete,truncate}'::text[] loop
+            execute format('create or replace trigger pgtrickle_capture_%1$s after %1$s on %2$s %3$s for each statement execute function pgtrickle_changes.capture_%4$s()',
+                event, member::regclass,
+                case event
+                    when 'insert' then 'referencing new table as new_table'
+                    when 'update' then 'referencing old table as old_table new table as new_table'
+                    when 'delete' then 'referencing old table as old_table'
+                    else ''
+                end,
+                source);
+        end loop;
+    end loop;
+    perform pgtrickle._finish_capture(source, columns, current_user);
+end
+$$;
+comment on function pgtrickle._install_capture(oid, text[]) is
+    'Creates the capture triggers of a source, captures these columns besides those captured already, and lets the calling role read them. Waits for writers, and blocks them until commit. Error 42501 names the missing grant';
+
+
 create or replace function pgtrickle._ensure_capture(source oid, columns text[])
     returns void
     language plpgsql
@@ -450,8 +512,6 @@ as $$
 declare
     reason text := pgtrickle._not_capturable(source);
     unknown text;
-    member oid;
-    event text;
 begin
     if reason is not null or not exists (select from pg_class c where c.oid = source) then
         raise exception using
@@ -484,30 +544,7 @@ begin
         perform pgtrickle._hold_capture(source);
         return;
     end if;
-    for member in select m from pgtrickle._members(source) m order by m loop
-        if not has_table_privilege(member, 'TRIGGER') then
-            raise exception using
-                errcode = '42501',
-                message = format('role %I may not create triggers on %s, which capturing its changes needs', current_user, member::regclass),
-                hint = format('Have its owner run: grant trigger on %s to %I; or use refresh_mode FULL, or AUTO, which recomputes', member::regclass, current_user);
-        end if;
-    end loop;
-    perform pgtrickle._prepare_capture(source, current_user);
-    perform pgtrickle._note_touched_capture(source);
-    for member in select m from pgtrickle._members(source) m order by m loop
-        foreach event in array '{insert,update,delete,truncate}'::text[] loop
-            execute format('create or replace trigger pgtrickle_capture_%1$s after %1$s on %2$s %3$s for each statement execute function pgtrickle_changes.capture_%4$s()',
-                event, member::regclass,
-                case event
-                    when 'insert' then 'referencing new table as new_table'
-                    when 'update' then 'referencing old table as old_table new table as new_table'
-                    when 'delete' then 'referencing old table as old_table'
-                    else ''
-                end,
-                source);
-        end loop;
-    end loop;
-    perform pgtrickle._finish_capture(source, columns, current_user);
+    perform pgtrickle._install_capture(source, columns);
 end
 $$;
 comment on function pgtrickle._ensure_capture(oid, text[]) is
@@ -539,6 +576,7 @@ begin
     execute format('drop function if exists pgtrickle_changes.capture_%s() cascade', source);
     execute format('drop table if exists pgtrickle_changes.changes_%1$s_0, pgtrickle_changes.changes_%1$s_1', source);
     execute format('drop sequence if exists pgtrickle_changes.segment_%s', source);
+    perform pgtrickle._unpublish(source);
     delete from pgtrickle.pgt_captures c where c.source_relid = source;
 end
 $$;

@@ -24,6 +24,21 @@ comment on function pgtrickle._unconsumed(text) is
     'Condition on the rows of a buffer (its alias): not consumed by the frontier $1 pg_snapshot, $2 xid8, $3 bigint';
 
 
+create or replace function pgtrickle._already_visible(source oid, buffer text)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select case when pgtrickle._reads_wal(source) then format(
+        ' and (%1$s.__pgt_xid operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()'
+        ' or pg_catalog.pg_visible_in_snapshot(%1$s.__pgt_xid, (select pg_catalog.pg_current_snapshot())))', buffer)
+        else '' end
+$$;
+comment on function pgtrickle._already_visible(oid, text) is
+    'Further condition on the rows of a buffer, starting with "and", where they come from the log: it may have been decoded beyond the statement''s snapshot. Empty where triggers write them, whose rows become visible with the change itself';
+
+
 create or replace function pgtrickle._changes_sql(source oid, columns text[])
     returns text
     language sql
@@ -31,8 +46,8 @@ create or replace function pgtrickle._changes_sql(source oid, columns text[])
     set search_path = pg_catalog, pg_temp
 as $$
     select string_agg(
-        format('select %s__pgt_weight from pgtrickle_changes.changes_%s_%s b where %s and b.__pgt_weight operator(pg_catalog.<>) 0',
-            columns_list, source, segment, pgtrickle._unconsumed('b')),
+        format('select %s__pgt_weight from pgtrickle_changes.changes_%s_%s b where %s and b.__pgt_weight operator(pg_catalog.<>) 0%s',
+            columns_list, source, segment, pgtrickle._unconsumed('b'), pgtrickle._already_visible(source, 'b')),
         ' union all ' order by segment)
     from generate_series(0, 1) segment
     cross join (
@@ -53,11 +68,12 @@ comment on function pgtrickle._changes_sql(oid, text[]) is
 create or replace function pgtrickle._has_changes_sql(source oid)
     returns text
     language sql
-    immutable
+    stable
     set search_path = pg_catalog, pg_temp
 as $$
     select string_agg(
-        format('exists (select from pgtrickle_changes.changes_%s_%s b where %s)', source, segment, pgtrickle._unconsumed('b')),
+        format('exists (select from pgtrickle_changes.changes_%s_%s b where %s%s)', source, segment,
+            pgtrickle._unconsumed('b'), pgtrickle._already_visible(source, 'b')),
         ' or ' order by segment)
     from generate_series(0, 1) segment
 $$;
@@ -67,7 +83,7 @@ comment on function pgtrickle._has_changes_sql(oid) is 'Condition: the source ha
 create or replace function pgtrickle._pending_sql(sources oid[])
     returns text
     language sql
-    immutable
+    stable
     set search_path = pg_catalog, pg_temp
 as $$
     select format('select pg_catalog.array_agg(p.pending order by p.source), pg_catalog.array_agg(p.markers order by p.source), pg_catalog.pg_current_snapshot() from (%s) p',
@@ -75,8 +91,8 @@ as $$
             format('select %s as source, pg_catalog.count(*) filter (where b.__pgt_weight operator(pg_catalog.<>) 0) as pending,'
                 ' pg_catalog.count(*) filter (where b.__pgt_weight operator(pg_catalog.=) 0) as markers from ('
                 'select * from (select __pgt_xid, __pgt_seq, __pgt_weight from pgtrickle_changes.changes_%2$s_0'
-                ' union all select __pgt_xid, __pgt_seq, __pgt_weight from pgtrickle_changes.changes_%2$s_1) u) b where %3$s',
-                position, source, pgtrickle._unconsumed('b')),
+                ' union all select __pgt_xid, __pgt_seq, __pgt_weight from pgtrickle_changes.changes_%2$s_1) u) b where %3$s%4$s',
+                position, source, pgtrickle._unconsumed('b'), pgtrickle._already_visible(source, 'b')),
             ' union all ' order by position))
     from unnest(sources) with ordinality s(source, position)
 $$;

@@ -67,8 +67,10 @@ begin
     if capture.source_relid is null or capture.cluster_id <> pgtrickle._cluster_id() then
         return format('changes of %s were not captured here', relation);
     end if;
-    if capture.triggers is distinct from pgtrickle._capture_triggers(dependency.source_relid) then
-        return format('capture triggers of %s were dropped, disabled or replaced, or a partition has none', relation);
+    if capture.triggers is distinct from pgtrickle._capture_fingerprint(dependency.source_relid) then
+        return format(case capture.cdc_mode
+            when 'WAL' then '%s was taken out of the publication pgtrickle, or that was altered'
+            else 'capture triggers of %s were dropped, disabled or replaced, or a partition has none' end, relation);
     end if;
     if pgtrickle._row_security_applies(dependency.source_relid, current_user) then
         return format('row security of %s applies to the stream table''s owner', relation);

@@ -269,6 +269,10 @@ begin
         when asked = 'FULL' then
             outcome.action := 'FULL';
             outcome.reason := 'asked for';
+        when pgtrickle._lagging(relids) is not null then
+            outcome.action := 'FULL';
+            outcome.reason := pgtrickle._lagging(relids);
+            outcome.was_full_fallback := true;
         when not (plan -> 'deltas' ? 'time') and pgtrickle._buffers_are_empty(relids) then
             outcome.action := 'NO_DATA';
             outcome.delta_row_count := 0;
@@ -331,7 +335,8 @@ begin
             applied := pgtrickle._refresh_by_recompute(stream_table, plan, frontier);
         end;
         -- Without a frontier the next refresh, at a snapshot of its own, starts anew.
-        snapshot := case when differential and pgtrickle._sees_all_uncaptured(relids) then applied.snapshot end;
+        snapshot := case when differential and pgtrickle._sees_all_uncaptured(relids) and not pgtrickle._wrote_to_wal(relids)
+            then applied.snapshot end;
         outcome.rows_inserted := applied.rows_inserted;
         outcome.rows_deleted := applied.rows_deleted;
     end if;

@@ -112,7 +112,6 @@ begin
                 detail = 'What is decoded from the log is committed already; IMMEDIATE maintains the table before',
                 hint = 'Leave cdc_mode out';
         end if;
-        perform pgtrickle._refuse_option('cdc_mode', cdc_mode);
     end if;
     if max_differential_joins < 1 then
         raise exception using
@@ -271,6 +270,7 @@ begin
     if given.requested_refresh_mode = 'IMMEDIATE' then
         perform pgtrickle._settle_maintenance(id);
     end if;
+    perform pgtrickle._check_wal(s) from pgtrickle.pgt_stream_tables s where s.pgt_id = id;
     if initialize then
         perform pgtrickle._populate(id, 'INITIAL');
     end if;

@@ -583,6 +583,7 @@ begin
         blow_reason = case when options ->> 'fuse_mode' = 'off' then null else s.blow_reason end,
         updated_at = now()
     where s.pgt_id = target.pgt_id;
+    perform pgtrickle._check_wal(altered) where options ? 'requested_cdc_mode' or options ? 'requested_refresh_mode';
 end
 $$;
 comment on function pgtrickle._alter_options(pgtrickle.pgt_stream_tables, jsonb) is

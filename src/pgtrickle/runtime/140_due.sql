@@ -160,7 +160,7 @@ comment on function pgtrickle._schedulable() is
 
 
 create or replace function pgtrickle._due()
-    returns table (pgt_id bigint, name text, due_at timestamptz)
+    returns table (pgt_id bigint, name text, due_at timestamptz, reads_wal boolean)
     language sql
     stable
     set search_path = pg_catalog, pg_temp
@@ -169,12 +169,18 @@ as $$
     with due as materialized (
         select * from pgtrickle._schedulable() d where d.due_at <= clock_timestamp()
     )
-    select due.pgt_id, o.name, due.due_at
+    select due.pgt_id, o.name, due.due_at,
+        exists (select from pgtrickle.pgt_wal_slot)
+            and exists (
+                select from pgtrickle.pgt_dependencies d
+                where d.pgt_id = due.pgt_id
+                  and d.source_number is not null
+                  and pgtrickle._reads_wal(d.source_relid))
     from due
     join pgtrickle._in_order() o on o.pgt_id = due.pgt_id
     order by o.depth, due.due_at, o.name
 $$;
-comment on function pgtrickle._due() is 'The stream tables to be refreshed now by their schedules, what is read before what reads it';
+comment on function pgtrickle._due() is 'The stream tables to be refreshed now by their schedules, what is read before what reads it; reads_wal: some of its changes come from the log, which is to be decoded first';
 
 
 create or replace function pgtrickle._seconds_until_due()

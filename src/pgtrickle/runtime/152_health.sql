@@ -14,7 +14,7 @@ as $$
         d.cdc_mode,
         d.slot_name,
         lag.bytes,
-        coalesce(r.confirmed_flush_lsn, d.confirmed_lsn)::text,
+        case when d.cdc_mode = 'WAL' then (select w.decoded_lsn from pgtrickle.pgt_wal_slot w) end::text,
         case
             when c.oid is null
                 then 'source_dropped: the next refresh looks for a relation of its name'
@@ -22,13 +22,18 @@ as $$
                 then 'capture_missing: nothing captures its changes; run pgtrickle.rebuild_cdc_triggers()'
             when k.cluster_id <> pgtrickle._cluster_id()
                 then 'capture_foreign: the database was moved to another server; run pgtrickle.restore_stream_tables()'
-            when k.triggers is distinct from pgtrickle._capture_triggers(d.source_relid)
+            when k.cdc_mode = 'WAL' and k.triggers is distinct from pgtrickle._published(d.source_relid)
+                then 'publication_changed: it was taken out of the publication pgtrickle, or that was altered; '
+                    'the next refresh recomputes and mends it, or run pgtrickle.rebuild_cdc_triggers()'
+            when k.triggers is distinct from pgtrickle._capture_fingerprint(d.source_relid)
                 then 'capture_triggers_changed: dropped, disabled or replaced, or a partition has none; '
                     'the next refresh recomputes and mends them, or run pgtrickle.rebuild_cdc_triggers()'
-            when d.cdc_mode <> 'TRIGGER' and d.slot_name is not null and r.slot_name is null
-                then 'replication_slot_missing: ' || d.slot_name
+            when k.cdc_mode = 'WAL' and r.slot_name is null
+                then format('replication_slot_missing: %s; a worker makes it anew, and what reads the source recomputes', d.slot_name)
             when lag.bytes > 1048576 * coalesce(pgtrickle._setting('slot_lag_warning_threshold_mb')::numeric, 100)
-                then format('slot_lag_exceeds_threshold: %s', pg_size_pretty(lag.bytes))
+                then format('slot_lag_exceeds_threshold: %s are kept for slot %s; is a worker running?', pg_size_pretty(lag.bytes), d.slot_name)
+            when k.obstacle is not null
+                then format('not_read_from_wal: %s', k.obstacle)
         end,
         (select count(*) from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)
             > cardinality(k.columns)
@@ -37,8 +42,7 @@ as $$
             s.source_relid,
             min(pgtrickle._quoted(s.source_schema, s.source_name)) as source_table,
             max(s.cdc_mode) as cdc_mode,
-            max(s.slot_name) as slot_name,
-            min(s.decoder_confirmed_lsn) as confirmed_lsn
+            max(s.slot_name) as slot_name
         from pgtrickle.pgt_dependencies s
         where s.source_number is not null
         group by s.source_relid
@@ -49,10 +53,52 @@ as $$
     left join lateral (
         select pg_wal_lsn_diff(
             case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end,
-            coalesce(r.confirmed_flush_lsn, d.confirmed_lsn))::bigint as bytes
+            r.confirmed_flush_lsn)::bigint as bytes
     ) lag on d.slot_name is not null
     order by d.source_table
 $$;
+create or replace function pgtrickle.wal_source_status()
+    returns table (
+        source_relid bigint, source_name text, cdc_mode text, slot_name text, slot_lag_bytes bigint,
+        publication_name text, blocked_reason text, transition_started_at text, decoder_confirmed_lsn text)
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select
+        k.source_relid::bigint,
+        k.source_relid::regclass::text,
+        k.cdc_mode,
+        case when k.cdc_mode = 'WAL' then w.slot_name end,
+        case when k.cdc_mode = 'WAL' then w.lag_bytes end,
+        case when k.cdc_mode = 'WAL' then 'pgtrickle' end,
+        coalesce(k.obstacle, case when k.cdc_mode = 'WAL' and w.state <> 'ready' then w.state end),
+        (select max(d.transition_started_at)::text from pgtrickle.pgt_dependencies d where d.source_relid = k.source_relid),
+        case when k.cdc_mode = 'WAL' then (select s.decoded_lsn::text from pgtrickle.pgt_wal_slot s) end
+    from pgtrickle.pgt_captures k
+    cross join pgtrickle._wal_slot_state() w
+    order by 2
+$$;
+comment on function pgtrickle.wal_source_status() is
+    'One row per captured source: whether the log or triggers give its changes, and blocked_reason, why the log does not although that was asked for, with the statement that mends it';
+
+
+create or replace function pgtrickle.slot_health()
+    returns table (slot_name text, source_relid bigint, active boolean, retained_wal_bytes bigint, wal_status text)
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select r.slot_name::text, k.source_relid::bigint, r.active, s.lag_bytes, r.wal_status
+    from pgtrickle._wal_slot_state() s
+    join pg_replication_slots r on r.slot_name = s.slot_name
+    join pgtrickle.pgt_captures k on k.cdc_mode = 'WAL'
+    order by 2
+$$;
+comment on function pgtrickle.slot_health() is
+    'The replication slot, once for each source read through it: whether it is being read, how much log the server keeps for it, and whether it still has all of it';
+
+
 comment on function pgtrickle.check_cdc_health() is
     'One row per captured source. alert: what is wrong with its capture and how to mend it, null when nothing is. selective_capture: some of its columns are not captured';
 
@@ -107,12 +153,16 @@ as $$
     union all
     select 'capture', 'ERROR',
         (select string_agg(format('%s: %s', c.source_table, c.alert), '; ') from pgtrickle.check_cdc_health() c
-         where c.alert is not null and c.alert not like 'slot_lag%'),
+         where c.alert is not null and c.alert !~ '^(slot_lag|not_read_from_wal)'),
         'changes of every source are captured'
     union all
     select 'slot_lag', 'WARN',
         (select string_agg(format('%s: %s', c.source_table, c.alert), '; ') from pgtrickle.check_cdc_health() c where c.alert like 'slot_lag%'),
         'no replication slot lags'
+    union all
+    select 'wal_capture', 'WARN',
+        (select string_agg(format('%s: %s', c.source_table, c.alert), '; ') from pgtrickle.check_cdc_health() c where c.alert like 'not_read_from_wal%'),
+        'whatever asks for it is read from the log'
     union all
     select 'gated_sources', 'WARN',
         (select string_agg(format('%s since %s by %s', pgtrickle._quoted(g.source_schema, g.source_name), date_trunc('second', g.gated_at), g.gated_by), '; ')

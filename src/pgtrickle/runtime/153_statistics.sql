@@ -290,7 +290,7 @@ select
     d.source_schema,
     d.cdc_mode,
     d.slot_name,
-    d.decoder_confirmed_lsn,
+    case when d.cdc_mode = 'WAL' then (select w.decoded_lsn from pgtrickle.pgt_wal_slot w) end as decoder_confirmed_lsn,
     d.transition_started_at
 from pgtrickle.pgt_dependencies d
 join pgtrickle.pgt_stream_tables s on s.pgt_id = d.pgt_id

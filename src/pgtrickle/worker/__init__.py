@@ -4,6 +4,9 @@
     serving      one database: connect, lead or stand by, work, sleep; again after a lost connection
     leadership   which of several workers serves a database
     work         what there is to do at one moment; `pgtrickle worker --once` does it once
+    wal          the replication slot, and which sources are read through it
+    decoding     from the log into the change buffers
+    pgoutput     the messages of logical decoding
     cron         the next times of cron expressions
     bell         sleeping until something is due, is notified, or the worker is to stop
     logs         the worker's log lines

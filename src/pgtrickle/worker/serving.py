@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -17,6 +18,7 @@ from pgtrickle.install import installed_version, native_extension
 from . import work
 from .cron import store_next_times
 from .leadership import lead
+from .wal import Wal
 
 if TYPE_CHECKING:
     from .bell import Bell
@@ -41,6 +43,8 @@ AFTER_SKIP = 0.1
 RECOMPILE = 60.0
 """Seconds until what could not be compiled is tried again."""
 TIDY = 10.0
+WAL = 2.0
+"""Seconds after which the log is decoded though nothing is due: the server can then forget it."""
 HISTORY = 600.0
 log = logging.getLogger(__name__)
 
@@ -51,8 +55,8 @@ def serve(dsn: str, bell: Bell, poll: float) -> None:
     while not bell.rung:
         began = time.monotonic()
         try:
-            with connect(dsn) as connection:
-                Serving(connection, bell, poll).run()
+            with connect(dsn) as opened, closing(Wal(Engine(opened), dsn)) as wal:
+                Serving(opened, bell, poll, wal).run()
         except psycopg.OperationalError as error:
             log.warning("connection_lost", extra=_error(error))
         except psycopg.Error as error:
@@ -67,7 +71,7 @@ def serve(dsn: str, bell: Bell, poll: float) -> None:
 
 def connect(dsn: str) -> psycopg.Connection[Any]:
     given = conninfo_to_dict(dsn)
-    defaults = {"connect_timeout": 10, **KEEPALIVES}
+    defaults = {"connect_timeout": 10, "client_encoding": "utf8", **KEEPALIVES}
     options: dict[str, Any] = {**defaults, **given, "application_name": APPLICATION_NAME}
     connection: psycopg.Connection[Any] = psycopg.connect(
         make_conninfo(**options), autocommit=True, prepare_threshold=None
@@ -85,9 +89,12 @@ def backoff(failures: int) -> float:
 class Serving:
     """A connection's life: stand by until this worker leads, then work until it stops."""
 
-    def __init__(self, connection: psycopg.Connection[Any], bell: Bell, poll: float) -> None:
+    def __init__(
+        self, connection: psycopg.Connection[Any], bell: Bell, poll: float, wal: Wal
+    ) -> None:
         self.connection = connection
         self.engine = Engine(connection)
+        self.wal = wal
         self.bell = bell
         self.poll = poll
         self._uncompiled: tuple[frozenset[int], float] = (frozenset(), 0.0)
@@ -132,16 +139,20 @@ class Serving:
         busy = 0.0
         wait = self._seconds_until_due()
         if wait <= 0:
-            for refresh in work.refresh_due(self.engine):
+            for refresh in work.refresh_due(self.engine, self.wal):
                 if refresh.action == "SKIP":
                     busy = AFTER_SKIP
                 if self.bell.rung:
                     return 0.0
             store_next_times(session)
             wait = self._seconds_until_due()
+        self._now_and_then(self._keep_wal, WAL)
         self._now_and_then(work.tidy, TIDY)
         self._now_and_then(work.purge_history, HISTORY)
         return 0.0 if self._woken else max(busy, min(wait, self.poll))
+
+    def _keep_wal(self, _engine: Engine) -> None:
+        self.wal.keep()
 
     def _seconds_until_due(self) -> float:
         rows = self.engine.session.rows("select pgtrickle._seconds_until_due()")
@@ -169,7 +180,7 @@ class Serving:
         except psycopg.Error as error:
             if self.connection.closed:
                 raise
-            log.warning("not_tidied", extra={"job": job.__name__, **_error(error)})
+            log.warning("not_tidied", extra={"job": job.__name__.strip("_"), **_error(error)})
 
 
 def _error(error: psycopg.Error) -> dict[str, Any]:

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from pgtrickle.engine import Refresh
+from pgtrickle.engine import CONFLICTS, Refresh
 from pgtrickle.query.names import quote_literal
 
 from .cron import store_next_times
 
 if TYPE_CHECKING:
     from pgtrickle.engine import Engine
+
+    from .wal import Wal
 
 HISTORY_BATCH = 10_000
 """Rows of history deleted in one statement."""
@@ -35,11 +37,11 @@ class Round:
         return [refresh.name for refresh in self.refreshed if refresh.error is not None]
 
 
-def once(engine: Engine) -> Round:
+def once(engine: Engine, wal: Wal | None = None) -> Round:
     """All there is to do now, by hand or in CI."""
     compiled = compile_pending(engine)
     store_next_times(engine.session)
-    refreshed = list(refresh_due(engine))
+    refreshed = list(refresh_due(engine, wal))
     tidy(engine)
     purge_history(engine)
     return Round(compiled, refreshed)
@@ -52,9 +54,16 @@ def compile_pending(engine: Engine) -> list[str]:
     return compiled
 
 
-def refresh_due(engine: Engine) -> Iterator[Refresh]:
-    """Refresh what is due, upstream first, one at each step of the iterator."""
-    for (name,) in engine.session.rows("select name from pgtrickle._due()"):
+def refresh_due(engine: Engine, wal: Wal | None = None) -> Iterator[Refresh]:
+    """Refresh what is due, upstream first, one at each step of the iterator.
+
+    What reads the log comes first and at one snapshot, up to which the log is decoded.
+    """
+    due = engine.session.rows("select name, reads_wal from pgtrickle._due()")
+    if wal is not None and any(reads_wal for _, reads_wal in due):
+        yield from _refresh_decoded(engine, wal, [name for name, reads_wal in due if reads_wal])
+        due = [(name, False) for name, reads_wal in due if not reads_wal]
+    for name, _ in due:
         try:
             refresh = _refresh(engine, name)
         except psycopg.Error as error:
@@ -65,6 +74,24 @@ def refresh_due(engine: Engine) -> Iterator[Refresh]:
             refresh = Refresh(name, "SKIP", 0, 0, 0, 0.0, None, message, error.sqlstate)
         _log(refresh)
         yield refresh
+
+
+def _refresh_decoded(engine: Engine, wal: Wal, names: list[str]) -> list[Refresh]:
+    """Refresh what reads the log, in one transaction."""
+    try:
+        with wal.decoded():
+            done = [_refresh(engine, name) for name in names]
+            conflict = next((one for one in done if one.error_code in CONFLICTS), None)
+            if conflict is not None:
+                raise CONFLICTS[str(conflict.error_code)](str(conflict.error))
+    except psycopg.Error as error:
+        if engine.connection.closed:
+            raise
+        log.warning("not_decoded", extra={"error": str(error).strip(), "sqlstate": error.sqlstate})
+        return [Refresh(name, "SKIP", 0, 0, 0, 0.0, "the log was not decoded") for name in names]
+    for refresh in done:
+        _log(refresh)
+    return done
 
 
 def _refresh(engine: Engine, name: str) -> Refresh:

@@ -277,7 +277,6 @@ def test_options_are_changed_and_null_keeps(owner: Connection, totals: int) -> N
     [
         ("partition_by", "customer"),
         ("append_only", True),
-        ("cdc_mode", "wal"),
         ("post_refresh_action", "analyze"),
         ("reindex_drift_threshold", 0.1),
         ("sink", "append"),

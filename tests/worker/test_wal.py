@@ -1,0 +1,297 @@
+"""Capture from the write-ahead log, by a worker process on a real server."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from pgtrickle.engine import Engine
+
+from .conftest import Worker
+from .test_worker import wait_until
+
+StartWorker = Callable[..., Worker]
+
+MODES = "select string_agg(distinct cdc_mode, ',') from pgtrickle.pgt_cdc_status"
+LAST = (
+    "select action, reason from pgtrickle.pgt_refresh_history where initiated_by = 'SCHEDULER'"
+    " and action <> 'NO_DATA' order by refresh_id desc limit 1"
+)
+
+
+@pytest.fixture
+def ready(own_engine: Engine) -> Engine:
+    """An engine whose source can be read from the log."""
+    own_engine.connection.execute("alter table src replica identity full")
+    own_engine.connection.execute("insert into src select i, i from generate_series(1, 50) i")
+    return own_engine
+
+
+def create(engine: Engine, name: str = "t", query: str = "select id, v from src") -> None:
+    engine.create_stream_table(name, query, schedule="1s", cdc_mode="wal")
+
+
+def moved(engine: Engine, mode: str = "WAL") -> None:
+    wait_until(engine, MODES, mode, seconds=60)
+
+
+def current(engine: Engine, *names: str) -> None:
+    """Wait until the worker alone has brought the tables up to date."""
+    for name in names:
+        end = time.monotonic() + 30
+        while not (verdict := engine.verify(name)).equal:
+            assert time.monotonic() < end, verdict
+            time.sleep(0.1)
+
+
+@pytest.mark.every_server
+def test_changes_come_from_the_log(ready: Engine, database: str, start_worker: StartWorker) -> None:
+    create(ready)
+    ready.create_stream_table(
+        "sums", "select v % 7 as k, count(*) as n, sum(v) as total from src group by 1",
+        schedule="1s", cdc_mode="wal",
+    )  # fmt: skip
+    start_worker("--dsn", database, "--poll", "0.2")
+    moved(ready)
+    assert ready.session.rows(
+        "select count(*) from pg_trigger where tgname like 'pgtrickle_capture%'"
+    ) == [(0,)]
+    for statement in (
+        "insert into src select i, i from generate_series(100, 200) i",
+        "update src set v = v + 1 where id % 3 = 0",
+        "update src set id = id + 1000 where id < 10",
+        "delete from src where id % 5 = 0",
+        (
+            "begin; insert into src values (5000, 1);"
+            " savepoint s; insert into src values (5001, 1); rollback to s;"
+            " insert into src values (5002, 2); commit"
+        ),
+        "begin; delete from src; rollback",
+    ):
+        ready.connection.execute(statement)
+        current(ready, "t", "sums")
+    assert ready.session.rows(LAST) == [("DIFFERENTIAL", None)]
+    ready.connection.execute("truncate src; insert into src values (1, 1)")
+    current(ready, "t", "sums")
+
+
+def reinitialised(engine: Engine) -> list[tuple[Any, ...]]:
+    return engine.session.rows(
+        "select pgt_id, reason from pgtrickle.pgt_refresh_history where action = 'REINITIALIZE'"
+    )
+
+
+def test_every_kind_of_value_and_row_is_read(
+    ready: Engine, database: str, start_worker: StartWorker
+) -> None:
+    """Large values that an update leaves alone, NULLs, types of every kind, partitions, 2PC."""
+    ready.connection.execute(
+        "create type mood as enum ('sad', 'so so');"
+        "create domain small as integer check (value < 1000);"
+        'create table "Mixed ""Case"" Name.s" (id integer, part integer not null, large text,'
+        '  exact numeric, "At Time" timestamptz, js jsonb, flags bit(3), code char(5), arr text[],'
+        "  mood mood, span int4range, raw bytea, d small, f float8) partition by list (part);"
+        'create table part_1 partition of "Mixed ""Case"" Name.s" for values in (1);'
+        'create table part_2 partition of "Mixed ""Case"" Name.s" default;'
+        "alter table part_1 replica identity full; alter table part_2 replica identity full;"
+        'alter table "Mixed ""Case"" Name.s" replica identity full'
+    )
+    create(ready, "t", 'select * from "Mixed ""Case"" Name.s"')
+    start_worker("--dsn", database, "--poll", "0.2")
+    moved(ready)
+    ready.connection.execute(
+        """
+        insert into "Mixed ""Case"" Name.s" select i, i % 3,
+            (select string_agg(md5((i * j)::text), '') from generate_series(1, 300) j),
+            1.50, now(), '{"a": null}', b'101', 'ab', array['x', null, '{"'], 'so so', '[1,5)',
+            '\\x00ff', 7, 'nan' from generate_series(1, 9) i;
+        insert into "Mixed ""Case"" Name.s" (part) values (1), (2);
+        """
+    )
+    current(ready, "t")
+    ready.connection.execute(
+        'begin; update "Mixed ""Case"" Name.s" set exact = 1.5, code = E\'\\t\\\\\', f = 0.1 + 0.2;'
+        "prepare transaction 'wal test'"
+    )
+    ready.connection.execute("set synchronous_commit = off")
+    ready.connection.execute('update "Mixed ""Case"" Name.s" set part = part + 1 where id = 20')
+    time.sleep(0.5)
+    ready.connection.execute("commit prepared 'wal test'")
+    ready.connection.execute('update "Mixed ""Case"" Name.s" set part = part + 1 where id > 3')
+    current(ready, "t")
+    assert ready.session.rows(LAST) == [("DIFFERENTIAL", None)]
+    assert reinitialised(ready) == []
+
+
+def test_who_refreshes_by_hand_recomputes_and_nothing_is_lost_or_doubled(
+    ready: Engine, database: str, start_worker: StartWorker
+) -> None:
+    create(ready)
+    worker = start_worker("--dsn", database, "--poll", "0.2")
+    moved(ready)
+    worker.stop()
+    connection = ready.connection
+    connection.execute("insert into src values (1001, 1)")
+    done = ready.refresh("t")
+    assert (done.action, "log" in str(done.reason)) == ("FULL", True)
+    assert ready.verify("t").equal
+    with connection.transaction():  # its own changes, before and after
+        connection.execute("insert into src values (1002, 1)")
+        ready.refresh("t")
+        connection.execute("insert into src values (1003, 1)")
+    connection.execute("insert into src values (1004, 1)")
+    start_worker("--dsn", database, "--poll", "0.2")
+    current(ready, "t")
+    connection.execute("delete from src where id > 1000")
+    current(ready, "t")
+    assert ready.session.rows(LAST) == [("DIFFERENTIAL", None)]
+
+
+def test_moving_there_and_back_under_writers_and_killed_workers(
+    ready: Engine, database: str, start_worker: StartWorker
+) -> None:
+    create(ready)
+    stop = threading.Event()
+    failures: list[Exception] = []
+
+    def write(seed: int) -> None:
+        chance = random.Random(seed)
+        try:
+            with psycopg.connect(database, autocommit=True) as session:
+                while not stop.is_set():
+                    with session.transaction():
+                        for _ in range(chance.randint(1, 3)):
+                            session.execute(
+                                chance.choice(
+                                    (
+                                        "insert into src values (%(n)s, 1) on conflict do nothing",
+                                        "update src set v = v + 1 where id = %(n)s",
+                                        "delete from src where id = %(n)s",
+                                    )
+                                ),
+                                {"n": seed * 1000 + chance.randrange(60)},
+                            )
+        except psycopg.Error as error:
+            failures.append(error)
+
+    writers = [threading.Thread(target=write, args=(seed,)) for seed in (1, 2)]
+    for writer in writers:
+        writer.start()
+    try:
+        for mode, shown in (("wal", "WAL"), ("trigger", "TRIGGER"), ("auto", "WAL")):
+            ready.alter_stream_table("t", cdc_mode=mode)
+            for _ in range(2):
+                worker = start_worker("--dsn", database, "--poll", "0.2")
+                moved(ready, shown)
+                time.sleep(1)
+                worker.stop(signal.SIGKILL)
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join()
+    assert failures == []
+    start_worker("--dsn", database, "--poll", "0.2")
+    current(ready, "t")
+    assert reinitialised(ready) == []
+
+
+def test_a_lost_slot_is_made_anew_and_what_was_missed_is_found(
+    ready: Engine, database: str, start_worker: StartWorker
+) -> None:
+    create(ready)
+    worker = start_worker("--dsn", database, "--poll", "0.2")
+    moved(ready)
+    worker.stop()
+    ready.connection.execute(
+        "select pg_drop_replication_slot(slot_name) from pgtrickle.pgt_wal_slot"
+    )
+    ((alert,),) = ready.session.rows("select alert from pgtrickle.check_cdc_health()")
+    assert alert.startswith("replication_slot_missing")
+    ready.connection.execute("insert into src values (1001, 1)")
+    worker = start_worker("--dsn", database, "--poll", "0.2")
+    worker.logged("event=slot_lost")
+    worker.logged("event=slot_created", seconds=60)
+    current(ready, "t")
+    ready.connection.execute("insert into src values (1002, 1)")
+    current(ready, "t")
+    assert ready.session.rows(LAST) == [("DIFFERENTIAL", None)]
+
+
+def test_what_can_no_longer_be_read_from_the_log_goes_back_to_triggers(
+    ready: Engine, database: str, start_worker: StartWorker
+) -> None:
+    create(ready)
+    with psycopg.connect(database, autocommit=True) as listening:
+        listening.execute("listen pg_trickle_cdc_transition")
+        start_worker("--dsn", database, "--poll", "0.2")
+        moved(ready)
+        ready.connection.execute("alter table src replica identity default")
+        ready.connection.execute("update src set v = v + 1")
+        moved(ready, "TRIGGER")
+        current(ready, "t")
+        told = [json.loads(one.payload) for one in listening.notifies(timeout=0.5)]
+    assert [(one["old_mode"], one["new_mode"]) for one in told] == [
+        ("TRIGGER", "WAL"),
+        ("WAL", "TRIGGER"),
+    ]
+    assert {one["source_table"] for one in told} == {"public.src"}
+    wait_until(ready, "select blocked_reason ~ 'replica identity full'"
+        " from pgtrickle.wal_source_status()", True)  # fmt: skip
+    ready.connection.execute("update src set v = v + 1")
+    current(ready, "t")
+    wait_until(ready, "select count(*) from pg_publication", 0)  # nobody needs it any more
+    assert ready.session.rows("select slot_name from pgtrickle.pgt_wal_slot") == []
+
+
+def test_an_immediate_reader_keeps_its_source_with_triggers(
+    ready: Engine, database: str, start_worker: StartWorker
+) -> None:
+    create(ready)
+    start_worker("--dsn", database, "--poll", "0.2")
+    moved(ready)
+    ready.create_stream_table("i", "select count(*) as n from src", refresh_mode="IMMEDIATE")
+    with ready.connection.transaction():
+        ready.connection.execute("insert into src values (1001, 1)")
+        assert ready.session.rows("select n from i") == [(51,)]
+    moved(ready, "TRIGGER")
+    ready.connection.execute("insert into src values (1002, 1)")
+    assert ready.session.rows("select n from i") == [(52,)]
+    current(ready, "t")
+
+
+@pytest.mark.parametrize(
+    ("statement", "query", "message"),
+    [
+        ("", "select * from src", "alter table public.src replica identity full"),
+        (
+            (
+                "create table g (id integer, twice integer generated always as (id * 2) stored);"
+                "alter table g replica identity full"
+            ),
+            "select twice from g",
+            "column twice of public.g is generated",
+        ),
+        (
+            (
+                "create domain small as integer check (value < 10);"
+                "create table d (id integer, v small[]); alter table d replica identity full"
+            ),
+            "select v from d",
+            r"has type public\.small\[\]",
+        ),
+    ],
+)
+def test_what_cannot_be_read_from_the_log_is_refused_with_what_mends_it(
+    own_engine: Engine, statement: str, query: str, message: str
+) -> None:
+    own_engine.connection.execute(statement or "select")
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match=message):
+        create(own_engine, query=query)
