@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,6 +42,27 @@ def worker(
             " What is due is refreshed on time whatever this says.",
         ),
     ] = 1.0,
+    jobs: Annotated[
+        int,
+        typer.Option(min=1, help="Refreshes at a time in each database."),
+    ] = 4,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[HOST:]PORT",
+            help="Answer Prometheus there; without HOST on this machine alone."
+            " Needs the extra metrics.",
+            show_default=False,
+        ),
+    ] = None,
+    traces: Annotated[
+        bool,
+        typer.Option(
+            "--traces",
+            help="Send OpenTelemetry traces where OTEL_EXPORTER_OTLP_ENDPOINT says."
+            " Needs the extra telemetry.",
+        ),
+    ] = False,
     log_format: Annotated[LogFormat, typer.Option(help="Form of the log.")] = LogFormat.text,
     log_level: Annotated[
         str, typer.Option(help="debug, info, warning or error; debug tells of idle refreshes too.")
@@ -52,19 +74,26 @@ def worker(
     Stays until SIGINT or SIGTERM. Any number may run: one leads in each database, the others
     stand by. Exit status 2 when with --once a table cannot be refreshed.
     """
-    from pgtrickle.worker import logs, process, work  # not needed by other commands
+    from pgtrickle.worker import logs, process, serving, tracing, work  # not for other commands
+    from pgtrickle.worker.metrics import Metrics
+    from pgtrickle.worker.wal import Wal
 
     if log_level not in ("debug", "info", "warning", "error"):
         raise typer.BadParameter("--log-level is debug, info, warning or error.")
     dsns = dsn or [os.environ.get("PGTRICKLE_DSN", "")]
     logs.configure(log_format.value, "warning" if once and log_level == "info" else log_level)
+    if traces:
+        tracing.start()
     if not once:
-        process.run(dsns, poll=poll)
+        figures = Metrics() if metrics is not None else None
+        if figures is not None and metrics is not None:
+            figures.serve(metrics)
+        process.run(dsns, serving.Manner(poll, jobs, figures))
         return
     rounds = []
     for each in dsns:
-        with opened(each) as engine:
-            rounds.append(work.once(engine))
+        with opened(each) as engine, closing(Wal(engine, each)) as wal:
+            rounds.append(work.once(engine, wal))
     _report(rounds, as_json=as_json)
     if any(done.failed for done in rounds):
         raise typer.Exit(2)

@@ -159,17 +159,17 @@ comment on function pgtrickle._schedulable() is
     'When the stream tables this role may refresh are due; none where the setting enabled is off';
 
 
-create or replace function pgtrickle._due()
-    returns table (pgt_id bigint, name text, due_at timestamptz, reads_wal boolean)
+create or replace function pgtrickle._due(under_way bigint[] default '{}')
+    returns table (pgt_id bigint, name text, due_at timestamptz, depth integer, upstream bigint[], reads_wal boolean)
     language sql
     stable
     set search_path = pg_catalog, pg_temp
     set jit = off
 as $$
     with due as materialized (
-        select * from pgtrickle._schedulable() d where d.due_at <= clock_timestamp()
+        select * from pgtrickle._schedulable() d where d.due_at <= clock_timestamp() and d.pgt_id <> all (under_way)
     )
-    select due.pgt_id, o.name, due.due_at,
+    select due.pgt_id, o.name, due.due_at, o.depth, o.upstream,
         exists (select from pgtrickle.pgt_wal_slot)
             and exists (
                 select from pgtrickle.pgt_dependencies d
@@ -180,19 +180,22 @@ as $$
     join pgtrickle._in_order() o on o.pgt_id = due.pgt_id
     order by o.depth, due.due_at, o.name
 $$;
-comment on function pgtrickle._due() is 'The stream tables to be refreshed now by their schedules, what is read before what reads it; reads_wal: some of its changes come from the log, which is to be decoded first';
+comment on function pgtrickle._due(bigint[]) is
+    'The stream tables to be refreshed now by their schedules, except those under way, what is read before what reads it. upstream: what each reads directly; reads_wal: some of its changes come from the log, which is to be decoded first';
 
 
-create or replace function pgtrickle._seconds_until_due()
+create or replace function pgtrickle._seconds_until_due(under_way bigint[] default '{}')
     returns double precision
     language sql
     stable
     set search_path = pg_catalog, pg_temp
     set jit = off
 as $$
-    select extract(epoch from min(d.due_at) - clock_timestamp())::double precision from pgtrickle._schedulable() d
+    select extract(epoch from min(d.due_at) - clock_timestamp())::double precision
+    from pgtrickle._schedulable() d
+    where d.pgt_id <> all (under_way)
 $$;
-comment on function pgtrickle._seconds_until_due() is
+comment on function pgtrickle._seconds_until_due(bigint[]) is
     'Seconds until the next refresh by schedule, not above 0 where one is due; null where none ever is';
 
 

@@ -12,16 +12,21 @@ import psycopg
 class Bell:
     """Rung once by a signal handler or another thread; from then on nobody sleeps.
 
-    A socket and not a threading.Event, because one must wait for it and for PostgreSQL at once.
+    `wake` only ends the sleep that goes on, or the next one. A socket and not a threading.Event,
+    because one must wait for it and for PostgreSQL at once.
     """
 
     def __init__(self) -> None:
         self._rope, self._clapper = socket.socketpair()
         self._rope.setblocking(False)
+        self._clapper.setblocking(False)
         self.rung = False
 
     def ring(self) -> None:
         self.rung = True
+        self.wake()
+
+    def wake(self) -> None:
         with contextlib.suppress(BlockingIOError):
             self._rope.send(b"!")
 
@@ -33,4 +38,6 @@ class Bell:
         awaited = [self._clapper.fileno()]
         if connection is not None:
             awaited.append(connection.fileno())
-        select.select(awaited, [], [], max(seconds, 0.0))
+        select.select(awaited, [], [], 0.0 if self.rung else max(seconds, 0.0))
+        with contextlib.suppress(BlockingIOError):
+            self._clapper.recv(4096)

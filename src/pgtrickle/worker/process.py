@@ -9,16 +9,15 @@ from collections.abc import Sequence
 from types import FrameType
 
 from .bell import Bell
-from .serving import serve
+from .serving import Manner, serve
 
 log = logging.getLogger(__name__)
 
 
-def run(dsns: Sequence[str], *, poll: float = 1.0) -> None:
+def run(dsns: Sequence[str], manner: Manner) -> None:
     """Serve the databases until SIGINT or SIGTERM; the refreshes under way are finished.
 
-    A second signal ends the process at once, and loses nothing either. `poll` is the number of
-    seconds after which a new table, or a worker that is gone, is noticed.
+    A second signal ends the process at once, and loses nothing either.
     """
     bells = [Bell() for _ in dsns]
 
@@ -30,7 +29,7 @@ def run(dsns: Sequence[str], *, poll: float = 1.0) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     threads = [
-        threading.Thread(target=serve, args=(dsn, bell, poll), name=f"database-{position}")
+        threading.Thread(target=serve, args=(dsn, bell, manner), name=f"database-{position}")
         for position, (dsn, bell) in enumerate(zip(dsns, bells, strict=True), start=1)
     ]
     for thread in threads:

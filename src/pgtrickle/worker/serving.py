@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -15,13 +15,17 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pgtrickle.engine import Engine
 from pgtrickle.install import installed_version, native_extension
 
-from . import work
+from . import units, work
 from .cron import store_next_times
+from .lanes import Lanes
 from .leadership import lead
 from .wal import Wal
 
 if TYPE_CHECKING:
+    from pgtrickle.engine import Refresh
+
     from .bell import Bell
+    from .metrics import Metrics
 
 APPLICATION_NAME = "pgtrickle worker"
 WAKE_CHANNEL = "pgtrickle_wake"
@@ -40,6 +44,13 @@ SESSION = (
 LONGEST_BACKOFF = 30.0
 AFTER_SKIP = 0.1
 """Seconds until a table somebody else was refreshing is looked at again."""
+BREATH = 0.02
+"""Least seconds between two looks at what is due: what is due together is found together."""
+LOOKED_AT = 600.0
+"""Seconds for which a table may pass as idle without a closer look at what its plan relies on."""
+REGROUP = 10.0
+WAITS_FOR_OTHERS = 0.5
+"""Seconds until a table that is due and waits for others of its group is looked at again."""
 RECOMPILE = 60.0
 """Seconds until what could not be compiled is tried again."""
 TIDY = 10.0
@@ -49,14 +60,24 @@ HISTORY = 600.0
 log = logging.getLogger(__name__)
 
 
-def serve(dsn: str, bell: Bell, poll: float) -> None:
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a worker works. `poll`: seconds after which new tables, and a leader that is gone, are
+    noticed; `jobs`: refreshes that go on at a time in each database."""
+
+    poll: float = 1.0
+    jobs: int = 4
+    metrics: Metrics | None = None
+
+
+def serve(dsn: str, bell: Bell, manner: Manner) -> None:
     """Serve until the bell rings; a lost connection is made anew, with growing pauses between."""
     failures = 0
     while not bell.rung:
         began = time.monotonic()
         try:
-            with connect(dsn) as opened, closing(Wal(Engine(opened), dsn)) as wal:
-                Serving(opened, bell, poll, wal).run()
+            with connect(dsn) as connection:
+                Serving(connection, dsn, bell, manner).run()
         except psycopg.OperationalError as error:
             log.warning("connection_lost", extra=_error(error))
         except psycopg.Error as error:
@@ -90,13 +111,17 @@ class Serving:
     """A connection's life: stand by until this worker leads, then work until it stops."""
 
     def __init__(
-        self, connection: psycopg.Connection[Any], bell: Bell, poll: float, wal: Wal
+        self, connection: psycopg.Connection[Any], dsn: str, bell: Bell, manner: Manner
     ) -> None:
         self.connection = connection
         self.engine = Engine(connection)
-        self.wal = wal
         self.bell = bell
-        self.poll = poll
+        self.manner = manner
+        self.database = connection.info.dbname
+        self.wal = Wal(self.engine, dsn)
+        self.lanes = Lanes(manner.jobs, lambda: connect(dsn), self._perform, bell.wake)
+        self._groups: list[units.Group] = []
+        self._looked_at: dict[int, float] = {}
         self._uncompiled: tuple[frozenset[int], float] = (frozenset(), 0.0)
         self._next: dict[Callable[..., object], float] = {}
         self._woken = False
@@ -108,10 +133,15 @@ class Serving:
 
     def run(self) -> None:
         """Ends when the bell rings; raises psycopg.OperationalError when the connection is gone."""
-        if self._take_the_lead():
-            log.info("serving", extra={"database": self.connection.info.dbname})
-            while not self.bell.rung:
-                self.bell.sleep(self._round(), self.connection)
+        try:
+            if self._take_the_lead():
+                log.info("serving", extra={"database": self.database})
+                while not self.bell.rung:
+                    self.bell.sleep(self._round(), self.connection)
+        finally:
+            self.lanes.close()
+            self.wal.close()
+            self._leads(False)
 
     def _take_the_lead(self) -> bool:
         said = None
@@ -121,42 +151,105 @@ class Serving:
             elif installed_version(self.engine.session) is None:
                 state = "not_installed"
             elif lead(self.engine.session):
+                self._leads(True)
                 return True
             else:
                 state = "standing_by"
             if state != said:
-                log.info(state, extra={"database": self.connection.info.dbname})
+                log.info(state, extra={"database": self.database})
                 said = state
-            self.bell.sleep(self.poll, self.connection)
+            self.bell.sleep(self.manner.poll, self.connection)
         return False
 
+    def _leads(self, leads: bool) -> None:
+        if self.manner.metrics is not None:
+            self.manner.metrics.leading(self.database, leads)
+
+    def _perform(self, engine: Engine, unit: units.Unit) -> list[Refresh]:
+        return work.perform(engine, unit, self.wal, lambda: self.bell.rung)
+
     def _round(self) -> float:
-        """Do what there is to do; the seconds to sleep."""
+        """Begin what there is to do; the seconds to sleep."""
         session = self.engine.session
         self._woken = False
+        least = AFTER_SKIP if self._finished() else BREATH
         self._compile()
         store_next_times(session)
-        busy = 0.0
         wait = self._seconds_until_due()
         if wait <= 0:
-            for refresh in work.refresh_due(self.engine, self.wal):
-                if refresh.action == "SKIP":
-                    busy = AFTER_SKIP
-                if self.bell.rung:
-                    return 0.0
-            store_next_times(session)
+            least = max(least, self._begin())
             wait = self._seconds_until_due()
         self._now_and_then(self._keep_wal, WAL)
-        self._now_and_then(work.tidy, TIDY)
+        self._now_and_then(self._tidy, TIDY)
         self._now_and_then(work.purge_history, HISTORY)
-        return 0.0 if self._woken else max(busy, min(wait, self.poll))
+        if self._woken:
+            return BREATH
+        return max(least, min(wait, self.manner.poll))
+
+    def _finished(self) -> bool:
+        """Note what the lanes have done; whether somebody else was faster anywhere."""
+        done = self.lanes.finished()
+        if self.manner.metrics is not None:
+            self.manner.metrics.refreshed(self.database, done)
+        return any(refresh.action == "SKIP" for refresh in done)
+
+    def _begin(self) -> float:
+        """Have refreshed what is due, as far as there are lanes; least seconds to sleep then."""
+        under_way = self.lanes.under_way
+        now = time.monotonic()
+        due = self._not_idle(units.due(self.engine.session, under_way), under_way, now)
+        if not due:
+            return 0.0
+        self._regroup(due, now)
+        todo = units.units(due, self._groups, under_way)
+        begun = units.startable(todo, under_way, self.lanes.free)
+        for unit in begun:
+            for table in unit.tables:
+                self._looked_at[table.id] = now
+            self.lanes.begin(unit)
+        if len(begun) < len(todo):
+            return AFTER_SKIP  # a lane that is done ends the sleep before
+        return 0.0 if {one.table.id for one in due} <= units.ids(begun) else WAITS_FOR_OTHERS
+
+    def _not_idle(
+        self, due: list[units.Due], under_way: frozenset[int], now: float
+    ) -> list[units.Due]:
+        """What is due and may have changed; the rest is done with, all at once."""
+        long_ago = {
+            one.table.id
+            for one in due
+            if now - self._looked_at.get(one.table.id, -LOOKED_AT) >= LOOKED_AT
+        }
+        if len(long_ago) == len(due):
+            return due
+        ((passed,),) = self.engine.session.rows(
+            "select pgtrickle._pass_idle(%s::bigint[])", ([*under_way, *long_ago],)
+        )
+        if self.manner.metrics is not None:
+            self.manner.metrics.passed(self.database, passed)
+        return [one for one in due if one.table.id not in set(passed)]
+
+    def _regroup(self, due: list[units.Due], now: float) -> None:
+        """Look again which tables belong together, where there may be others by now."""
+        if now >= self._next.get(self._regroup, 0.0) or any(
+            one.table.id not in self._looked_at for one in due
+        ):
+            self._groups = units.groups(self.engine.session)
+            self._next[self._regroup] = now + REGROUP
 
     def _keep_wal(self, _engine: Engine) -> None:
         self.wal.keep()
 
+    def _tidy(self, engine: Engine) -> None:
+        work.tidy(engine)
+        if self.manner.metrics is not None:
+            self.manner.metrics.look(self.database, engine.session)
+
     def _seconds_until_due(self) -> float:
-        rows = self.engine.session.rows("select pgtrickle._seconds_until_due()")
-        return self.poll if rows[0][0] is None else float(rows[0][0])
+        rows = self.engine.session.rows(
+            "select pgtrickle._seconds_until_due(%s::bigint[])", (list(self.lanes.under_way),)
+        )
+        return self.manner.poll if rows[0][0] is None else float(rows[0][0])
 
     def _compile(self) -> None:
         """Compile what is pending; what nobody can compile is left alone for a while."""

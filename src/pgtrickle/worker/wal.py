@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -35,23 +36,35 @@ class Wal:
         self.is_read = False
         self._flusher: psycopg.Connection[Any] | None = None
         self._not_before = 0.0
+        self._reading = threading.RLock()
 
     def close(self) -> None:
         if self._flusher is not None:
             self._flusher.close()
 
     @contextlib.contextmanager
-    def decoded(self) -> Iterator[None]:
+    def decoded(self, engine: Engine) -> Iterator[None]:
         """A REPEATABLE READ transaction; the buffers are as its snapshot sees the sources."""
-        with self.engine.connection.transaction():
-            self.engine.session.rows("set transaction isolation level repeatable read")
-            reached = decoding.decode(self.engine, self._second())
-            yield
-        if reached is not None:
-            decoding.advance(self.engine.connection, reached)
+        with self._reading:  # a slot has one reader at a time
+            with engine.connection.transaction():
+                engine.session.rows("set transaction isolation level repeatable read")
+                reached = decoding.decode(engine, self._second())
+                yield
+            if reached is not None:
+                decoding.advance(engine.connection, reached)
 
     def keep(self) -> None:
-        """Move sources to the log and back as is wished, and see to the slot and its lag."""
+        """Move sources to the log and back as is wished, and see to the slot and its lag.
+
+        Does nothing while a refresh reads the log.
+        """
+        if self._reading.acquire(blocking=False):
+            try:
+                self._keep()
+            finally:
+                self._reading.release()
+
+    def _keep(self) -> None:
         session = self.engine.session
         wishes = session.rows(
             "select source_relid, cdc_mode, wanted, obstacle from pgtrickle._wal_wishes()"
@@ -67,7 +80,7 @@ class Wal:
             for relid, mode, wanted, obstacle in wishes:
                 if mode == "TRIGGER" and wanted and obstacle is None:
                     self._move(relid, "_move_to_wal", None)
-            with self.decoded():
+            with self.decoded(self.engine):
                 pass
 
     def _move(self, relid: int, function: str, because: str | None) -> None:

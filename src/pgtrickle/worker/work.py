@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,15 +14,18 @@ import psycopg
 from pgtrickle.engine import CONFLICTS, Refresh
 from pgtrickle.query.names import quote_literal
 
+from . import tracing, units
 from .cron import store_next_times
 
 if TYPE_CHECKING:
     from pgtrickle.engine import Engine
 
+    from .units import Unit
     from .wal import Wal
 
 HISTORY_BATCH = 10_000
 """Rows of history deleted in one statement."""
+Stopping = Callable[[], bool]
 log = logging.getLogger(__name__)
 
 
@@ -37,11 +41,11 @@ class Round:
         return [refresh.name for refresh in self.refreshed if refresh.error is not None]
 
 
-def once(engine: Engine, wal: Wal | None = None) -> Round:
+def once(engine: Engine, wal: Wal) -> Round:
     """All there is to do now, by hand or in CI."""
     compiled = compile_pending(engine)
     store_next_times(engine.session)
-    refreshed = list(refresh_due(engine, wal))
+    refreshed = refresh_due(engine, wal)
     tidy(engine)
     purge_history(engine)
     return Round(compiled, refreshed)
@@ -54,44 +58,83 @@ def compile_pending(engine: Engine) -> list[str]:
     return compiled
 
 
-def refresh_due(engine: Engine, wal: Wal | None = None) -> Iterator[Refresh]:
-    """Refresh what is due, upstream first, one at each step of the iterator.
-
-    What reads the log comes first and at one snapshot, up to which the log is decoded.
-    """
-    due = engine.session.rows("select name, reads_wal from pgtrickle._due()")
-    if wal is not None and any(reads_wal for _, reads_wal in due):
-        yield from _refresh_decoded(engine, wal, [name for name, reads_wal in due if reads_wal])
-        due = [(name, False) for name, reads_wal in due if not reads_wal]
-    for name, _ in due:
-        try:
-            refresh = _refresh(engine, name)
-        except psycopg.Error as error:
-            # What a refresh cannot record: the table was dropped meanwhile, or a right revoked.
-            if engine.connection.closed:
-                raise
-            message = error.diag.message_primary or str(error)
-            refresh = Refresh(name, "SKIP", 0, 0, 0, 0.0, None, message, error.sqlstate)
-        _log(refresh)
-        yield refresh
+def refresh_due(engine: Engine, wal: Wal, stopping: Stopping = lambda: False) -> list[Refresh]:
+    """Refresh what is due, upstream first, unit by unit."""
+    done: list[Refresh] = []
+    for unit in units.units(units.due(engine.session), units.groups(engine.session)):
+        done += perform(engine, unit, wal, stopping)
+    return done
 
 
-def _refresh_decoded(engine: Engine, wal: Wal, names: list[str]) -> list[Refresh]:
-    """Refresh what reads the log, in one transaction."""
+def perform(
+    engine: Engine, unit: Unit, wal: Wal, stopping: Stopping = lambda: False
+) -> list[Refresh]:
+    """Refresh the tables of a unit. Where somebody else was faster, all or the one are SKIP."""
+    if unit.at_one_snapshot:
+        return _at_one_snapshot(engine, unit, wal)
+    done: list[Refresh] = []
+    for table in unit.tables:
+        if stopping():
+            break
+        with tracing.span("refresh", table=table.name) as span:
+            done.append(_refresh_alone(engine, table.name))
+            span.set(action=done[-1].action, duration_ms=done[-1].duration_ms)
+        _log(done[-1])
+    return done
+
+
+def _refresh_alone(engine: Engine, name: str) -> Refresh:
     try:
-        with wal.decoded():
-            done = [_refresh(engine, name) for name in names]
-            conflict = next((one for one in done if one.error_code in CONFLICTS), None)
-            if conflict is not None:
-                raise CONFLICTS[str(conflict.error_code)](str(conflict.error))
+        return _refresh(engine, name)
+    except psycopg.Error as error:
+        # What a refresh cannot record: the table was dropped meanwhile, or a right revoked.
+        if engine.connection.closed:
+            raise
+        message = error.diag.message_primary or str(error)
+        return Refresh(name, "SKIP", 0, 0, 0, 0.0, None, message, error.sqlstate)
+
+
+def _at_one_snapshot(engine: Engine, unit: Unit, wal: Wal) -> list[Refresh]:
+    try:
+        with (
+            tracing.span("refresh at one snapshot", tables=len(unit.tables)),
+            wal.decoded(engine) if unit.reads_wal else snapshot(engine),
+        ):
+            done = _in_order(engine, unit)
     except psycopg.Error as error:
         if engine.connection.closed:
             raise
-        log.warning("not_decoded", extra={"error": str(error).strip(), "sqlstate": error.sqlstate})
-        return [Refresh(name, "SKIP", 0, 0, 0, 0.0, "the log was not decoded") for name in names]
+        log.info("not_at_one_snapshot", extra={"error": str(error).strip()})
+        return [Refresh(table.name, "SKIP", 0, 0, 0, 0.0, str(error)) for table in unit.tables]
     for refresh in done:
         _log(refresh)
     return done
+
+
+def _in_order(engine: Engine, unit: Unit) -> list[Refresh]:
+    """Within the transaction; what reads a table that failed is left as it is."""
+    done: list[Refresh] = []
+    failed: dict[int, str] = {}
+    for table in unit.tables:
+        cause = next((failed[one] for one in table.upstream if one in failed), None)
+        if cause is not None:
+            done.append(Refresh(table.name, "SKIP", 0, 0, 0, 0.0, f"{cause} was not refreshed"))
+            failed[table.id] = cause
+            continue
+        done.append(_refresh(engine, table.name))
+        if done[-1].error_code in CONFLICTS:  # only another snapshot helps
+            raise CONFLICTS[str(done[-1].error_code)](str(done[-1].error))
+        if done[-1].error is not None or done[-1].action == "SKIP":
+            failed[table.id] = table.name
+    return done
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[None]:
+    """A transaction that sees one moment throughout."""
+    with engine.connection.transaction():
+        engine.session.rows("set transaction isolation level repeatable read")
+        yield
 
 
 def _refresh(engine: Engine, name: str) -> Refresh:

@@ -1,0 +1,204 @@
+"""Refreshes side by side, at one snapshot, all at once where none is needed; and who is told."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+import urllib.request
+from collections.abc import Callable
+
+import pytest
+
+from pgtrickle import cli
+from pgtrickle.engine import Engine
+
+from .conftest import Worker
+from .test_worker import wait_until
+
+StartWorker = Callable[..., Worker]
+
+TRANSACTIONS = "select count(*), count(distinct own_xid) from pgtrickle.pgt_frontiers"
+
+
+def test_what_does_not_read_each_other_goes_side_by_side(
+    own_engine: Engine, database: str, start_worker: StartWorker
+) -> None:
+    own_engine.connection.execute(
+        "create function slow(integer) returns integer language sql immutable"
+        " as 'select $1 from pg_sleep(1)'"
+    )
+    for name in ("t", "u"):
+        own_engine.create_stream_table(name, "select id, slow(v) as v from src", schedule="1s")
+    worker = start_worker("--dsn", database)
+    worker.logged("event=serving")
+    own_engine.connection.execute("insert into src values (1, 1)")
+    wait_until(
+        own_engine,
+        "select count(*) from pg_stat_activity where application_name = 'pgtrickle worker'"
+        " and wait_event = 'PgSleep' and datname = current_database()",
+        2,
+    )
+
+
+def diamond(engine: Engine, schedule: str = "1h") -> None:
+    engine.create_stream_table("left_", "select id, v from src where v > 0", schedule=schedule)
+    engine.create_stream_table("right_", "select id, v from src where v > 1", schedule=schedule)
+    engine.create_stream_table(
+        "bottom",
+        "select (select count(*) from left_) as l, (select count(*) from right_) as r",
+        schedule="1s",
+    )
+
+
+def test_a_diamond_is_refreshed_at_one_snapshot(
+    own_engine: Engine, database: str, start_worker: StartWorker
+) -> None:
+    diamond(own_engine)  # its upper tables are due with the lowest, though not by themselves
+    own_engine.connection.execute("insert into src values (1, 1), (2, 2)")
+    start_worker("--dsn", database)
+    wait_until(own_engine, "select (l, r)::text from bottom", "(2,1)")
+    assert own_engine.session.rows(TRANSACTIONS) == [(3, 1)]
+
+
+@pytest.mark.parametrize(
+    ("isolation", "transactions"), [("repeatable_read", 1), ("read_committed", 2)]
+)
+def test_a_refresh_group_is_refreshed_together(
+    own_engine: Engine, isolation: str, transactions: int, database: str
+) -> None:
+    own_engine.create_stream_table("t", "select id from src", schedule="1h")
+    own_engine.create_stream_table("u", "select v from src", schedule="1d")
+    own_engine.session.rows(
+        "select pgtrickle.create_refresh_group('both', array['t', 'u'], %s)", (isolation,)
+    )
+    own_engine.connection.execute(
+        "insert into src values (1, 1);"
+        "update pgtrickle.pgt_stream_tables set last_refresh_at = now() - interval '2 h'"
+    )
+    assert cli.run(["worker", "--once", "--dsn", database]) == 0
+    assert own_engine.session.rows(TRANSACTIONS) == [(2, transactions)]
+
+
+IDLE = (
+    "select array(select s.pgt_name from pgtrickle.pgt_stream_tables s where s.pgt_id ="
+    " any (pgtrickle._idle(array(select pgt_id from pgtrickle.pgt_stream_tables)))"
+    " order by 1)::text"
+)
+
+
+@pytest.mark.parametrize(
+    ("happening", "idle"),
+    [
+        ("select", "{t,v}"),
+        ("insert into src values (1, 1)", "{v}"),
+        ("alter table src add column extra integer default random()", "{v}"),  # rewritten
+        ("alter table src disable trigger user", "{v}"),
+        ("alter table src rename to other", "{v}"),
+        ("select pgtrickle.pause_stream_table('t')", "{v}"),
+        ("select pgtrickle.gate_source('src2')", "{}"),
+        ("update pgtrickle.pgt_stream_tables set needs_reinit = true", "{}"),
+    ],
+)
+def test_idle_is_what_a_refresh_would_find_unchanged(
+    own_engine: Engine, happening: str, idle: str
+) -> None:
+    own_engine.connection.execute("create table src2 (id integer); create view w as table src2")
+    own_engine.create_stream_table("t", "select id from src")
+    own_engine.create_stream_table("v", "select id from src2")
+    own_engine.create_stream_table("full_", "select id from src2", refresh_mode="FULL")
+    own_engine.create_stream_table("over a view", "select id from w")
+    own_engine.create_stream_table("moving", "select id from src2 where now() > '2020-01-01'")
+    own_engine.connection.execute(happening)
+    assert own_engine.session.rows(IDLE) == [(idle,)]
+
+
+def test_idle_tables_are_passed_all_at_once(
+    own_engine: Engine, database: str, start_worker: StartWorker
+) -> None:
+    own_engine.create_stream_table("t", "select id from src", schedule="1s")
+    history = "select count(*) from pgtrickle.pgt_refresh_history"
+    start_worker("--dsn", database)
+    first = "select last_refresh_at > created_at + interval '1 s' from pgtrickle.pgt_stream_tables"
+    wait_until(own_engine, first, True)
+    ((before, refreshed),) = own_engine.session.rows(
+        f"select ({history}), last_refresh_at from pgtrickle.pgt_stream_tables"
+    )
+    later = f"select last_refresh_at > '{refreshed}'::timestamptz + interval '2 s'"
+    wait_until(own_engine, f"{later} from pgtrickle.pgt_stream_tables", True)
+    assert own_engine.session.rows(history)[0][0] - before <= 1
+    own_engine.connection.execute("insert into src values (1, 1)")
+    wait_until(own_engine, "select count(*) from t", 1)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def test_prometheus_is_told_what_was_done(
+    own_engine: Engine, database: str, start_worker: StartWorker
+) -> None:
+    own_engine.create_stream_table("t", "select id from src", schedule="1s")
+    port = free_port()
+    worker = start_worker("--dsn", database, "--metrics", str(port))
+    worker.logged("event=serving")
+    own_engine.connection.execute("insert into src values (1, 1), (2, 2)")
+    wait_until(own_engine, "select count(*) from t", 2)
+    name = own_engine.connection.info.dbname
+    expected = {
+        f'pgtrickle_leading{{database="{name}"}} 1.0',
+        f'pgtrickle_changes_total{{database="{name}",table="public.t"}} 2.0',
+        f'pgtrickle_rows_total{{database="{name}",kind="inserted",table="public.t"}} 2.0',
+        f'pgtrickle_stream_tables{{database="{name}",status="ACTIVE"}} 1.0',
+    }
+    for _ in range(100):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            lines = set(answer.read().decode().splitlines())
+        if expected <= lines:
+            break
+        threading.Event().wait(0.2)
+    assert expected <= lines
+
+
+def test_a_port_that_is_taken_is_an_error(database: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert cli.run(["worker", "--dsn", database, "--metrics", str(port)]) == 2
+
+
+def test_refreshes_are_traced(
+    own_engine: Engine,
+    database: str,
+    start_worker: StartWorker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    received = threading.Event()
+    bodies: list[bytes] = []
+
+    class Collector(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.end_headers()
+            received.set()
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Collector) as collector:
+        threading.Thread(target=collector.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{collector.server_port}"
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
+        own_engine.create_stream_table("t", "select id from src", schedule="1s")
+        own_engine.connection.execute("insert into src values (1, 1)")
+        start_worker("--dsn", database, "--traces")
+        assert received.wait(20)
+        collector.shutdown()
+    assert b"pgtrickle refresh" in bodies[0]
+    assert b"public.t" in bodies[0]
