@@ -64,7 +64,12 @@ class Refresh:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A stream table at a glance."""
+    """A stream table at a glance.
+
+    `rows` is the planner's estimate. `trend`: how long the last ten refreshes that did something
+    took against the thirty before, 2.0 being twice as long; None while there are too few.
+    `problem`: what is wrong, or why the table is recomputed.
+    """
 
     name: str
     status: str
@@ -72,8 +77,38 @@ class Status:
     schedule: str | None
     last_refresh_at: datetime | None
     staleness: timedelta | None
+    last_duration_ms: float | None
+    rows: int | None
+    trend: float | None
     consecutive_errors: int
     problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PastRefresh:
+    """A refresh in the history. `status` is COMPLETED, FAILED or SKIPPED; `initiated_by` is None
+    where a writer's statement maintained an IMMEDIATE table."""
+
+    start_time: datetime
+    action: str
+    status: str
+    changes: int
+    rows_inserted: int
+    rows_deleted: int
+    duration_ms: float | None
+    initiated_by: str | None
+    reason: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: `severity` is OK, WARN or ERROR."""
+
+    check: str
+    severity: str
+    detail: str
+    remedy: str | None
 
 
 class Engine:
@@ -255,12 +290,31 @@ class Engine:
     def status(self) -> Sequence[Status]:
         """All stream tables this role may see, by name."""
         rows = self.session.rows(
-            "select format('%I.%I', pgt_schema, pgt_name), status,"
-            " coalesce(effective_refresh_mode, refresh_mode), schedule, last_refresh_at,"
-            " staleness, consecutive_errors, coalesce(last_error_message, refresh_reason)"
-            " from pgtrickle.stream_tables_info order by 1"
+            "select name, status, refresh_mode, schedule, last_refresh_at, staleness,"
+            " last_duration_ms, row_estimate, trend, consecutive_errors, problem"
+            " from pgtrickle._board()"
         )
         return [Status(*row) for row in rows]
+
+    def history(self, name: str, limit: int = 20) -> Sequence[PastRefresh]:
+        """The last refreshes of a stream table, newest first."""
+        rows = self.session.rows(
+            "select h.start_time, h.action, h.status, h.delta_row_count, h.rows_inserted,"
+            " h.rows_deleted, (1000 * extract(epoch from h.end_time - h.start_time))::float8,"
+            " h.initiated_by, h.reason, h.error_message"
+            " from pgtrickle._find(%s) s join pgtrickle.pgt_refresh_history h using (pgt_id)"
+            " order by h.refresh_id desc limit %s",
+            (name, limit),
+        )
+        return [PastRefresh(*row) for row in rows]
+
+    def doctor(self) -> Sequence[Finding]:
+        """All that was looked at, what is wrong first."""
+        rows = self.session.rows(
+            "select check_name, severity, detail, remedy from pgtrickle._doctor()"
+            " order by array_position(array['ERROR', 'WARN', 'OK'], severity), check_name, detail"
+        )
+        return [Finding(*row) for row in rows]
 
     def explain(self, name_or_query: str) -> Explanation:
         """How a stream table, or a query that would become one, is maintained."""

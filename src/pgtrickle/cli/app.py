@@ -9,7 +9,21 @@ import typer
 
 from pgtrickle import __version__
 
-from . import alter, create, demo, drop, explain, install, refresh, server, status, verify, worker
+from . import (
+    alter,
+    create,
+    demo,
+    doctor,
+    drop,
+    explain,
+    history,
+    install,
+    refresh,
+    server,
+    status,
+    verify,
+    worker,
+)
 from .engine import DbtTarget
 
 app = typer.Typer(
@@ -31,6 +45,8 @@ app.command()(refresh.refresh)
 app.command()(explain.explain)
 app.command()(verify.verify)
 app.command()(status.status)
+app.command()(history.history)
+app.command()(doctor.doctor)
 app.command()(worker.worker)
 
 

@@ -6,7 +6,8 @@ import dataclasses
 import json
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -15,6 +16,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
 from rich.table import Table as RichTable
 
@@ -40,9 +42,21 @@ def show(table: Table, *, as_json: bool) -> None:
     elif not table.columns:
         pass
     elif sys.stdout.isatty():
-        _show_rich(table)
+        Console().print(_drawn(table))
     else:
         _show_plain(table)
+
+
+@contextmanager
+def live() -> Iterator[Callable[[Table], None]]:
+    """A function that shows a table in place of the one before; elsewhere than on a terminal, below
+    it. Ctrl-C ends it without a complaint."""
+    if not sys.stdout.isatty():
+        with suppress(KeyboardInterrupt):
+            yield _show_plain
+        return
+    with suppress(KeyboardInterrupt), Live(auto_refresh=False, screen=True) as screen:
+        yield lambda table: screen.update(_drawn(table), refresh=True)
 
 
 def show_fields(fields: Mapping[str, Any], *, as_json: bool) -> None:
@@ -76,13 +90,13 @@ def complain(message: str, hint: str | None = None) -> None:
         console.print(f"[bold]Hint:[/] {escape(hint)}")
 
 
-def _show_rich(table: Table) -> None:
+def _drawn(table: Table) -> RichTable:
     drawn = RichTable(box=box.SIMPLE_HEAD)
     for index, column in enumerate(table.columns):
         drawn.add_column(column, justify="right" if _is_numeric(table, index) else "left")
     for row in table.rows:
         drawn.add_row(*(escape(_text(value)) for value in row))
-    Console().print(drawn)
+    return drawn
 
 
 def _show_plain(table: Table) -> None:
