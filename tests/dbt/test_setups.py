@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from tests.dbt.conftest import output
 from tests.dbt.project import Project
 
@@ -156,14 +159,61 @@ def test_differential_that_cannot_be_is_a_compiler_error_that_names_the_construc
 def test_docs_call_it_a_stream_table(make_project: MakeProject) -> None:
     project = _with_numbers(make_project("adapter"))
     project.dbt("build")
+    project.sql("analyze $schema.parity")
     project.dbt("docs", "generate", artifacts=True)
     catalog = json.loads((project.directory / "target" / "catalog.json").read_text())
     assert catalog["nodes"]["model.shop.parity"]["metadata"]["type"] == "STREAM TABLE"
     stats = catalog["nodes"]["model.shop.parity"]["stats"]
     assert stats["refresh_mode"]["value"].startswith("DIFFERENTIAL")
     assert stats["schedule"]["value"] == "1m"
-    assert {"size", "last_refresh"} <= stats.keys()
+    assert stats["row_count"]["value"] == 2
+    assert stats["size"]["value"].endswith("kB")
+    assert stats["last_refresh"]["value"].endswith("UTC")
     assert "schedule" not in catalog["nodes"]["seed.shop.numbers"]["stats"]
+
+
+def test_the_adapter_knows_renames_and_drops_stream_tables(make_project: MakeProject) -> None:
+    project = _with_numbers(make_project("adapter"))
+    project.write(
+        "macros/move.sql",
+        "{% macro move() %}\n"
+        "  {% set parity = adapter.get_relation(target.dbname, target.schema, 'parity') %}\n"
+        "  {% set moved = parity.incorporate(path={'identifier': 'Moved Here.'}) %}\n"
+        "  {% do log('it is a ' ~ parity.type ~ ' ' ~ parity.is_stream_table, info=true) %}\n"
+        "  {% do adapter.rename_relation(parity, moved) %}\n"
+        "  {% set also = adapter.get_relation(target.dbname, target.schema, 'also') %}\n"
+        "  {% do adapter.drop_relation(also) %}\n"
+        "{% endmacro %}\n",
+    )
+    project.model("also", PARITY)
+    project.dbt("build")
+    project.dbt("run-operation", "move")
+    assert any("it is a stream_table True" in line for line in project.messages)
+    project.sql("insert into $schema.numbers values (5)")
+    project.sql("select pgtrickle.refresh_stream_table('$schema.\"Moved Here.\"')")
+    assert project.sql('select numbers from $schema."Moved Here." order by 1') == [(1,), (3,)]
+    state = "select relname from pg_class where relnamespace = 'pgtrickle_state'::regnamespace"
+    project.sql("select pgtrickle.drop_stream_table('$schema.\"Moved Here.\"')")
+    assert project.sql("select pgt_name from pgtrickle.pgt_stream_tables") == []
+    assert project.sql(state) == []
+
+
+def test_a_name_may_have_anything_in_it(make_project: MakeProject) -> None:
+    project = _with_numbers(make_project("adapter"))
+    name = 'Mixed "Case" Name.s'
+    project.model("odd", PARITY, alias=name, indexes=[{"columns": ["numbers"]}])
+    project.model("above", "select parity from {{ ref('odd') }}", materialized="view")
+    project.dbt("build")
+    project.sql("""grant select on $schema."Mixed ""Case"" Name.s" to public""")
+    project.model("odd", PARITY.replace("count(*)", "sum(n)"), alias=name, schedule="5m")
+    assert project.dbt("run")["odd"].startswith("altered query, schedule 1m to 5m, index")
+    for materialized in ("stream_table", "table", "stream_table", "view", "stream_table"):
+        project.model("odd", PARITY, alias=name, materialized=materialized)
+        project.dbt("run", "--full-refresh")
+        assert project.value("select count(*) from $schema.above") == 2
+    project.dbt("docs", "generate", artifacts=True)
+    catalog = json.loads((project.directory / "target" / "catalog.json").read_text())
+    assert catalog["nodes"]["model.shop.odd"]["metadata"]["type"] == "STREAM TABLE"
 
 
 def test_source_freshness_comes_from_the_last_refresh(make_project: MakeProject) -> None:
@@ -177,6 +227,44 @@ def test_source_freshness_comes_from_the_last_refresh(make_project: MakeProject)
     project.dbt("source", "freshness", artifacts=True)
     found = json.loads((project.directory / "target" / "sources.json").read_text())["results"]
     assert [result["status"] for result in found] == ["pass"]
+
+
+def test_freshness_of_several_sources_is_told_apart(make_project: MakeProject) -> None:
+    project = _with_numbers(make_project("adapter"))
+    project.model("late", PARITY)
+    project.model("odd", PARITY, alias='Mixed "Case" Name.s', schema="elsewhere")
+    project.dbt("build")
+    project.sql(
+        "update pgtrickle.pgt_stream_tables set last_refresh_at = now() - interval '2 hours'"
+        " where pgt_name = 'late'"
+    )
+    limits = {
+        "warn_after": {"count": 1, "period": "hour"},
+        "error_after": {"count": 1, "period": "day"},
+    }
+    sources = [
+        {"name": "here", "schema": "analytics", "tables": [{"name": "parity"}, {"name": "late"}]},
+        {
+            "name": "there",
+            "schema": "analytics_elsewhere",
+            "tables": [{"name": "odd", "identifier": 'Mixed "Case" Name.s'}],
+        },
+        {"name": "seeds", "schema": "analytics", "tables": [{"name": "numbers"}]},
+    ]
+    project.write(
+        "models/sources.yml",
+        yaml.safe_dump(
+            {"sources": [{**source, "config": {"freshness": limits}} for source in sources]}
+        ),
+    )
+    project.dbt("source", "freshness", artifacts=True, fails=True)
+    found = json.loads((project.directory / "target" / "sources.json").read_text())["results"]
+    assert {result["unique_id"].split(".", 2)[2]: result["status"] for result in found} == {
+        "here.parity": "pass",
+        "here.late": "warn",
+        "there.odd": "pass",
+        "seeds.numbers": "error",  # no stream table: nobody knows when it last changed
+    }
 
 
 @pytest.mark.parametrize("setup", ["adapter", "embedded"])
@@ -203,13 +291,35 @@ def home() -> Iterator[Path]:
     shutil.rmtree(directory)
 
 
+def _of_its_own(directory: Path, home: Path, **changes: object) -> Project:
+    output = {"type": "pgtrickle", "embedded": str(home), "schema": "analytics", "threads": 2}
+    return _with_numbers(Project(directory, {**output, **changes}, dsn="", package=False))
+
+
 def test_a_profile_that_names_a_directory_needs_no_server(home: Path, tmp_path: Path) -> None:
-    project = Project(
-        tmp_path / "shop",
-        {"type": "pgtrickle", "embedded": str(home), "schema": "analytics", "threads": 2},
-        dsn="",
-        package=False,
-    )
-    _with_numbers(project)
+    project = _of_its_own(tmp_path / "shop", home)
+    project.dbt("debug")
+    assert any(f"embedded: {home}" in line for line in project.messages)
     assert project.dbt("build")["parity"].startswith("created")
     assert project.dbt("build")["parity"].startswith("unchanged")
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_share_the_server_of_a_directory(home: Path, tmp_path: Path) -> None:
+    projects = [_of_its_own(tmp_path / name, home, schema=name) for name in ("one", "two")]
+    runs = [
+        subprocess.Popen(
+            [Path(sys.executable).with_name("dbt"), "build", "--profiles-dir", "."],
+            cwd=project.directory,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for project in projects
+    ]
+    for run in runs:
+        printed, _ = run.communicate()
+        assert run.returncode == 0, printed
+    assert not Server(home).status().running  # the last one gave it back
+    for project in projects:
+        assert project.dbt("run")["parity"].startswith("unchanged")

@@ -20,7 +20,8 @@ from dbt.adapters.postgres import PostgresAdapter
 from dbt_common.exceptions import DbtRuntimeError
 
 from dbt.adapters.pgtrickle.connections import PgTrickleConnectionManager
-from dbt.adapters.pgtrickle.relation import PgTrickleRelation
+from dbt.adapters.pgtrickle.place import line_of
+from dbt.adapters.pgtrickle.relation import PgTrickleRelation, quoted
 from dbt.adapters.pgtrickle.relation_configs import (
     PgTrickleStreamTableConfig,
     PgTrickleStreamTableConfigChangeset,
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 # ruff: noqa: UP045 -- dbt reads these annotations on Python 3.10 too
 
 LOGGER = AdapterLogger("PgTrickle")
+
+# The extension keeps columns of its own in a stream table; these are nobody else's.
+_ENGINE_COLUMN = "__pgt_"
 
 # What docs show of a stream table: its label and description, by the key of the facts.
 _STATISTICS = {
@@ -64,6 +68,11 @@ class PgTrickleAdapter(PostgresAdapter):
         self._engine_is_ready = False
         self._prepared = threading.local()
         _bundle_package(unless_installed_in=config)
+
+    @classmethod
+    def quote(cls, identifier: str) -> str:
+        """As in dbt, and with the quotes in a name doubled."""
+        return quoted(identifier)
 
     # -- for macros; the package may be of another version, so these stay what they are -----------
 
@@ -117,10 +126,11 @@ class PgTrickleAdapter(PostgresAdapter):
             self._prepared.sources = [source.relid for source in sources]
 
     @available.parse_none
-    def offer_plan(self, query: str) -> Optional[str]:
+    def offer_plan(self, query: str, file: Optional[str] = None) -> Optional[str]:
         """Compile `query` and hand the plan to the engine, for the next call in this transaction.
 
-        Returns what stands in the way of refreshing it differentially, or None.
+        Returns what stands in the way of refreshing it differentially, or None. `file` is the
+        model's, from the project's directory: the line is added where it can be told.
         """
         with self._session() as session:
             plan = compile_query(session, query)
@@ -130,9 +140,11 @@ class PgTrickleAdapter(PostgresAdapter):
         if facts["mode"] == "DIFFERENTIAL":
             return None
         construct, reason = facts.get("construct"), facts.get("reason")
+        line = construct and file and line_of(construct, Path(self.config.project_root, file))
+        place = f" ({file}, line {line})" if line else ""
         if construct and reason and construct not in reason:
-            return f"{construct}: {reason}"
-        return reason or construct or "no reason was given"
+            return f"{construct}: {reason}{place}"
+        return f"{reason or construct or 'no reason was given'}{place}"
 
     @available.parse_none
     def stream_table_changes(
@@ -148,13 +160,17 @@ class PgTrickleAdapter(PostgresAdapter):
     def describe_stream_tables(self, catalog: agate.Table, facts: dict[str, Any]) -> agate.Table:
         """The catalog, with what is known of the stream tables in it: `facts`, by `schema.name`.
 
-        They get the type STREAM TABLE, and statistics in the columns dbt reads them from.
+        They get the type STREAM TABLE, and statistics in the columns dbt reads them from; columns
+        that are the engine's own are left out.
         """
         import agate
 
+        def known_of(row: agate.Row) -> Any:
+            return facts.get(f"{row['table_schema']}.{row['table_name']}")
+
         def described(row: agate.Row) -> list[Any]:
             values = dict(row)
-            known = facts.get(f"{values['table_schema']}.{values['table_name']}")
+            known = known_of(row)
             if known:
                 values["table_type"] = "STREAM TABLE"
             for key, (label, description) in _STATISTICS.items():
@@ -171,7 +187,11 @@ class PgTrickleAdapter(PostgresAdapter):
             for part in ("label", "value", "description", "include")
         ]
         return agate.Table(
-            [described(row) for row in catalog.rows],
+            [
+                described(row)
+                for row in catalog.rows
+                if not (row["column_name"].startswith(_ENGINE_COLUMN) and known_of(row))
+            ],
             [*catalog.column_names, *(name for name, _ in added)],
             [*catalog.column_types, *(kind for _, kind in added)],
         )

@@ -21,6 +21,11 @@ def _renameable() -> frozenset[PgTrickleRelationType]:
     return frozenset(PgTrickleRelationType(name) for name in ("view", "table", "stream_table"))
 
 
+def quoted(identifier: str) -> str:
+    """An identifier in SQL."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class PgTrickleRelation(PostgresRelation):
     type: Optional[PgTrickleRelationType] = None  # type: ignore[assignment]  # noqa: UP045
@@ -30,6 +35,10 @@ class PgTrickleRelation(PostgresRelation):
     @property
     def is_stream_table(self) -> bool:
         return self.type == PgTrickleRelationType.StreamTable
+
+    def quoted(self, identifier: str) -> str:
+        """As in dbt, and with the quotes in a name doubled."""
+        return quoted(identifier)
 
     @classproperty
     def StreamTable(cls) -> str:  # noqa: N802, N805 (as dbt names them)

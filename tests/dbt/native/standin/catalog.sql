@@ -25,6 +25,7 @@ create table pgtrickle.pgt_stream_tables (
     fuse_state text not null default 'armed' check (fuse_state in ('armed', 'blown', 'disabled')),
     fuse_ceiling bigint,
     fuse_sensitivity int,
+    st_partition_key text,
     blow_reason text,
     last_error_message text
 );
@@ -46,7 +47,8 @@ create table pgtrickle.pgt_refresh_history (
     error_message text,
     status text not null
 );
-create view pgtrickle.quick_health as select false as scheduler_running;
+create view pgtrickle.quick_health as
+select count(*) as total_stream_tables, false as scheduler_running from pgtrickle.pgt_stream_tables;
 
 create function pgtrickle._found(name text) returns pgtrickle.pgt_stream_tables
 language plpgsql as $$

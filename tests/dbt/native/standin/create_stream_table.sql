@@ -18,10 +18,12 @@ begin
     execute format('create table %I.%I as select 0::bigint as __pgt_row_id, q.* from (%s) q limit 0',
         schema_name, table_name, query);
     insert into pgtrickle.pgt_stream_tables
-        (pgt_relid, pgt_name, pgt_schema, defining_query, schedule, refresh_mode, requested_cdc_mode)
+        (pgt_relid, pgt_name, pgt_schema, defining_query, schedule, refresh_mode, requested_cdc_mode,
+         st_partition_key)
     values (format('%I.%I', schema_name, table_name)::regclass, table_name, schema_name, query,
         case when mode <> 'IMMEDIATE' then nullif(schedule, 'calculated') end,
-        case when mode in ('AUTO', 'INCREMENTAL') then 'DIFFERENTIAL' else mode end, cdc_mode)
+        case when mode in ('AUTO', 'INCREMENTAL') then 'DIFFERENTIAL' else mode end, cdc_mode,
+        partition_by)
     returning * into created;
     insert into pgtrickle.pgt_dependencies (pgt_id, source_relid, source_type)
     select distinct created.pgt_id, d.refobjid, 'TABLE'

@@ -20,3 +20,11 @@
 {% macro _identifier(name) %}
   {{ return('"' ~ (name | replace('"', '""')) ~ '"') }}
 {% endmacro %}
+
+
+{# The OID of a relation, in SQL; an error where there is none. #}
+{% macro _regclass(relation) %}
+  {{ return(dbt_pgtrickle._literal(
+    dbt_pgtrickle._identifier(relation.schema) ~ '.' ~ dbt_pgtrickle._identifier(relation.identifier)
+  ) ~ '::regclass') }}
+{% endmacro %}

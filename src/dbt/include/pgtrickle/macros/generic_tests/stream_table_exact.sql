@@ -10,7 +10,11 @@
       {% do exceptions.raise_compiler_error(model ~ ' is no stream table.') %}
     {% endif %}
     {% set query = existing.row.original_query or existing.row.defining_query %}
-    {% set columns = adapter.get_columns_in_relation(model) | rejectattr('name', 'match', '__pgt_') | map(attribute='quoted') | join(', ') %}
+    {% set visible = [] %}
+    {% for column in adapter.get_columns_in_relation(model) if not column.name.startswith('__pgt_') %}
+      {% do visible.append(column.quoted) %}
+    {% endfor %}
+    {% set columns = visible | join(', ') %}
     (
       select {{ columns }} from {{ model }}
       except all

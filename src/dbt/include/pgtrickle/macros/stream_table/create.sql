@@ -41,7 +41,7 @@
 
 {% macro pgtrickle__offer_plan(engine, definition, settings) %}
   {% if engine.name != 'portable' or settings.refresh_mode == 'FULL' %}{{ return(none) }}{% endif %}
-  {% set obstacle = adapter.offer_plan(definition) %}
+  {% set obstacle = adapter.offer_plan(definition, model.original_file_path) %}
   {% if obstacle and settings.refresh_mode == 'DIFFERENTIAL' %}
     {% do exceptions.raise_compiler_error(
       "The stream table " ~ model.name ~ " cannot be refreshed differentially: " ~ obstacle

@@ -66,7 +66,7 @@
           )
       )
     )::text
-    from (select " ~ dbt_pgtrickle._literal(relation.include(database=false) | string) ~ "::regclass::oid) t(oid)
+    from (select " ~ dbt_pgtrickle._regclass(relation) ~ "::oid) t(oid)
   ", true)) }}
 {% endmacro %}
 

@@ -9,7 +9,7 @@
       select c.oid, c.relacl, c.relowner, format('%I.%I', n.nspname, c.relname) as name
       from pg_catalog.pg_class c
       join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-      where c.oid = " ~ dbt_pgtrickle._literal(relation.include(database=false) | string) ~ "::regclass
+      where c.oid = " ~ dbt_pgtrickle._regclass(relation) ~ "
     ) t
     cross join lateral (
       select e.attname, format('grant %s%s on %s to %s%s', e.privilege_type,
@@ -43,7 +43,10 @@
 {# Runs those commands, but for those about columns that the table does not have any more. #}
 {% macro _give_again(relation, commands) %}
   {% if commands %}
-    {% set columns = adapter.get_columns_in_relation(relation) | map(attribute='name') | list %}
+    {% set columns = dbt_pgtrickle._query_json(
+      "select json_agg(attname)::text from pg_catalog.pg_attribute where not attisdropped and attrelid = "
+      ~ dbt_pgtrickle._regclass(relation), true
+    ) %}
     {% for one in commands if one.column is none or one.column in columns %}
       {% call statement('pgtrickle_give_again') %}{{ one.command }}{% endcall %}
     {% endfor %}

@@ -37,7 +37,7 @@
     )::text
     from pgtrickle.pgt_refresh_history h
     join pgtrickle.pgt_stream_tables s on s.pgt_id = h.pgt_id
-    where s.pgt_relid = " ~ dbt_pgtrickle._literal(relation.include(database=false) | string) ~ "::regclass
+    where s.pgt_relid = " ~ dbt_pgtrickle._regclass(relation) ~ "
     order by h.refresh_id desc
     limit 1
   ", true)) }}
