@@ -154,3 +154,16 @@ def test_an_index_on_a_small_table_is_not_advised(large: Engine) -> None:
     large.connection.execute("delete from orders where id > 100")
     large.connection.execute("analyze orders")
     assert statements(large, BY_REGION) == set()
+
+
+def test_operators_name_their_state_and_sql_tells_missing_indexes(large: Engine) -> None:
+    large.create_stream_table("by_region", BY_REGION)
+    told = large.explain("by_region")
+    assert f"(state: {told.state[0].name})" in told.tree[0]
+    in_sql = dict(large.session.rows("select * from pgtrickle.explain_st('by_region')"))
+    assert in_sql["missing_indexes"] == "\n".join(
+        f"{missing.statement}  -- {missing.why}" for missing in told.advice
+    )
+    large.connection.execute("create index on orders (customer)")
+    in_sql = dict(large.session.rows("select * from pgtrickle.explain_st('by_region')"))
+    assert "missing_indexes" not in in_sql

@@ -36,12 +36,22 @@ def outline(node: Node, states: States, depth: int = 0) -> Iterator[str]:
     """One line for each operator, indented by depth; projections that only rename are left out."""
     line = _line(node, states)
     if line:
-        yield "  " * depth + line
+        yield "  " * depth + line + _kept(node, states)
         depth += 1
     if isinstance(node, Recursion) and not states.analyses[id(node)].follows:
         return
     for child in node.children:
         yield from outline(child, states, depth)
+
+
+def _kept(node: Node, states: States) -> str:
+    """Where a stateful operator keeps what it needs."""
+    names = [
+        table.name
+        for owner, table in states.tables.items()
+        if owner == id(node) or (isinstance(owner, tuple) and owner[0] == id(node))
+    ]
+    return f" (state: {', '.join(names)})" if names else ""
 
 
 def _line(node: Node, states: States) -> str:

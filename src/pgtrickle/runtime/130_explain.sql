@@ -239,6 +239,45 @@ $$;
 comment on function pgtrickle._source_lines(bigint) is 'What a stream table reads and which columns are captured for it, a line each';
 
 
+create or replace function pgtrickle._missing_index_lines(target bigint)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    with advice as (
+        select a.number, c.oid, c.reltuples, a.entry ->> 'why' as why,
+            array(select jsonb_array_elements_text(a.entry -> 'columns')) as columns
+        from pgtrickle.pgt_plans p
+        cross join jsonb_array_elements(p.plan -> 'advice') with ordinality a (entry, number)
+        join pg_class c on c.oid = (a.entry ->> 'relid')::oid
+        where p.pgt_id = target
+          and p.plan_status = 'COMPILED'
+    )
+    select string_agg(
+        format('create index on %s (%s);  -- %s', a.oid::regclass,
+            (select string_agg(quote_ident(name), ', ' order by number) from unnest(a.columns) with ordinality n (name, number)),
+            a.why),
+        E'\n' order by a.number)
+    from advice a
+    -- Few rows are read as fast without one; an index serves that begins with the columns in any order.
+    where a.reltuples not between 0 and 999
+      and not exists (
+        select
+        from pg_index i
+        where i.indrelid = a.oid
+          and i.indisvalid
+          and i.indpred is null
+          and array(
+            select coalesce(c.attname::text, '')
+            from unnest(i.indkey::smallint[]) with ordinality k (number, place)
+            left join pg_attribute c on c.attrelid = i.indrelid and c.attnum = k.number
+            where k.place <= least(i.indnkeyatts, cardinality(a.columns))) <@ a.columns)
+$$;
+comment on function pgtrickle._missing_index_lines(bigint) is
+    'Statements that create indexes on sources which refreshes would use, a line each with the reason; null where none is missing';
+
+
 create or replace function pgtrickle.explain_st(name text, with_analyze boolean default false)
     returns table (property text, value text)
     language plpgsql
@@ -291,13 +330,14 @@ begin
                     select pg_catalog.string_agg(line, E'\n' order by number)
                     from pg_catalog.jsonb_array_elements_text(plan -> 'tree') with ordinality t (line, number))),
                 (15, 'state', pgtrickle._state_lines(target.pgt_id)),
-                (16, 'frontier', frontier.snapshot::text),
-                (17, 'pending_changes', case when is_owner then (
+                (16, 'missing_indexes', pgtrickle._missing_index_lines(target.pgt_id)),
+                (17, 'frontier', frontier.snapshot::text),
+                (18, 'pending_changes', case when is_owner then (
                     select pg_catalog.string_agg(pg_catalog.format('%s: %s rows%s', c.source_relid::regclass, c.pending,
                         case when c.truncated then ', truncated' else '' end), E'\n' order by c.source_relid)
                     from pgtrickle._pending_changes(target.pgt_id) c) end),
-                (18, 'delta_query', case when is_owner then (pgtrickle._next_statement(target)).statement end),
-                (19, 'analyze', analyzed)
+                (19, 'delta_query', case when is_owner then (pgtrickle._next_statement(target)).statement end),
+                (20, 'analyze', analyzed)
         ) p (number, property, value)
         where p.value is not null
         order by p.number;
