@@ -37,8 +37,8 @@ def run(engine: Engine, *, rows: int, cycles: int) -> Result:
         "bulk update": f"update {{name}} set amount = amount + 1 where id > {rows}",
         "bulk delete": f"delete from {{name}} where id > {rows}",
     }
-    cases = {what: Case(what, bar=1.25) for what in statements}
-    single = Case(f"{TRANSACTIONS} single-row transactions", bar=1.2)
+    cases = {what: Case(what, {"plain": 1.25}) for what in statements}
+    single = Case(f"{TRANSACTIONS} single-row transactions", {"plain": 1.2})
     for cycle in range(cycles):
         for what, statement in statements.items():
             sides = {

@@ -15,12 +15,12 @@ Side = Callable[[], object]
 class Case:
     """What one case took: milliseconds by side, one figure per cycle; the first side is ours.
 
-    `bar` is the ratio of the first side's median to the second's that is to be kept below.
+    `bars` are, by yardstick, the ratios of our median to theirs that are to be kept below.
     """
 
     name: str
+    bars: dict[str, float] = field(default_factory=dict)
     milliseconds: dict[str, list[float]] = field(default_factory=dict)
-    bar: float | None = None
 
     def add(self, times: Mapping[str, float]) -> None:
         for side, milliseconds in times.items():
@@ -33,11 +33,9 @@ class Case:
     def sides(self) -> list[str]:
         return list(self.milliseconds)
 
-    @property
-    def ratio(self) -> float:
-        """Median of ours over that of the first yardstick."""
-        ours, yardstick = self.sides[:2]
-        return self.median(ours) / self.median(yardstick)
+    def ratio(self, yardstick: str) -> float:
+        """Our median over theirs."""
+        return self.median(self.sides[0]) / self.median(yardstick)
 
 
 @dataclass
@@ -50,9 +48,10 @@ class Result:
     equal: bool = True
     sizes: dict[str, object] = field(default_factory=dict)
 
-    @property
-    def geometric_mean(self) -> float:
-        return math.exp(statistics.fmean(math.log(case.ratio) for case in self.cases))
+    def geometric_mean(self, yardstick: str) -> float:
+        """Of the ratios to a yardstick, over the cases that have it."""
+        measured = [case for case in self.cases if yardstick in case.milliseconds]
+        return math.exp(statistics.fmean(math.log(case.ratio(yardstick)) for case in measured))
 
 
 def timed(side: Side) -> float:

@@ -41,15 +41,15 @@ def _section(kept: dict[str, Any]) -> str:
         "",
         kept["about"],
         "",
-        "| case | " + " | ".join(sides) + " | ratio |",
-        "|---|" + "---:|" * (len(sides) + 1),
+        "| case | " + " | ".join([*sides, *(f"to {one}" for one in sides[1:])]) + " |",
+        "|---|" + "---:|" * (2 * len(sides) - 1),
     ]
     for case in kept["cases"]:
         medians = {side: statistics.median(t) for side, t in case["milliseconds"].items()}
         cells = [f"{medians[side]:.2f}" if side in medians else "" for side in sides]
-        first = list(medians.values())
-        ratio = f"{first[0] / first[1]:.3f}" if len(first) > 1 else ""
-        lines.append(f"| {case['name']} | " + " | ".join(cells) + f" | {ratio} |")
+        ours = next(iter(medians.values()))
+        cells += [f"{ours / medians[one]:.3f}" if one in medians else "" for one in sides[1:]]
+        lines.append(f"| {case['name']} | " + " | ".join(cells) + " |")
     lines += ["", f"![{kept['workload']}]({_plot(kept, sides)})", "", _where(kept), ""]
     return "\n".join(lines)
 

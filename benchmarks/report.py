@@ -24,26 +24,28 @@ SETTINGS = ("server_version", "shared_buffers", "work_mem", "synchronous_commit"
 def show(result: Result, console: Console) -> None:
     table = Table(title=f"{result.workload}: {result.about}", box=None, title_justify="left")
     table.add_column("case")
-    for side in _sides(result):
+    for side in sides(result):
         table.add_column(side, justify="right")
-    table.add_column("ratio", justify="right")
+    for yardstick in sides(result)[1:]:
+        table.add_column(f"to {yardstick}", justify="right")
     for case in result.cases:
-        cells = [f"{case.median(s):.2f}" if s in case.milliseconds else "" for s in _sides(result)]
-        table.add_row(case.name, *cells, _ratio(case))
+        cells = [f"{case.median(s):.2f}" if s in case.milliseconds else "" for s in sides(result)]
+        table.add_row(case.name, *cells, *(_ratio(case, one) for one in sides(result)[1:]))
     console.print(table)
     if not result.equal:
         console.print("A stream table DIFFERS from its query.")
 
 
-def _sides(result: Result) -> list[str]:
+def sides(result: Result) -> list[str]:
     return list(dict.fromkeys(side for case in result.cases for side in case.sides))
 
 
-def _ratio(case: Case) -> str:
-    if len(case.sides) < 2:
+def _ratio(case: Case, yardstick: str) -> str:
+    if yardstick not in case.milliseconds or yardstick == case.sides[0]:
         return ""
-    missed = case.bar is not None and case.ratio > case.bar
-    return f"{case.ratio:.3f}" + (f" (bar {case.bar:g})" if missed else "")
+    ratio = case.ratio(yardstick)
+    missed = ratio > case.bars.get(yardstick, float("inf"))
+    return f"{ratio:.3f}" + (f" (bar {case.bars[yardstick]:g})" if missed else "")
 
 
 def surroundings(engine: Engine) -> dict[str, Any]:

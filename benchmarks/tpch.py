@@ -32,7 +32,7 @@ def run(engine: Engine, *, scale: float, cycles: int) -> Result:
     for name, query in QUERIES.items():
         engine.create_stream_table(name, query, refresh_mode="DIFFERENTIAL")
     connection.execute("vacuum analyze")
-    cases = {name: Case(name, bar=1.0) for name in QUERIES}
+    cases = {name: Case(name, {"recompute": 1.0}) for name in QUERIES}
     for cycle in range(cycles):
         change(connection, cycle)
         for name, query in QUERIES.items():

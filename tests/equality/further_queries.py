@@ -49,6 +49,9 @@ class FurtherQueryMaker(QueryMaker):
         call = self.choose.one(calls)
         name = f"c{len(names) + 1}"
         sql = f"select {alias}.*, {call} as {name} from ({found.sql}) as {alias}"
+        if self.choose.chance(40):
+            kept = f"{name} {self.choose.one(('<=', '>', '='))} {self.choose.number(1, 3)}"
+            sql = f"select * from ({sql}) as windowed where {kept}"
         return Relation(sql, (*found.values, Value(name, v.BIGINT)), found.rows)
 
     def join_kind(self, has_predicate: bool) -> str:

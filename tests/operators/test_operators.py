@@ -120,6 +120,14 @@ QUERIES = {
             "select v, sum(k) over (partition by v order by k rows between 1 preceding and "
             "current row) s from r"
         ),
+        (
+            "select id, amount from (select id, cust, amount, row_number() over (partition by cust "
+            "order by amount desc, id) rn from o) w where rn <= 2 and amount > 1"
+        ),
+        (
+            "select k, n + 1 as m from (select cust as k, rank() over (partition by q order by "
+            "id) as n from o) w where n between 2 and 4 or k is null"
+        ),
     ],
     "limits": [
         "select id, amount from o order by amount desc, id limit 5",

@@ -89,7 +89,8 @@ def _line(node: Node, states: States) -> str:
         case Expand() | Replicate():
             return "expand rows: linear"
         case Window():
-            return f"window ({len(node.partition)} keys): touched partitions computed again"
+            kept = "" if node.where is None else ", some of the rows kept"
+            return f"window ({len(node.partition)} keys): touched partitions computed again{kept}"
         case TopN():
             what = f"{node.construct.lower()} ({len(node.partition)} keys)"
             return f"{what}: touched partitions computed again"

@@ -9,7 +9,7 @@ sum of weights of the changed right rows that do,
     l flips   ⟺   (N_new(l) = 0) ≠ (N_new(l) - δN(l) = 0)
 
 Only rows matched by a change can flip. Where θ is a conjunction of equalities between the sides
-(and conditions on the left side alone), this is decided once for each *key* among the changes, and
+(and conditions on one side alone), this is decided once for each *key* among the changes, and
 the few keys that flip are joined with the left side through its indexes. Otherwise it is decided
 for each left row that a change matches.
 """
@@ -31,10 +31,11 @@ MATCHED = "__matched"
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """θ taken apart: equated (left, right) expressions, conditions on the left alone, the rest."""
+    """θ taken apart: equated (left, right) expressions, conditions on one side alone, the rest."""
 
     equal: tuple[tuple[str, str], ...]
     left: tuple[str, ...]
+    right: tuple[str, ...]
     rest: tuple[str, ...]
 
 
@@ -47,16 +48,18 @@ def take_apart(condition: Expression | None, left: Node, right: Node) -> Conditi
             conjuncts = operands
         case _:
             conjuncts = (condition,)
-    equal, of_left, rest = [], [], []
+    equal, of_left, of_right, rest = [], [], [], []
     for conjunct in conjuncts:
         pair = _equated(conjunct, frozenset(left.ids), frozenset(right.ids))
         if pair is not None:
             equal.append((render_expression(pair[0]), render_expression(pair[1])))
         elif columns_of(conjunct) <= frozenset(left.ids):
             of_left.append(render_expression(conjunct))
+        elif columns_of(conjunct) <= frozenset(right.ids):
+            of_right.append(render_expression(conjunct))
         else:
             rest.append(render_expression(conjunct))
-    return Condition(tuple(equal), tuple(of_left), tuple(rest))
+    return Condition(tuple(equal), tuple(of_left), tuple(of_right), tuple(rest))
 
 
 def _equated(
@@ -96,7 +99,11 @@ def _flipped_keys(change: Relation, right: Node, parts: Condition, maintenance: 
     """CTE of the keys that flip: k1…kn and `MATCHED`. Without keys: one row, or none."""
     names = [f"k{i}" for i in range(1, len(parts.equal) + 1)]
     of_change = [f"{b} AS {name}" for (_, b), name in zip(parts.equal, names, strict=True)]
-    changes = select([*of_change, WEIGHT], f"FROM {change.source('r')}")
+    changes = select(
+        [*of_change, WEIGHT],
+        f"FROM {change.source('r')}",
+        f"WHERE {' AND '.join(parts.right)}" if parts.right else "",
+    )
     grouped = select(
         [*names, f"sum({WEIGHT}) AS change"],
         f"FROM ({changes}) AS c",
@@ -105,11 +112,12 @@ def _flipped_keys(change: Relation, right: Node, parts: Condition, maintenance: 
         if names
         else f"HAVING sum({WEIGHT}) <> 0",
     )
-    same = " AND ".join(f"{b} = c.{name}" for (_, b), name in zip(parts.equal, names, strict=True))
+    same = [f"{b} = c.{name}" for (_, b), name in zip(parts.equal, names, strict=True)]
+    matching = " AND ".join([*same, *parts.right])
     some = select(
         [],
         f"FROM {maintenance.new(right).source('r')}",
-        f"WHERE {same}" if same else "",
+        f"WHERE {matching}" if matching else "",
         # Enough rows to tell 0, the change, and anything else apart.
         "LIMIT greatest(c.change, 0) + 1",
     )

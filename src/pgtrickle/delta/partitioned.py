@@ -86,7 +86,12 @@ def _body(node: Partitioned, keyed: Relation) -> Relation:
         calls = [f"{render_expression(call)} AS {attribute.id}" for attribute, call in node.calls]
         items = [*(f"w.{id}" for id in keyed.ids[: len(node.child.ids)]), *calls]
         items += [f"w.{id}" for id in keyed.ids[len(node.child.ids) :]]
-        return Relation(select(items, f"FROM {keyed.source('w')}"), ids, weighted=False)
+        windowed = Relation(select(items, f"FROM {keyed.source('w')}"), ids, weighted=False)
+        if node.where is None:
+            return windowed
+        kept = f"WHERE {render_expression(node.where)}"
+        sql = select([f"w.{id}" for id in ids], f"FROM {windowed.source('w')}", kept)
+        return Relation(sql, ids, weighted=False)
     return Relation(_first_rows(node, keyed), ids, weighted=False)
 
 

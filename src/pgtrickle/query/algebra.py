@@ -301,11 +301,15 @@ class MarkJoin(Node):
 
 @dataclass(frozen=True, slots=True)
 class Window(Node):
-    """Every row with window functions over its partition; all calls have the same PARTITION BY."""
+    """Every row with window functions over its partition; all calls have the same PARTITION BY.
+
+    `where` says which of the rows come out, their functions computed over all.
+    """
 
     child: Node
     partition: tuple[Expression, ...]
     calls: tuple[tuple[Attribute, Call], ...]
+    where: Expression | None = None
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:

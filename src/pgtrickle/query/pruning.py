@@ -89,9 +89,11 @@ class _Pruning:
                 below = columns_of((node.partition, node.order_by))
                 return replace(node, child=self.prune(node.child, wanted | below))
             case Window():
+                wanted |= columns_of(node.where)
                 calls = tuple(item for item in node.calls if item[0].id in wanted)
                 if not calls:
-                    return self.prune(node.child, wanted)
+                    kept = node.child if node.where is None else Filter(node.child, node.where)
+                    return self.prune(kept, wanted)
                 below = columns_of((node.partition, tuple(call for _, call in calls)))
                 return replace(node, child=self.prune(node.child, wanted | below), calls=calls)
             case SemiJoin() | MarkJoin():

@@ -2,7 +2,8 @@
 
 PostgreSQL does this by itself within one statement's joins. Some deltas are computed once, into a
 common table expression, and it does not look into those: what stands under one must already be
-joined on its condition, or it is a cross product.
+joined on its condition, or it is a cross product. Likewise a window function: which of its rows are
+wanted (row_number() <= 3) is part of it, so that no others are kept.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ from pgtrickle.query.algebra import (
     MarkJoin,
     Node,
     OuterJoin,
+    Project,
     Recursion,
     SemiJoin,
     Shared,
+    Window,
 )
-from pgtrickle.query.expression import Expression
+from pgtrickle.query.expression import Column, Expression
 from pgtrickle.query.lowering.conditions import conjunction, conjuncts
+from pgtrickle.query.lowering.rewriting import rewrite
+from pgtrickle.query.moments import reads_moment
 from pgtrickle.query.pruning import columns_of
 
 
@@ -38,6 +43,11 @@ class _Pushing:
         match node:
             case Filter():
                 return self.down(node.child, (*conjuncts(node.predicate), *conditions))
+            case Project() if _window_below(node):
+                renamed, rest = _renamed(conditions, node)
+                return _filtered(replace(node, child=self.down(node.child, renamed)), rest)
+            case Window():
+                return self._windowed(node, conditions)
             case Join():
                 return self._joined(node, conditions)
             case OuterJoin(full=False) | SemiJoin() | MarkJoin():
@@ -70,6 +80,17 @@ class _Pushing:
             joined = replace(joined, condition=conjunction(on))
         return _filtered(joined, rest)
 
+    def _windowed(self, node: Window, conditions: tuple[Expression, ...]) -> Node:
+        """Conditions become the window's; what reads the moment has rules of its own.
+
+        None goes below the window, not even one on the partition keys: rows of one partition may
+        differ in them (1.0 and 1.00).
+        """
+        own = [each for each in conditions if not reads_moment(each)]
+        rest = tuple(each for each in conditions if each not in own)
+        where = conjunction((*conjuncts(node.where), *own))
+        return _filtered(replace(node, child=self.down(node.child), where=where), rest)
+
     def _with_children(self, node: Node) -> Node:
         """`node` with conditions moved down inside each child."""
         if isinstance(node, Recursion):
@@ -82,6 +103,33 @@ class _Pushing:
             case (left, right) if hasattr(node, "left"):
                 return replace(node, left=self.down(left), right=self.down(right))  # type: ignore[call-arg]
         return replace(node, branches=tuple(map(self.down, node.children)))  # type: ignore[call-arg]
+
+
+def _window_below(node: Node) -> bool:
+    """Whether conditions on `node` can reach a window, through renamings alone."""
+    while isinstance(node, Filter) or (isinstance(node, Project) and not node.expands):
+        node = node.child
+    return isinstance(node, Window)
+
+
+def _renamed(
+    conditions: tuple[Expression, ...], node: Project
+) -> tuple[tuple[Expression, ...], tuple[Expression, ...]]:
+    """The conditions on what the projection only renames, in the child's names; and the rest."""
+    names = {
+        attribute.id: expression
+        for attribute, expression in node.items
+        if isinstance(expression, Column)
+    }
+
+    def below(expression: object) -> Expression | None:
+        if isinstance(expression, Column) and expression.relation is None:
+            return names.get(expression.name)
+        return None
+
+    taken = [each for each in conditions if columns_of(each) and columns_of(each) <= names.keys()]
+    rest = tuple(each for each in conditions if each not in taken)
+    return tuple(rewrite(each, below) for each in taken), rest
 
 
 def _inputs(node: Node) -> tuple[list[Node], tuple[Expression, ...]]:
