@@ -81,7 +81,7 @@ def _differential(session: Session, canonical: Canonical) -> Plan:
     tree = _trusted_tree(session, canonical, facts)
     root = separate_moments(prune(push_down(lower(tree, facts).node)))
     sources = _sources(root)  # none for a query of constants, which then has no deltas
-    states = States(facts)
+    states = States(facts, facts.has_one_equality(root))
     numbers = {source.relid: number for number, source in enumerate(sources)}
 
     def maintenance(changed: frozenset[int]) -> Maintenance:

@@ -12,8 +12,8 @@ from pgtrickle.delta.relation import select
 from pgtrickle.delta.rules import RULES
 from pgtrickle.delta.state import ColumnType, Selection, States
 from pgtrickle.query import catalog
-from pgtrickle.query.algebra import Node
-from pgtrickle.query.expression import Call, Column, Expression, Name
+from pgtrickle.query.algebra import Constant, Node, Scan
+from pgtrickle.query.expression import Call, Collate, Column, Expression, Name
 from pgtrickle.query.lowering import NotIncremental, RelationFacts
 from pgtrickle.query.origins import column_origin
 from pgtrickle.query.render import render_expression
@@ -21,6 +21,9 @@ from pgtrickle.query.rendition import InvalidQuery, columns_of_query
 from pgtrickle.query.rendition import OutputColumn as ResultColumn
 from pgtrickle.query.statement import Query
 from pgtrickle.query.traverse import walk
+
+DETERMINISTIC = ("C", "POSIX", "default")
+"""Collations that need not be looked up."""
 
 
 class DatabaseFacts:
@@ -69,6 +72,22 @@ class DatabaseFacts:
         if reserved:
             return f"its column {reserved[0]} has the name of a column of change buffers"
         return None
+
+    def has_one_equality(self, root: Node) -> bool:
+        """Whether no nondeterministic collation is in sight of a query."""
+        for node in walk(root):
+            match node:
+                case Collate(collation=collation) if collation[-1] not in DETERMINISTIC:
+                    return False
+                case Constant(sql=sql) if "COLLATE" in sql:
+                    return False
+                case Scan():
+                    relation = self.catalog.relation(node.schema, node.name)
+                    for _, name in node.columns:
+                        column = relation.column(name)
+                        if column is not None and not column.deterministic:
+                            return False
+        return True
 
     def is_aggregate(self, name: Name) -> bool:
         return "a" in self._kind(name)

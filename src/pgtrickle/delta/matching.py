@@ -11,7 +11,10 @@ sum of weights of the changed right rows that do,
 Only rows matched by a change can flip. Where θ is a conjunction of equalities between the sides
 (and conditions on one side alone), this is decided once for each *key* among the changes, and
 the few keys that flip are joined with the left side through its indexes. Otherwise it is decided
-for each left row that a change matches.
+for each left row that a change matches; the equalities, if there are any, find these rows.
+
+An equality makes keys only where the changes fall into groups by it as they do by GROUP BY: under a
+nondeterministic collation on the left, 'a' and 'A' are two keys that match one row.
 """
 
 from __future__ import annotations
@@ -87,8 +90,9 @@ def flipped(
         return None
     parts = take_apart(condition, left, right)
     terms = maintenance.old_terms(left)
-    if parts.rest:
-        sql = [_row_by_row(term, change, right, condition, maintenance) for term in terms]
+    if parts.rest or not maintenance.states.one_equality:
+        keys = _changed_keys(change, parts, maintenance)
+        sql = [_row_by_row(term, change, right, condition, keys, maintenance) for term in terms]
     else:
         keys = _flipped_keys(change, right, parts, maintenance)
         sql = [_through_keys(term, keys, parts) for term in terms]
@@ -139,18 +143,41 @@ def _through_keys(term: Relation, keys: str, parts: Condition) -> str:
     )
 
 
+def _changed_keys(change: Relation, parts: Condition, maintenance: Maintenance) -> str | None:
+    """A condition on left rows that all of them meet which a change matches, by index; or None."""
+    if not parts.equal or not maintenance.states.one_equality:
+        return None
+    names = [f"k{i}" for i in range(1, len(parts.equal) + 1)]
+    of_change = [f"{b} AS {name}" for (_, b), name in zip(parts.equal, names, strict=True)]
+    where = f"WHERE {' AND '.join(parts.right)}" if parts.right else ""
+    changes = select(of_change, f"FROM {change.source('r')}", where)
+    keys = maintenance.add_cte(
+        maintenance.fresh_name("k"),
+        select(
+            names,
+            f"FROM ({changes}) AS c",
+            f"WHERE {' AND '.join(map(is_not_null, names))}",
+            f"GROUP BY {', '.join(names)}",
+        ),
+    )
+    left = ", ".join(a for a, _ in parts.equal)
+    return f"({left}) IN (SELECT {', '.join(names)} FROM {keys})"
+
+
 def _row_by_row(
     term: Relation,
     change: Relation,
     right: Node,
     condition: Expression | None,
+    keys: str | None,
     maintenance: Maintenance,
 ) -> str:
     theta = "true" if condition is None else render_expression(condition)
+    matched = f"EXISTS (SELECT FROM {change.source('r')} WHERE {theta})"
     touched = select(
         ["l.*"],
         f"FROM {term.source('l')}",
-        f"WHERE EXISTS (SELECT FROM {change.source('r')} WHERE {theta})",
+        f"WHERE {matched if keys is None else keys}",
     )
     delta = f"SELECT coalesce(sum(r.{WEIGHT}), 0) AS change FROM {change.source('r')} WHERE {theta}"
     some = select(

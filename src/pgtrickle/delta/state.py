@@ -82,9 +82,12 @@ class States:
     """The state tables of one plan, by their owner.
 
     By the id of a node: the types it asked for (`delta.types`), and what was decided about it.
+    `one_equality`: values that are equal by one comparison of the query are so by all; not where a
+    nondeterministic collation may meet another one.
     """
 
     describer: Describer
+    one_equality: bool = True
     prefix: str = field(default_factory=lambda: f"s_{uuid4().hex[:12]}")
     tables: dict[Hashable, StateTable] = field(default_factory=dict)
     types: dict[int, Sequence[ColumnType]] = field(default_factory=dict)

@@ -219,3 +219,39 @@ update r set x = 'A';
 update r set x = 'a';
 -- change
 insert into r values ('A');
+
+-- case left_join_under_the_collation_of_one_side
+create collation loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+create table l (id integer primary key, x text collate loose);
+create table r (id integer primary key, y text);
+insert into l values (1, 'a');
+insert into r values (1, 'a');
+-- query
+select l.id, r.id as rid from l left join r on l.x = r.y;
+-- change
+insert into r values (2, 'A');
+-- change
+delete from r where id = 1;
+-- change
+insert into r values (3, 'a');
+delete from r where id = 2;
+-- change
+delete from r;
+
+-- case not_exists_under_the_collation_of_one_side
+create collation loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+create table l (id integer primary key, x text collate loose);
+create table r (id integer primary key, y text);
+insert into l values (1, 'a');
+insert into r values (1, 'a');
+-- query
+select l.id from l where not exists (select from r where r.y = l.x);
+-- change
+insert into r values (2, 'A');
+-- change
+delete from r where id = 1;
+-- change
+insert into r values (3, 'a');
+delete from r where id = 2;
+-- change
+delete from r;
