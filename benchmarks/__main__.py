@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 import pgtrickle
-from benchmarks import capture, fixed_costs, growth, page, recompute, refresh, tpch
+from benchmarks import capture, fixed_costs, growth, page, recompute, refresh, tpch, worker
 from benchmarks.measuring import Result
 from benchmarks.report import keep, show, surroundings
 from pgtrickle.embedded import server
@@ -36,6 +36,9 @@ def workloads(full: bool) -> dict[str, Workload]:
             engine,
             sizes=(1_000_000, 10_000_000, 30_000_000) if full else (100_000, 1_000_000),
             cycles=5,
+        ),
+        "worker": lambda engine: worker.run(
+            engine, busy=20, quiet=200, idle=1000, seconds=300 if full else 60
         ),
         "tpch": lambda engine: tpch.run(engine, scale=1.0 if full else 0.1, cycles=5),
     }

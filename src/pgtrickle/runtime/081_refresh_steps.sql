@@ -284,6 +284,9 @@ begin
             into pending, markers, snapshot
             using frontier.snapshot, frontier.own_xid, frontier.own_seq;
             outcome.delta_row_count := (select sum(n) from unnest(pending) n);
+            if stream_table.is_append_only then
+                perform pgtrickle._check_append_only(stream_table, relids, frontier);
+            end if;
             if exists (select from unnest(markers) n where n > 0) then
                 outcome.action := 'FULL';
                 outcome.reason := (

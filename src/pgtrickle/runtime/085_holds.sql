@@ -201,6 +201,39 @@ comment on function pgtrickle._held(pgtrickle.pgt_stream_tables) is
     'Why a stream table is not to be refreshed now; null when it may be. Looking may blow its fuse';
 
 
+create or replace function pgtrickle._check_append_only(
+        stream_table pgtrickle.pgt_stream_tables, relids oid[], frontier pgtrickle.pgt_frontiers)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    relid oid;
+    broken boolean;
+    name constant text := pgtrickle._quoted(stream_table.pgt_schema, stream_table.pgt_name);
+begin
+    foreach relid in array relids loop
+        execute (
+            select 'select ' || string_agg(
+                format('exists (select from pgtrickle_changes.changes_%s_%s b where b.__pgt_weight <= 0 and %s%s)',
+                    relid, segment, pgtrickle._unconsumed('b'), pgtrickle._already_visible(relid, 'b')),
+                ' or ')
+            from generate_series(0, 1) segment)
+        into broken
+        using frontier.snapshot, frontier.own_xid, frontier.own_seq;
+        if broken then
+            update pgtrickle.pgt_stream_tables s set is_append_only = false where s.pgt_id = stream_table.pgt_id;
+            perform pgtrickle._notify(stream_table, 'append_only_reverted', jsonb_build_object('source', relid::regclass));
+            raise notice 'stream table % is append_only no more: rows of % were updated, deleted or truncated', name, relid::regclass;
+            return;
+        end if;
+    end loop;
+end
+$$;
+comment on function pgtrickle._check_append_only(pgtrickle.pgt_stream_tables, oid[], pgtrickle.pgt_frontiers) is
+    'Takes the promise append_only back, and tells so, where pending changes break it. They are applied like any others: nothing relies on the promise';
+
+
 create or replace function pgtrickle._record_skip(outcome pgtrickle.refresh_outcome, started timestamptz, initiated_by text)
     returns void
     language plpgsql

@@ -80,8 +80,11 @@ create or replace function pgtrickle._options(
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if append_only then
-        perform pgtrickle._refuse_option('append_only', 'true');
+    if append_only and pgtrickle._parse_refresh_mode(refresh_mode) in ('FULL', 'IMMEDIATE') then
+        raise exception using
+            errcode = '0A000',
+            message = format('append_only is a promise about captured changes, which refresh_mode %s does not consume', upper(refresh_mode)),
+            hint = 'Leave append_only out, or use refresh_mode AUTO or DIFFERENTIAL';
     end if;
     if temporal then
         perform pgtrickle._refuse_option('temporal', 'true');
@@ -129,6 +132,7 @@ begin
         'diamond_consistency', pgtrickle._parse_choice('diamond_consistency', diamond_consistency, array['none', 'atomic']),
         'diamond_schedule_policy', pgtrickle._parse_choice('diamond_schedule_policy', diamond_schedule_policy, array['fastest', 'slowest']),
         'requested_cdc_mode', lower(cdc_mode),
+        'is_append_only', append_only,
         'pooler_compatibility_mode', pooler_compatibility_mode,
         'max_differential_joins', max_differential_joins,
         'max_delta_fraction', max_delta_fraction));
@@ -249,7 +253,7 @@ begin
     insert into pgtrickle.pgt_stream_tables (
         pgt_id, pgt_relid, pgt_name, pgt_schema, defining_query, original_query, schedule,
         refresh_mode, requested_refresh_mode, diamond_consistency, diamond_schedule_policy,
-        requested_cdc_mode, pooler_compatibility_mode, max_differential_joins, max_delta_fraction,
+        requested_cdc_mode, is_append_only, pooler_compatibility_mode, max_differential_joins, max_delta_fraction,
         defining_search_path, defining_settings, pgt_owner)
     values (
         id, relation, p_name, p_schema,
@@ -257,7 +261,7 @@ begin
         query, case when given.requested_refresh_mode is distinct from 'IMMEDIATE' then pgtrickle._parse_schedule(schedule) end,
         'FULL', coalesce(given.requested_refresh_mode, 'AUTO'),
         coalesce(given.diamond_consistency, 'atomic'), coalesce(given.diamond_schedule_policy, 'fastest'),
-        given.requested_cdc_mode, coalesce(given.pooler_compatibility_mode, false),
+        given.requested_cdc_mode, coalesce(given.is_append_only, false), coalesce(given.pooler_compatibility_mode, false),
         given.max_differential_joins, given.max_delta_fraction,
         search_path, settings, (select r.oid from pg_roles r where r.rolname = current_user));
     perform pgtrickle._store_dependencies(id, analysis.sources);

@@ -567,6 +567,7 @@ begin
         diamond_consistency = altered.diamond_consistency,
         diamond_schedule_policy = altered.diamond_schedule_policy,
         requested_cdc_mode = altered.requested_cdc_mode,
+        is_append_only = altered.is_append_only,
         pooler_compatibility_mode = altered.pooler_compatibility_mode,
         refresh_tier = altered.refresh_tier,
         max_differential_joins = altered.max_differential_joins,
@@ -813,6 +814,7 @@ begin
             'diamond_consistency', 'atomic',
             'diamond_schedule_policy', 'fastest',
             'requested_cdc_mode', null,
+            'is_append_only', false,
             'pooler_compatibility_mode', false,
             'max_differential_joins', null,
             'max_delta_fraction', null)

@@ -141,6 +141,77 @@ comment on function pgtrickle._due_times() is
     'When each stream table is to be refreshed by its schedule; those never refreshed by one, and cron ones whose next time nobody has computed, are left out';
 
 
+create or replace function pgtrickle._holds_advisory(lock integer)
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select exists (
+        select
+        from pg_locks l
+        where l.locktype = 'advisory'
+          and l.database = (select d.oid from pg_database d where d.datname = current_database())
+          and (l.classid, l.objid, l.objsubid) = (1885829237, lock::bigint::oid, 2)
+          and l.granted)
+$$;
+comment on function pgtrickle._holds_advisory(integer) is 'Whether a session of this database holds an advisory lock of ours: 1 a leading worker, 3 who drains, 4 a scheduled refresh';
+
+
+create or replace function pgtrickle._draining()
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select pgtrickle._holds_advisory(3)
+$$;
+comment on function pgtrickle._draining() is 'Whether a session holds scheduled refreshes back by drain()';
+
+
+create or replace function pgtrickle.drain(timeout_s integer default 60)
+    returns boolean
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    give_up constant timestamptz := clock_timestamp() + make_interval(secs => timeout_s);
+begin
+    perform pg_advisory_lock_shared(1885829237, 3);
+    while pgtrickle._holds_advisory(4) loop
+        if clock_timestamp() > give_up then
+            perform pg_advisory_unlock_shared(1885829237, 3);
+            return false;
+        end if;
+        perform pg_sleep(0.05);
+    end loop;
+    return true;
+end
+$$;
+comment on function pgtrickle.drain(integer) is
+    'Holds scheduled refreshes back, by whatever worker or run_due, and waits for those under way; true when none is left, false, and nothing held back, when that takes longer than timeout_s seconds. Until end_drain() or the end of the session. Refreshes by hand, and IMMEDIATE tables, go on';
+
+
+create or replace function pgtrickle.is_drained()
+    returns boolean
+    language sql
+    set search_path = pg_catalog, pg_temp
+as $$
+    select pgtrickle._draining() and not pgtrickle._holds_advisory(4)
+$$;
+comment on function pgtrickle.is_drained() is 'Whether a session holds scheduled refreshes back and none is under way';
+
+
+create or replace function pgtrickle.end_drain()
+    returns boolean
+    language sql
+    set search_path = pg_catalog, pg_temp
+as $$
+    select pg_advisory_unlock_shared(1885829237, 3)
+$$;
+comment on function pgtrickle.end_drain() is 'Lets scheduled refreshes go on that this session held back by drain(); false where it did not';
+
+
 create or replace function pgtrickle._schedulable()
     returns table (pgt_id bigint, due_at timestamptz)
     language sql
@@ -152,11 +223,12 @@ as $$
     from pgtrickle._due_times() d
     join pgtrickle.pgt_stream_tables s on s.pgt_id = d.pgt_id
     where (select lower(pgtrickle._setting('enabled')) not in ('off', 'false', 'no', '0'))
+      and not (select pgtrickle._draining())
       and pg_has_role(s.pgt_owner, 'USAGE')
       and exists (select from pg_class c where c.oid = s.pgt_relid)
 $$;
 comment on function pgtrickle._schedulable() is
-    'When the stream tables this role may refresh are due; none where the setting enabled is off';
+    'When the stream tables this role may refresh are due; none where the setting enabled is off, or a session drains';
 
 
 create or replace function pgtrickle._due(under_way bigint[] default '{}')

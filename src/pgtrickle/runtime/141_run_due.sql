@@ -39,6 +39,14 @@ as $$
 declare
     outcome pgtrickle.refresh_outcome;
 begin
+    -- Whoever drains looks for this lock, and has its own seen from then on.
+    perform pg_catalog.pg_advisory_xact_lock_shared(1885829237, 4);
+    if pgtrickle._draining() then
+        outcome.status := 'SKIPPED';
+        outcome.action := 'SKIP';
+        outcome.reason := 'somebody drains the scheduler';
+        return outcome;
+    end if;
     outcome := pgtrickle.try_refresh(name, wait => false, initiated_by => 'SCHEDULER');
     if outcome.status = 'FAILED' then
         if pgtrickle._suspend_if_failing(outcome.pgt_id) then

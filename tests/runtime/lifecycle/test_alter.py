@@ -276,7 +276,6 @@ def test_options_are_changed_and_null_keeps(owner: Connection, totals: int) -> N
     ("option", "value"),
     [
         ("partition_by", "customer"),
-        ("append_only", True),
         ("post_refresh_action", "analyze"),
         ("reindex_drift_threshold", 0.1),
         ("sink", "append"),
