@@ -43,9 +43,10 @@ def pooled(database: str) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="pgbouncer-", dir="/tmp") as directory:
         settings = Path(directory) / "pgbouncer.ini"
         settings.write_text(
-            f"[databases]\n* = {place}\n[pgbouncer]\npool_mode = transaction\ndefault_pool_size = 3\nlisten_port = {PORT}\n"
-            f"unix_socket_dir = {directory}\nauth_type = any\nlisten_addr =\n"
-            "ignore_startup_parameters = extra_float_digits\nserver_reset_query =\n"
+            f"[databases]\n* = {place}\n[pgbouncer]\nlisten_port = {PORT}\n"
+            f"pool_mode = transaction\ndefault_pool_size = 3\nunix_socket_dir = {directory}\n"
+            "auth_type = any\nlisten_addr =\nserver_reset_query =\n"
+            "ignore_startup_parameters = extra_float_digits\n"
         )
         for path in (Path(directory), settings):
             shutil.chown(path, account())
