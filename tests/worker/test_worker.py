@@ -189,6 +189,22 @@ def test_a_table_locked_by_a_refresh_by_hand_holds_nobody_up(
     wait_until(own_engine, COUNT, 1)
 
 
+def test_an_immediate_table_whose_source_was_rebuilt_is_brought_back(
+    own_engine: Engine, database: str, start_worker: StartWorker
+) -> None:
+    own_engine.create_stream_table("t", "select id, v from src", refresh_mode="IMMEDIATE")
+    own_engine.connection.execute(
+        "insert into src values (1, 1); insert into src values (2, 2);"
+        "create table rebuilt (like src including all); insert into rebuilt values (3, 3);"
+        "drop table src; alter table rebuilt rename to src"
+    )
+    start_worker("--dsn", database)
+    wait_until(own_engine, "select min(id) from t", 3, seconds=60)
+    with own_engine.connection.transaction():
+        own_engine.connection.execute("insert into src values (4, 4)")
+        assert own_engine.session.rows(COUNT) == [(2,)]
+
+
 def test_failures_are_logged_and_end_in_suspension(
     own_engine: Engine, database: str, start_worker: StartWorker
 ) -> None:

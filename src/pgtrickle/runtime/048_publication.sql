@@ -38,15 +38,18 @@ revoke all on function pgtrickle._unpublish(oid) from public;
 
 create or replace function pgtrickle._reads_wal(source oid)
     returns boolean
-    language sql
+    language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select exists (
+begin
+    -- Asked at every refresh, so in plpgsql, which keeps its plan.
+    return exists (
         select from pgtrickle.pgt_captures c
         where c.source_relid = source
           and (c.cdc_mode = 'WAL'
-              or c.wal_until > coalesce((select w.decoded_lsn from pgtrickle.pgt_wal_slot w), '0/0')))
+              or c.wal_until > coalesce((select w.decoded_lsn from pgtrickle.pgt_wal_slot w), '0/0')));
+end
 $$;
 comment on function pgtrickle._reads_wal(oid) is
     'Whether changes of a source come from the log, so that its buffer lags behind what is committed';

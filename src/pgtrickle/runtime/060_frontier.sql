@@ -26,14 +26,18 @@ comment on function pgtrickle._unconsumed(text) is
 
 create or replace function pgtrickle._already_visible(source oid, buffer text)
     returns text
-    language sql
+    language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select case when pgtrickle._reads_wal(source) then format(
+begin
+    if not pgtrickle._reads_wal(source) then
+        return '';
+    end if;
+    return format(
         ' and (%1$s.__pgt_xid operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()'
-        ' or pg_catalog.pg_visible_in_snapshot(%1$s.__pgt_xid, (select pg_catalog.pg_current_snapshot())))', buffer)
-        else '' end
+        ' or pg_catalog.pg_visible_in_snapshot(%1$s.__pgt_xid, (select pg_catalog.pg_current_snapshot())))', buffer);
+end
 $$;
 comment on function pgtrickle._already_visible(oid, text) is
     'Further condition on the rows of a buffer, starting with "and", where they come from the log: it may have been decoded beyond the statement''s snapshot. Empty where triggers write them, whose rows become visible with the change itself';

@@ -269,7 +269,9 @@ begin
         when asked = 'FULL' then
             outcome.action := 'FULL';
             outcome.reason := 'asked for';
-        when pgtrickle._lagging(relids) is not null then
+        when exists (select from pgtrickle.pgt_captures c where c.source_relid = any (relids) and (c.cdc_mode = 'WAL' or c.wal_until is not null))
+            and pgtrickle._lagging(relids) is not null
+        then
             outcome.action := 'FULL';
             outcome.reason := pgtrickle._lagging(relids);
             outcome.was_full_fallback := true;

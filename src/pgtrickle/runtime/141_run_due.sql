@@ -84,6 +84,26 @@ comment on function pgtrickle._purge_history(integer) is
     'Deletes history older than history_retention_days, the oldest at_most rows of it; how many they were';
 
 
+create or replace function pgtrickle._adrift()
+    returns setof text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+    set jit = off
+as $$
+    select pgtrickle._quoted(s.pgt_schema, s.pgt_name)
+    from pgtrickle.pgt_stream_tables s
+    join pgtrickle.pgt_frontiers f using (pgt_id)
+    where s.refresh_mode = 'IMMEDIATE'
+      and s.is_populated
+      and s.status <> 'SUSPENDED'
+      and pg_has_role(s.pgt_owner, 'USAGE')
+      and f.stamp <> pgtrickle._catalog_stamp(s.pgt_id)
+$$;
+comment on function pgtrickle._adrift() is
+    'IMMEDIATE stream tables whose sources may not be maintaining them any more, for one was rebuilt under its name or lost its triggers: a refresh mends that';
+
+
 -- No search_path is set: a procedure that commits may not.
 create or replace procedure pgtrickle.run_due()
     language plpgsql
@@ -93,6 +113,8 @@ declare
 begin
     for due in
         select d.name from pgtrickle._due() d
+        union all
+        select a.name from pgtrickle._adrift() a (name)
     loop
         begin
             perform pgtrickle._refresh_scheduled(due.name);

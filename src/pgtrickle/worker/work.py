@@ -176,8 +176,11 @@ def _log(refresh: Refresh) -> None:
 
 
 def tidy(engine: Engine) -> None:
-    """Forget tables dropped by plain DDL, and empty buffers that everybody has consumed."""
+    """Forget tables dropped by plain DDL, bring back IMMEDIATE ones whose sources were rebuilt, and
+    empty buffers that everybody has consumed."""
     engine.session.rows("select pgtrickle._cleanup_dropped()")
+    for (name,) in engine.session.rows("select * from pgtrickle._adrift()"):
+        _log(_refresh_alone(engine, name))
     engine.session.rows("select pgtrickle._purge_all()")
 
 
