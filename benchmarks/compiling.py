@@ -97,18 +97,18 @@ def _cost(dsn: str, query: str, repeat: int) -> tuple[Cost, Cost]:
 
 def _once(engine: Engine, backend: psutil.Process, query: str) -> Cost:
     session = CountingSession(engine)
-    wall, client, there = time.perf_counter(), time.process_time(), _processor_time(backend)
+    wall, client, there = time.perf_counter(), time.process_time(), processor_time(backend)
     with engine.connection.transaction():
         compile_query(session, query)
     return Cost(
         1000 * (time.perf_counter() - wall),
         1000 * (time.process_time() - client),
-        1000 * (_processor_time(backend) - there),
+        1000 * (processor_time(backend) - there),
         session.trips,
     )
 
 
-def _processor_time(backend: psutil.Process) -> float:
+def processor_time(backend: psutil.Process) -> float:
     """Seconds; by the scheduler's own account where there is one, for it is the finest."""
     account = Path(f"/proc/{backend.pid}/schedstat")
     if account.exists():
