@@ -17,7 +17,7 @@ PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 pyth
 	"$$candidate" -c 'import ensurepip, sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null \
 	&& { command -v "$$candidate"; break; }; done)
 
-.PHONY: help demo test test-all soak bench bench-full coverage-report lint format lock clean
+.PHONY: help demo test test-all soak bench bench-full coverage-report conformance-report lint format lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ bench-full: $(STAMP) ## Measure at full size, which takes hours
 
 coverage-report: $(STAMP) ## Write docs/coverage.md: how each query of the corpora is maintained
 	$(BIN)/python -m tests.corpora.coverage
+
+conformance-report: $(STAMP) ## Write docs/conformance.md: how the adapter runs dbt's own suite
+	$(BIN)/python -m tests.dbt.conformance.report
 
 lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff check .

@@ -52,8 +52,16 @@ def test_constraints_and_indexes_are_made_changed_and_dropped_to_match(project: 
     project.model("totals", TOTALS)
     key = {"type": "primary_key", "columns": ["customer_id"], "name": '"Totals Key"'}
     positive = {"type": "check", "expression": "total > 0"}
+    known = {
+        "type": "foreign_key",
+        "columns": ["customer_id"],
+        "expression": "analytics.customers (customer_id)",
+    }
     _declare(
-        project, constraints=[key, positive], not_null="orders", indexes=[{"columns": ["total"]}]
+        project,
+        constraints=[key, positive, known],
+        not_null="orders",
+        indexes=[{"columns": ["total"]}],
     )
     assert project.dbt("run")["totals"] == "created"
     oid = project.oid("totals")
@@ -63,6 +71,7 @@ def test_constraints_and_indexes_are_made_changed_and_dropped_to_match(project: 
     assert project.sql(CONSTRAINTS) == [
         mine,
         ("CHECK ((total > (0)::numeric))",),
+        ("FOREIGN KEY (customer_id) REFERENCES analytics.customers(customer_id)",),
         ("PRIMARY KEY (customer_id)",),
     ]
     assert project.value(NOT_NULL) == ["customer_id", "orders"]

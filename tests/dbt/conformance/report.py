@@ -28,7 +28,7 @@ not apply. All that apply pass: `make test-all` runs them, `make test` those mar
 The classes that run with a change say what it is. Those on materialized views run twice: on
 materialized views, and with stream tables in their place.
 
-This page is written by `python -m tests.dbt.conformance.report`.
+This page is written by `make conformance-report`.
 """
 
 
