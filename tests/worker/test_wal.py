@@ -64,6 +64,10 @@ def test_changes_come_from_the_log(ready: Engine, database: str, start_worker: S
     assert ready.session.rows(
         "select count(*) from pg_trigger where tgname like 'pgtrickle_capture%'"
     ) == [(0,)]
+    assert ready.session.rows(
+        "select source_relid = 'src'::regclass::oid::bigint, wal_status"
+        " from pgtrickle.slot_health()"
+    ) == [(True, "reserved")]
     for statement in (
         "insert into src select i, i from generate_series(100, 200) i",
         "update src set v = v + 1 where id % 3 = 0",
