@@ -37,41 +37,46 @@ comment on function pgtrickle._refreshable(bigint) is 'The stream table; error w
 create or replace function pgtrickle._recompute_is_cheaper(
         stream_table pgtrickle.pgt_stream_tables, relids oid[], changes bigint)
     returns text
-    language sql
+    language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
+begin
+    if stream_table.requested_refresh_mode <> 'AUTO' or changes <= 1000 then
+        return null;
+    end if;
     -- The table's own history decides once there is some; a share of changed rows until then, or
     -- where the user has set one.
-    select case
-        when stream_table.requested_refresh_mode <> 'AUTO' or changes <= 1000 then null
-        when stream_table.auto_threshold is null and past.ms_per_change > 0 and stream_table.last_full_ms is not null then
-            case when past.ms + changes * past.ms_per_change > 1.2 * stream_table.last_full_ms
-                then format('%s changes would take about %s ms, recomputing about %s ms',
-                    changes, round(past.ms + changes * past.ms_per_change), round(stream_table.last_full_ms)) end
-        when changes > sources.rows * coalesce(
-            stream_table.auto_threshold, pgtrickle._setting('differential_max_change_ratio')::double precision, 0.15)
-        then format('%s changes in about %s rows', changes, sources.rows::bigint)
-    end
-    from (
-        select sum(c.reltuples) as rows
-        from unnest(relids) relid, pgtrickle._members(relid) member
-        join pg_class c on c.oid = member and c.relkind = 'r' and c.reltuples > 0
-    ) sources
-    left join (
-        -- A straight line through past refreshes: a fixed cost, and one for each change.
-        select greatest(regr_intercept(ms, delta_row_count), 0) as ms, regr_slope(ms, delta_row_count) as ms_per_change
+    return (
+        select case
+            when stream_table.auto_threshold is null and past.ms_per_change > 0 and stream_table.last_full_ms is not null then
+                case when past.ms + changes * past.ms_per_change > 1.2 * stream_table.last_full_ms
+                    then format('%s changes would take about %s ms, recomputing about %s ms',
+                        changes, round(past.ms + changes * past.ms_per_change), round(stream_table.last_full_ms)) end
+            when changes > sources.rows * coalesce(
+                stream_table.auto_threshold, pgtrickle._setting('differential_max_change_ratio')::double precision, 0.15)
+            then format('%s changes in about %s rows', changes, sources.rows::bigint)
+        end
         from (
-            select (1000 * extract(epoch from h.end_time - h.start_time))::double precision as ms, h.delta_row_count
-            from pgtrickle.pgt_refresh_history h
-            where h.pgt_id = stream_table.pgt_id
-              and h.action = 'DIFFERENTIAL'
-              and h.status = 'COMPLETED'
-            order by h.refresh_id desc
-            limit 20
-        ) recent
-        having count(*) >= 3 and max(delta_row_count) >= 500
-    ) past on true
+            select sum(c.reltuples) as rows
+            from unnest(relids) relid, pgtrickle._members(relid) member
+            join pg_class c on c.oid = member and c.relkind = 'r' and c.reltuples > 0
+        ) sources
+        left join (
+            -- A straight line through past refreshes: a fixed cost, and one for each change.
+            select greatest(regr_intercept(ms, delta_row_count), 0) as ms, regr_slope(ms, delta_row_count) as ms_per_change
+            from (
+                select (1000 * extract(epoch from h.end_time - h.start_time))::double precision as ms, h.delta_row_count
+                from pgtrickle.pgt_refresh_history h
+                where h.pgt_id = stream_table.pgt_id
+                  and h.action = 'DIFFERENTIAL'
+                  and h.status = 'COMPLETED'
+                order by h.refresh_id desc
+                limit 20
+            ) recent
+            having count(*) >= 3 and max(delta_row_count) >= 500
+        ) past on true);
+end
 $$;
 comment on function pgtrickle._recompute_is_cheaper(pgtrickle.pgt_stream_tables, oid[], bigint) is
     'Under AUTO: why so many changes are better recomputed, null when they are not';
