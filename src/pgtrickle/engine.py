@@ -279,7 +279,13 @@ class Engine:
                     self.session.rows("select set_config(%s, %s, true)", (setting, value))
                 plan = compile_query(self.session, query)
                 self.session.rows("select pgtrickle.install_plan(%s, %s)", (name, plan.to_json()))
-        except (PgTrickleError, psycopg.errors.SyntaxErrorOrAccessRuleViolation):
+        except PgTrickleError:
+            return False
+        except psycopg.Error as error:
+            # Syntax or access rule, feature not supported, object not in prerequisite state: its
+            # refresh says so too, and other tables go on.
+            if (error.sqlstate or "")[:2] not in ("42", "0A", "55"):
+                raise
             return False
         return True
 

@@ -63,6 +63,8 @@ class DatabaseFacts:
             return f"its partition {relation.unseen_partition}, whose changes may go unseen"
         if not relation.is_partitioned and (relation.has_children or relation.inherits):
             return "writes to a table that inherits, or is inherited from, may go unseen"
+        if relation.is_replicated:
+            return "logical replication writes it, which fires no triggers of statements"
         if relation.row_security:
             return "row security decides at each refresh which of its rows count"
         virtual = [column.name for column in relation.columns if column.generated == "v"]

@@ -59,9 +59,10 @@ class RelationFacts:
     """What the engine needs to know of a relation.
 
     `kind` is pg_class.relkind, `persistence` pg_class.relpersistence. `keys` are in order of
-    preference. `row_security`: policies restrict what the current user sees. `readable`: the
-    current user may select all of it. `unseen_partition` names one that is foreign or unlogged.
-    `reads`: OIDs of the relations that a view names itself.
+    preference. `is_replicated`: a subscription writes it, or a partition of it. `row_security`:
+    policies restrict what the current user sees. `readable`: the current user may select all of
+    it. `unseen_partition` names one that is foreign or unlogged. `reads`: OIDs of the relations
+    that a view names itself.
     """
 
     oid: int
@@ -77,6 +78,7 @@ class RelationFacts:
     is_partitioned: bool
     has_children: bool
     inherits: bool
+    is_replicated: bool
     has_row_security: bool
     row_security: bool
     readable: bool
@@ -192,7 +194,15 @@ def _question(name: str) -> str:
 def _relation(row: tuple[Any, ...]) -> RelationFacts:
     """What a row of relations.sql says."""
     oid, schema, name, kind, persistence, owner, options, *flags, unseen, reads, columns, keys = row
-    is_partition, has_children, inherits, has_row_security, row_security, readable = flags
+    (
+        is_partition,
+        has_children,
+        inherits,
+        is_replicated,
+        has_row_security,
+        row_security,
+        readable,
+    ) = flags
     return RelationFacts(
         oid=int(oid),
         schema=schema,
@@ -207,6 +217,7 @@ def _relation(row: tuple[Any, ...]) -> RelationFacts:
         is_partitioned=kind == "p",
         has_children=has_children,
         inherits=inherits,
+        is_replicated=is_replicated,
         has_row_security=has_row_security,
         row_security=row_security,
         readable=readable,

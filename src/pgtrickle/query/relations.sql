@@ -32,6 +32,9 @@ select c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text, c.relpe
   c.relispartition,
   exists (select from pg_catalog.pg_inherits i where i.inhparent = c.oid),
   exists (select from pg_catalog.pg_inherits i where i.inhrelid = c.oid),
+  exists (
+    select from pg_catalog.pg_subscription_rel r
+    where r.srrelid = c.oid or r.srrelid in (select t.relid from pg_catalog.pg_partition_tree(c.oid) t)),
   c.relrowsecurity,
   pg_catalog.row_security_active(c.oid),
   pg_catalog.has_table_privilege(c.oid, 'SELECT')

@@ -102,16 +102,32 @@ create or replace function pgtrickle._capture_triggers(source oid)
     set search_path = pg_catalog, pg_temp
 as $$
     select case when count(*) = 4 * (select count(*) from pgtrickle._members(source))
-        then md5(string_agg(format('%s %s %s %s', t.tgrelid, t.tgname, t.tgenabled, t.xmin), ' ' order by t.tgrelid, t.tgname))
+        then md5(string_agg(concat_ws(' ', t.tgrelid, t.tgname, t.tgenabled, t.xmin, i.xmin), ' ' order by t.tgrelid, t.tgname))
         end
     from pg_trigger t
+    left join pg_inherits i on i.inhrelid = t.tgrelid
     where t.tgrelid in (select pgtrickle._members(source))
       and t.tgname in ('pgtrickle_capture_insert', 'pgtrickle_capture_update', 'pgtrickle_capture_delete', 'pgtrickle_capture_truncate')
       and t.tgfoid = to_regproc(format('pgtrickle_changes.capture_%s', source))
       and t.tgenabled in ('O', 'A')
 $$;
 comment on function pgtrickle._capture_triggers(oid) is
-    'Fingerprint of a source''s capture triggers, null when one is missing or disabled. It holds the versions of their catalog rows, so that disabling and enabling one again shows';
+    'Fingerprint of a source''s capture triggers, null when one is missing or disabled. It holds the versions of their catalog rows, so that disabling and enabling one again shows, and so does detaching and attaching a partition';
+
+
+create or replace function pgtrickle._is_replicated(source oid)
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select exists (
+        select
+        from pg_subscription_rel r
+        where r.srrelid in (select pgtrickle._members(source)))
+$$;
+comment on function pgtrickle._is_replicated(oid) is
+    'Whether a subscription writes the relation or a partition of it: that fires triggers of rows, and none of statements';
 
 
 create or replace function pgtrickle._capture_fingerprint(source oid)
@@ -159,6 +175,7 @@ as $$
             when member.oid is not null then format('%s is %s', member.oid::regclass,
                 case when member.relkind = 'f' then 'a foreign table' else 'an unlogged table' end)
             when c.relnamespace = 'pg_catalog'::regnamespace then format('%s is a system table', c.oid::regclass)
+            when pgtrickle._is_replicated(c.oid) then format('%s is written by logical replication', c.oid::regclass)
         end
     from pg_class c
     left join lateral (
@@ -310,6 +327,29 @@ comment on function pgtrickle._capture_covers(oid, text[], name) is
     'Whether a source''s capture stands, untouched, with these columns and types, and the role may read them';
 
 
+create or replace function pgtrickle._revoke_defaults(relation oid)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    grantee text;
+begin
+    for grantee in
+        select distinct case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end
+        from pg_class c
+        cross join lateral aclexplode(c.relacl) a
+        where c.oid = relation
+          and a.grantee <> c.relowner
+    loop
+        execute format('revoke all on %s from %s', relation::regclass, grantee);
+    end loop;
+end
+$$;
+comment on function pgtrickle._revoke_defaults(oid) is
+    'Takes back what ALTER DEFAULT PRIVILEGES has just granted on a new hidden table';
+
+
 create or replace function pgtrickle._prepare_capture(source oid, role name)
     returns void
     language plpgsql
@@ -337,6 +377,12 @@ begin
                 ' with (autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_scale_factor = 0.5, autovacuum_analyze_threshold = 1000000000)',
                 source, segment);
             execute format('alter table pgtrickle_changes.changes_%s_%s replica identity full', source, segment);
+            perform pgtrickle._revoke_defaults(format('pgtrickle_changes.changes_%s_%s', source, segment)::regclass);
+            -- Rights on a buffer last no longer than those on the source.
+            execute format('alter table pgtrickle_changes.changes_%s_%s enable row level security', source, segment);
+            execute format('drop policy if exists readers_of_source on pgtrickle_changes.changes_%s_%s', source, segment);
+            execute format('create policy readers_of_source on pgtrickle_changes.changes_%1$s_%2$s for select'
+                ' using (has_any_column_privilege(%1$s::oid, ''SELECT'') and not row_security_active(%1$s::oid))', source, segment);
         end loop;
         execute pgtrickle._capture_function(source, '{}');
         execute format('revoke all on function pgtrickle_changes.capture_%s() from public', source);

@@ -61,10 +61,14 @@ create or replace function pgtrickle._old_segment(source oid, least_bytes bigint
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    current constant integer := pg_sequence_last_value(to_regclass(format('pgtrickle_changes.segment_%s', source)));
-    current_segment constant regclass := to_regclass(format('pgtrickle_changes.changes_%s_%s', source, current));
-    other_segment constant regclass := to_regclass(format('pgtrickle_changes.changes_%s_%s', source, 1 - current));
+    current integer;
+    current_segment regclass;
+    other_segment regclass;
 begin
+    -- By name, so that a capture dropped while we waited is a table that does not exist.
+    execute format('select last_value from pgtrickle_changes.segment_%s', source) into current;
+    current_segment := to_regclass(format('pgtrickle_changes.changes_%s_%s', source, current));
+    other_segment := to_regclass(format('pgtrickle_changes.changes_%s_%s', source, 1 - current));
     if pg_relation_size(other_segment) > 0 then
         return other_segment;
     end if;
@@ -85,6 +89,7 @@ create or replace function pgtrickle._purge(source oid, least_bytes bigint defau
     language plpgsql
     security definer
     set search_path = pg_catalog, pg_temp
+    set lock_timeout = '1s'
 as $$
 declare
     segment regclass;
@@ -126,23 +131,67 @@ begin
         using seen;
     end if;
     return true;
-exception when lock_not_available or object_in_use then
+exception when lock_not_available or object_in_use or undefined_table then
+    -- In use, or its capture is being made or dropped at this moment.
     return false;
 end
 $$;
 comment on function pgtrickle._purge(oid, bigint, boolean) is
-    'Empties a segment of the source''s buffer when every consumer has consumed it; true when it did. Never waits. Keeps its locks until commit, so truncate only at the end of a transaction; otherwise it deletes. least_bytes: a segment below this size is left as it is';
+    'Empties a segment of the source''s buffer when every consumer has consumed it; true when it did. Waits for nobody but, at most a second, for who makes or drops the capture. Keeps its locks until commit, so truncate only at the end of a transaction; otherwise it deletes. least_bytes: a segment below this size is left as it is';
+
+
+create or replace function pgtrickle._is_abandoned(capture pgtrickle.pgt_captures)
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    -- Who creates a stream table may capture its sources in a transaction before that, and die.
+    select capture.unused_since is not null
+        or capture.created_at < now() - make_interval(secs => pgtrickle._setting('unused_capture_seconds')::double precision)
+            and not exists (
+                select from pgtrickle.pgt_dependencies d
+                where d.source_relid = capture.source_relid
+                  and d.source_number is not null)
+$$;
+comment on function pgtrickle._is_abandoned(pgtrickle.pgt_captures) is
+    'Whether a capture seems to have no consumer, and none that is about to come; _drop_capture_if_unused knows';
 
 
 create or replace function pgtrickle._purge_all()
     returns bigint
-    language sql
+    language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
-    select count(*) filter (where case when c.unused_since is null
-            then pgtrickle._purge(c.source_relid)
-            else pgtrickle._drop_capture_if_unused(c.source_relid) end)
-    from (select * from pgtrickle.pgt_captures order by source_relid) c
+declare
+    capture pgtrickle.pgt_captures;
+    source oid;
+    done bigint := 0;
+begin
+    for capture in select * from pgtrickle.pgt_captures order by source_relid loop
+        done := done + case when pgtrickle._is_abandoned(capture)
+            then pgtrickle._drop_capture_if_unused(capture.source_relid)
+            else pgtrickle._purge(capture.source_relid) end::integer;
+    end loop;
+    -- Triggers of IMMEDIATE that stayed because their source was in use.
+    for source in
+        select substring(p.proname from '\d+$')::oid
+        from pg_proc p
+        where p.pronamespace = 'pgtrickle_changes'::regnamespace
+          and p.proname ~ '^maintain_\d+$'
+        order by 1
+    loop
+        done := done + pgtrickle._drop_maintenance_if_unused(source)::integer;
+    end loop;
+    return done;
+end
 $$;
 comment on function pgtrickle._purge_all() is
-    'Purges every buffer and drops captures nobody uses any more; the number of buffers emptied or dropped. For a transaction of its own';
+    'Purges every buffer and drops captures and maintenance triggers nobody uses any more; the number of what was emptied or dropped. For a transaction of its own';
+
+
+insert into pgtrickle.settings (name, value, unit, description)
+values ('unused_capture_seconds', '600', 's', 'Age from which a capture without a consumer is dropped: whoever made it for a new stream table was interrupted')
+on conflict (name) do update
+    set unit = excluded.unit,
+        description = excluded.description;

@@ -34,6 +34,28 @@ comment on function pgtrickle._lock_frontier(bigint, boolean) is
     'The frontier of a stream table, locked until commit; null when another refresh holds it and wait is false';
 
 
+create or replace function pgtrickle._check_not_given_away(stream_table pgtrickle.pgt_stream_tables)
+    returns void
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    owner constant oid := (select c.relowner from pg_class c where c.oid = stream_table.pgt_relid);
+begin
+    if owner <> stream_table.pgt_owner then
+        raise exception using
+            errcode = '42501',
+            message = format('stream table %I.%I was given by role %I to role %I, as whom its query would run',
+                stream_table.pgt_schema, stream_table.pgt_name, pg_get_userbyid(stream_table.pgt_owner), pg_get_userbyid(owner)),
+            hint = format('If the new owner agrees, as that role: select pgtrickle.repair_stream_table(%L)', format('%I.%I', stream_table.pgt_schema, stream_table.pgt_name));
+    end if;
+end
+$$;
+comment on function pgtrickle._check_not_given_away(pgtrickle.pgt_stream_tables) is
+    'Error 42501 after a plain ALTER TABLE ... OWNER TO or REASSIGN OWNED: nothing runs as an owner who has not agreed';
+
+
 create or replace function pgtrickle._source_storage(source oid)
     returns jsonb
     language sql
@@ -67,10 +89,13 @@ begin
     if capture.source_relid is null or capture.cluster_id <> pgtrickle._cluster_id() then
         return format('changes of %s were not captured here', relation);
     end if;
-    if capture.triggers is distinct from pgtrickle._capture_fingerprint(dependency.source_relid) then
+    if capture.triggers is null or capture.triggers is distinct from pgtrickle._capture_fingerprint(dependency.source_relid) then
         return format(case capture.cdc_mode
             when 'WAL' then '%s was taken out of the publication pgtrickle, or that was altered'
             else 'capture triggers of %s were dropped, disabled or replaced, or a partition has none' end, relation);
+    end if;
+    if capture.cdc_mode <> 'WAL' and pgtrickle._is_replicated(dependency.source_relid) then
+        return format('%s is written by logical replication, which fires no triggers of statements', relation);
     end if;
     if pgtrickle._row_security_applies(dependency.source_relid, current_user) then
         return format('row security of %s applies to the stream table''s owner', relation);
@@ -101,6 +126,41 @@ comment on function pgtrickle._suspicion(pgtrickle.pgt_dependencies) is
     'Why the captured changes of a source cannot be relied on, null when they can';
 
 
+create or replace function pgtrickle._check_snapshot(target bigint)
+    returns void
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    changed oid;
+begin
+    -- A rewritten or truncated table is empty to snapshots of before, and a partition attached since
+    -- may hold rows that were written, uncaptured, since. What is stored in pg_class is seen as of
+    -- the snapshot; pg_relation_filenode and the partition tree are those of now.
+    select d.source_relid
+    into changed
+    from pgtrickle.pgt_dependencies d
+    cross join lateral pgtrickle._members(d.source_relid) member
+    left join pg_class c on c.oid = member
+    where d.pgt_id = target
+      and d.source_number is not null
+      and (c.oid is null
+           or c.relfilenode <> coalesce(pg_relation_filenode(member), 0)
+           or member <> d.source_relid and not c.relispartition)
+    limit 1;
+    if changed is not null then
+        raise exception using
+            errcode = '40001',
+            message = format('could not serialize access: %s was rewritten, truncated or given a partition since the transaction began', changed::regclass),
+            hint = 'Repeat the transaction';
+    end if;
+end
+$$;
+comment on function pgtrickle._check_snapshot(bigint) is
+    'Error 40001 where a captured source, locked before, is not what the transaction''s snapshot could read of it';
+
+
 create or replace function pgtrickle._lock_sources(target bigint)
     returns void
     language plpgsql
@@ -120,11 +180,14 @@ begin
       and exists (select from pg_class c where c.oid = d.source_relid);
     if arms is not null then
         execute arms;
+        if current_setting('transaction_isolation') <> 'read committed' then
+            perform pgtrickle._check_snapshot(target);
+        end if;
     end if;
 end
 $$;
 comment on function pgtrickle._lock_sources(bigint) is
-    'Locks the captured sources that exist in ACCESS SHARE mode, in the order of their OIDs: no truncation or rewrite can commit until we do';
+    'Locks the captured sources that exist in ACCESS SHARE mode, in the order of their OIDs: no truncation or rewrite can commit until we do. Error 40001 where one did since the transaction''s snapshot';
 
 
 create or replace function pgtrickle._check_sources(stream_table pgtrickle.pgt_stream_tables)

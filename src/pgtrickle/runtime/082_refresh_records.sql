@@ -16,6 +16,7 @@ begin
                 then format('the stream table with pgt_id %s does not exist', target)
                 else format('the table of stream table %I.%I was dropped', stream_table.pgt_schema, stream_table.pgt_name) end;
     end if;
+    perform pgtrickle._check_not_given_away(stream_table);
     if stream_table.fuse_state = 'blown' then
         raise exception using
             errcode = '55000',
@@ -31,7 +32,7 @@ begin
     return stream_table;
 end
 $$;
-comment on function pgtrickle._refreshable(bigint) is 'The stream table; error when it is gone (42P01) or suspended (55000)';
+comment on function pgtrickle._refreshable(bigint) is 'The stream table; error when it is gone (42P01), has another owner (42501) or is suspended (55000)';
 
 
 create or replace function pgtrickle._recompute_is_cheaper(

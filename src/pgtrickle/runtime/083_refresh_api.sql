@@ -55,10 +55,21 @@ begin
     execute format('revoke all on function pgtrickle_state.refresh_%s(text, text, boolean, boolean) from public', target);
     execute format('comment on function pgtrickle_state.refresh_%s(text, text, boolean, boolean) is %L',
         target, format('Refreshes stream table %I.%I as its owner', stream_table.pgt_schema, stream_table.pgt_name));
+    execute format(
+        'create or replace function pgtrickle_state.verify_%1$s(examples integer)'
+        ' returns table (row_text text, in_query bigint, in_table bigint)'
+        ' language plpgsql security definer set search_path = %2$s%3$s as %4$L',
+        target,
+        pgtrickle._pinned_search_path(stream_table.defining_search_path),
+        settings,
+        format(E'begin\n    return query select * from pgtrickle._verify(%s, examples);\nend\n', target));
+    execute format('revoke all on function pgtrickle_state.verify_%s(integer) from public', target);
+    execute format('comment on function pgtrickle_state.verify_%s(integer) is %L',
+        target, format('Compares stream table %I.%I with its query as its owner', stream_table.pgt_schema, stream_table.pgt_name));
 end
 $$;
 comment on function pgtrickle._create_executor(bigint) is
-    'Creates, or makes anew with the settings now in the catalog, a stream table''s executor function. Call it as the table''s owner';
+    'Creates, or makes anew with the settings now in the catalog, a stream table''s executor functions. Call it as the table''s owner';
 
 
 create or replace function pgtrickle._drop_executor(target bigint)
@@ -68,9 +79,50 @@ create or replace function pgtrickle._drop_executor(target bigint)
 as $$
 begin
     execute format('drop function if exists pgtrickle_state.refresh_%s(text, text, boolean, boolean)', target);
+    execute format('drop function if exists pgtrickle_state.verify_%s(integer)', target);
 end
 $$;
-comment on function pgtrickle._drop_executor(bigint) is 'Drops a stream table''s executor function';
+comment on function pgtrickle._drop_executor(bigint) is 'Drops a stream table''s executor functions';
+
+
+create or replace function pgtrickle._check_executor(stream_table pgtrickle.pgt_stream_tables, signature text)
+    returns void
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    executor constant oid := to_regprocedure(format('pgtrickle_state.%s', signature));
+begin
+    perform pgtrickle._check_not_given_away(stream_table);
+    if executor is null and pg_relation_filenode(stream_table.pgt_relid) is null then
+        raise exception using
+            errcode = '42P01',
+            message = format('stream table %I.%I was dropped', stream_table.pgt_schema, stream_table.pgt_name);
+    end if;
+    if executor is null then
+        raise exception using
+            errcode = '55000',
+            message = format('stream table %I.%I has no executor', stream_table.pgt_schema, stream_table.pgt_name),
+            hint = format('Its owner makes it anew: select pgtrickle.repair_stream_table(%L)', format('%I.%I', stream_table.pgt_schema, stream_table.pgt_name));
+    end if;
+    if not has_function_privilege(executor, 'EXECUTE') then
+        raise exception using
+            errcode = '42501',
+            message = format('role %I may not refresh stream table %I.%I', current_user, stream_table.pgt_schema, stream_table.pgt_name),
+            hint = format('Only its owner %I and members of that role may', pg_get_userbyid(stream_table.pgt_owner));
+    end if;
+    -- Its owner may exchange it for a function that runs with the rights of whoever calls it.
+    if not (select p.prosecdef from pg_proc p where p.oid = executor) then
+        raise exception using
+            errcode = '42501',
+            message = format('the executor of stream table %I.%I was exchanged: it would run with the rights of role %I', stream_table.pgt_schema, stream_table.pgt_name, current_user),
+            hint = format('Its owner makes it anew: select pgtrickle.repair_stream_table(%L)', format('%I.%I', stream_table.pgt_schema, stream_table.pgt_name));
+    end if;
+end
+$$;
+comment on function pgtrickle._check_executor(pgtrickle.pgt_stream_tables, text) is
+    'Errors where a function of a stream table''s owner in pgtrickle_state is missing, may not be called, or would not run as its owner';
 
 
 create or replace function pgtrickle._execute_refresh(
@@ -89,12 +141,7 @@ begin
             message = format('stream table %I.%I cannot be refreshed on a standby', stream_table.pgt_schema, stream_table.pgt_name),
             hint = 'Refresh it on the primary; the standby follows';
     end if;
-    if not has_function_privilege(executor || '(text, text, boolean, boolean)', 'EXECUTE') then
-        raise exception using
-            errcode = '42501',
-            message = format('role %I may not refresh stream table %I.%I', current_user, stream_table.pgt_schema, stream_table.pgt_name),
-            hint = format('Only its owner %I and members of that role may', pg_get_userbyid(stream_table.pgt_owner));
-    end if;
+    perform pgtrickle._check_executor(stream_table, format('refresh_%s(text, text, boolean, boolean)', stream_table.pgt_id));
     execute format('select * from %s($1, $2, $3, $4)', executor)
     into outcome
     using mode, initiated_by, wait, catch;

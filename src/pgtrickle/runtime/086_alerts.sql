@@ -16,18 +16,28 @@ comment on function pgtrickle._alerts(pgtrickle.pgt_stream_tables) is
 
 create or replace function pgtrickle._notify(target pgtrickle.pgt_stream_tables, event text, details jsonb default '{}')
     returns void
-    language sql
+    language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
-    select pg_notify('pg_trickle_alert', (jsonb_build_object(
-            'event', event,
-            'pgt_schema', target.pgt_schema,
-            'pgt_name', target.pgt_name,
-            'st', pgtrickle._quoted(target.pgt_schema, target.pgt_name)) || details)::text)
-    where pgtrickle._alerts(target)
+declare
+    payload jsonb := jsonb_build_object(
+        'event', event,
+        'pgt_schema', target.pgt_schema,
+        'pgt_name', target.pgt_name,
+        'st', pgtrickle._quoted(target.pgt_schema, target.pgt_name)) || details;
+begin
+    if not pgtrickle._alerts(target) then
+        return;
+    end if;
+    -- A payload has room for less than 8,000 bytes, and texts in it come from users.
+    if octet_length(payload::text) >= 8000 then
+        payload := (select jsonb_object_agg(key, case when jsonb_typeof(value) = 'string' then to_jsonb(left(value #>> '{}', 200)) else value end) from jsonb_each(payload));
+    end if;
+    perform pg_notify('pg_trickle_alert', payload::text);
+end
 $$;
 comment on function pgtrickle._notify(pgtrickle.pgt_stream_tables, text, jsonb) is
-    'Sends an event to the channel pg_trickle_alert, where alerts are on';
+    'Sends an event to the channel pg_trickle_alert, where alerts are on; long texts are cut where there is no room for them';
 
 
 create or replace function pgtrickle._alert_refresh(outcome pgtrickle.refresh_outcome)
@@ -43,7 +53,6 @@ begin
     end if;
     select s.* into target from pgtrickle.pgt_stream_tables s where s.pgt_id = outcome.pgt_id;
     if outcome.status = 'FAILED' then
-        -- A payload has room for 8,000 bytes.
         perform pgtrickle._notify(target, 'refresh_failed', jsonb_build_object(
             'action', outcome.action,
             'error', left(outcome.error_message, 1000),

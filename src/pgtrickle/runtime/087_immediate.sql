@@ -113,6 +113,30 @@ $$;
 comment on function pgtrickle._reads_several(bigint[]) is 'Those of the stream tables that read several tables';
 
 
+create or replace function pgtrickle._call_maintainer(id bigint, only_lock boolean)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- Its owner may exchange it for a function that runs with the rights of the writer.
+    if not coalesce((
+        select p.prosecdef
+        from pg_proc p
+        where p.oid = to_regprocedure(format('pgtrickle_state.maintain_%s(boolean)', id))), true)
+    then
+        raise exception using
+            errcode = '42501',
+            message = format('function pgtrickle_state.maintain_%s was exchanged: it would run with the rights of role %I', id, current_user),
+            hint = 'The owner of the IMMEDIATE stream table makes it anew with pgtrickle.repair_stream_table';
+    end if;
+    execute format('select pgtrickle_state.maintain_%s($1)', id) using only_lock;
+end
+$$;
+comment on function pgtrickle._call_maintainer(bigint, boolean) is
+    'Brings an IMMEDIATE stream table up to date as its owner, or locks what it reads; error 42501 where that would not run as its owner';
+
+
 create or replace function pgtrickle._begin_statement(source oid, installed bigint[])
     returns void
     language plpgsql
@@ -126,7 +150,7 @@ declare
 begin
     -- Sources before stream tables, as a TRUNCATE has them: it holds its table already.
     foreach id in array pgtrickle._reads_several(ids) loop
-        execute format('select pgtrickle_state.maintain_%s(only_lock => true)', id);
+        perform pgtrickle._call_maintainer(id, true);
     end loop;
     perform pgtrickle._lock_immediate(ids, installed);
     perform set_config('pgtrickle.open_statements', (depth + 1)::text, true);
@@ -214,7 +238,7 @@ begin
         exit when due = '{}';
         id := pgtrickle._next_immediate(due);
         due := array_remove(due, id);
-        execute format('select pgtrickle_state.maintain_%s()', id);
+        perform pgtrickle._call_maintainer(id, false);
     end loop;
     perform set_config('pgtrickle.open_statements', '0', true);
 end

@@ -13,7 +13,7 @@ begin
         select p.oid::regprocedure
         from pg_proc p
         where p.pronamespace = 'pgtrickle_state'::regnamespace
-          and p.proname in ('refresh_' || p_pgt_id, 'maintain_' || p_pgt_id)
+          and p.proname in ('refresh_' || p_pgt_id, 'verify_' || p_pgt_id, 'maintain_' || p_pgt_id)
           and pg_has_role(p.proowner, 'USAGE')
     loop
         execute format('drop function %s', executor);
@@ -66,6 +66,55 @@ comment on function pgtrickle._follow_renames() is
     'Brings the catalog''s names up to date after a plain ALTER TABLE ... RENAME or SET SCHEMA of stream tables, whoever owns them: their names may have moved among owners';
 
 
+create or replace function pgtrickle._follow_owners()
+    returns void
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    moved record;
+    command text;
+begin
+    for moved in
+        select s.pgt_id, s.pgt_schema, s.pgt_name, pg_get_userbyid(s.pgt_owner) as former, c.relowner, pg_get_userbyid(c.relowner) as owner
+        from pgtrickle.pgt_stream_tables s
+        join pg_class c on c.oid = s.pgt_relid
+        where c.relowner <> s.pgt_owner
+        for update of s skip locked
+    loop
+        perform pgtrickle._retire_plan(moved.pgt_id, format('its owner was %I', moved.former));
+        update pgtrickle.pgt_stream_tables s
+        set pgt_owner = moved.relowner,
+            status = 'SUSPENDED',
+            last_error_code = '42501',
+            last_error_at = clock_timestamp(),
+            last_error_message = format('The table was given by role %I to role %I, as whom its query now runs. If %2$I agrees: select pgtrickle.repair_stream_table(%L)',
+                moved.former, moved.owner, format('%I.%I', moved.pgt_schema, moved.pgt_name)),
+            updated_at = now()
+        where s.pgt_id = moved.pgt_id;
+        -- Who owns a schema may drop what others own in it.
+        for command in
+            select format('drop table pgtrickle_state.%I', c.relname)
+            from pg_class c
+            where c.relnamespace = 'pgtrickle_state'::regnamespace
+              and c.relkind = 'r'
+              and obj_description(c.oid, 'pg_class') = 'State of stream table ' || moved.pgt_id
+            union all
+            select format('drop function %s', p.oid::regprocedure)
+            from pg_proc p
+            where p.pronamespace = 'pgtrickle_state'::regnamespace
+              and p.proname in ('refresh_' || moved.pgt_id, 'verify_' || moved.pgt_id, 'maintain_' || moved.pgt_id)
+        loop
+            execute command;
+        end loop;
+    end loop;
+end
+$$;
+comment on function pgtrickle._follow_owners() is
+    'Suspends stream tables after a plain ALTER TABLE ... OWNER TO and drops what the former owner had to maintain them: nothing runs as the new owner before repair_stream_table, called as that role';
+
+
 create or replace function pgtrickle._forget_dropped()
     returns table (pgt_id bigint, sources oid[])
     language plpgsql
@@ -105,6 +154,7 @@ declare
     gone record;
 begin
     perform pgtrickle._follow_renames();
+    perform pgtrickle._follow_owners();
     for gone in
         select * from pgtrickle._forget_dropped()
     loop
@@ -119,7 +169,7 @@ begin
           and c.relkind = 'r'
           and pg_has_role(c.relowner, 'USAGE')
         union
-        select substring(p.proname from '^(?:refresh|maintain)_(\d+)$')::bigint
+        select substring(p.proname from '^(?:refresh|verify|maintain)_(\d+)$')::bigint
         from pg_proc p
         where p.pronamespace = 'pgtrickle_state'::regnamespace
           and pg_has_role(p.proowner, 'USAGE')
@@ -129,7 +179,7 @@ begin
 end
 $$;
 comment on function pgtrickle._cleanup_dropped() is
-    'Cleans up after plain DROP TABLE and renames of stream tables: catalog rows, state, executors, capture nobody needs. Called at every lifecycle operation';
+    'Cleans up after plain DROP TABLE, changes of name and owner of stream tables: catalog rows, state, executors, capture nobody needs. Called at every lifecycle operation';
 
 
 create or replace function pgtrickle._check_owner(stream_table pgtrickle.pgt_stream_tables)
@@ -205,6 +255,8 @@ declare
     sources constant oid[] := pgtrickle._sources(stream_table.pgt_id);
 begin
     perform pgtrickle._check_owner(stream_table);
+    -- As a refresh does first; one that is under way is waited for, and a snapshot of before fails.
+    perform from pgtrickle.pgt_frontiers f where f.pgt_id = stream_table.pgt_id for update;
     if exists (select from pg_class c where c.oid = stream_table.pgt_relid) then
         execute format('drop table %I.%I %s', stream_table.pgt_schema, stream_table.pgt_name,
             case when cascade then 'cascade' else 'restrict' end);
@@ -229,6 +281,7 @@ declare
     readers text;
 begin
     perform pgtrickle._follow_renames();
+    perform pgtrickle._follow_owners();
     target := pgtrickle._find(name);
     perform pgtrickle._lock_name(target.pgt_schema, target.pgt_name);
     perform pgtrickle._check_owner(target);

@@ -404,6 +404,7 @@ begin
     -- Room for the next version of a row beside it, so that indexes need not be written.
     execute format('create table pgtrickle_state.%I with (fillfactor = 80) as %s %s with no data', name, before, state ->> 'fill');
     execute format('alter table pgtrickle_state.%I replica identity full', name);
+    perform pgtrickle._revoke_defaults(format('pgtrickle_state.%I', name)::regclass);
     execute format('comment on table pgtrickle_state.%I is %L', name, 'State of stream table ' || p_pgt_id);
     select string_agg(quote_ident(k), ', ' order by number)
     into key

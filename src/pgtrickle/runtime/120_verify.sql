@@ -101,14 +101,13 @@ comment on function pgtrickle._verify_sql(pgtrickle.pgt_stream_tables) is
     'Statement that compares a stream table with its query: (row as text, copies in the query alone, copies in the table alone)';
 
 
-create or replace function pgtrickle.verify_stream_table(name text, examples integer default 5)
+create or replace function pgtrickle._verify(target bigint, examples integer)
     returns table (row_text text, in_query bigint, in_table bigint)
     language plpgsql
-    volatile
 as $$
 #variable_conflict use_column
 declare
-    st pgtrickle.pgt_stream_tables := pgtrickle._find(name);
+    st pgtrickle.pgt_stream_tables := (select s from pgtrickle.pgt_stream_tables s where s.pgt_id = target);
     statement constant text := pgtrickle._verify_sql(st);
     settings jsonb := '{}';
     item record;
@@ -129,5 +128,27 @@ begin
     end loop;
 end
 $$;
+comment on function pgtrickle._verify(bigint, integer) is
+    'Compares a stream table with its query as the calling role';
+
+
+create or replace function pgtrickle.verify_stream_table(name text, examples integer default 5)
+    returns table (row_text text, in_query bigint, in_table bigint)
+    language plpgsql
+as $$
+#variable_conflict use_column
+declare
+    target pgtrickle.pgt_stream_tables := pgtrickle._find(name);
+    verifier constant text := pg_catalog.format('verify_%s(integer)', target.pgt_id);
+begin
+    if not pg_catalog.pg_has_role(target.pgt_owner, 'USAGE') then
+        -- A reader compares what he may read himself.
+        return query select * from pgtrickle._verify(target.pgt_id, examples);
+        return;
+    end if;
+    perform pgtrickle._check_executor(target, verifier);
+    return query execute pg_catalog.format('select * from pgtrickle_state.verify_%s($1)', target.pgt_id) using examples;
+end
+$$;
 comment on function pgtrickle.verify_stream_table(text, integer) is
-    'Rows that a stream table and its query do not have in equal number, as text, at most so many (null: all); none means equal. Reads everything';
+    'Rows that a stream table and its query do not have in equal number, as text, at most so many (null: all); none means equal. Reads everything, as the table''s owner where the caller has that role';

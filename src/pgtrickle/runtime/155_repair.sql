@@ -67,10 +67,12 @@ create or replace function pgtrickle.repair_stream_table(name text)
     set jit = off
 as $$
 declare
-    target pgtrickle.pgt_stream_tables := pgtrickle._find(name);
+    target pgtrickle.pgt_stream_tables;
     former_role text;
     summary text;
 begin
+    perform pgtrickle._follow_owners();
+    target := pgtrickle._find(name);
     former_role := pgtrickle._act_as_owner(target);
     if exists (select from pg_catalog.pg_class c where c.oid = target.pgt_relid) then
         summary := pgtrickle._repair(target);
@@ -83,7 +85,7 @@ begin
 end
 $$;
 comment on function pgtrickle.repair_stream_table(text) is
-    'Makes a stream table whole: guard, executor, capture triggers and buffers, index, state; recomputes it and sets it ACTIVE, its fuse armed. Creates it again where its table was dropped. Blocks writers of the sources until commit; returns what was done';
+    'Makes a stream table whole: guard, executor, capture triggers and buffers, index, state; recomputes it and sets it ACTIVE, its fuse armed. Creates it again where its table was dropped; takes it over where it was given to another role. Blocks writers of the sources until commit; returns what was done';
 
 
 create or replace function pgtrickle.rebuild_cdc_triggers()

@@ -1,0 +1,221 @@
+"""Nothing of one role's runs with another one's rights, whoever refreshes, verifies or writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from pgtrickle.engine import Engine
+
+Connection = psycopg.Connection[Any]
+Connect = Callable[..., Connection]
+EngineAs = Callable[..., Engine]
+
+pytestmark = pytest.mark.every_server
+
+SOURCE = (
+    "create table src.item (id integer primary key, v integer); insert into src.item values (1, 1)"
+)
+SPY = """
+    create table src.seen (who name);
+    grant insert on src.seen to public;
+    create function src.spy(integer) returns integer language plpgsql as $$
+    begin
+        insert into src.seen select distinct unnest(array[current_user, session_user])
+        where current_user <> 'pgt_test_owner';
+        perform set_config('role', 'none', true);
+        insert into src.seen select current_user where current_user <> 'pgt_test_owner';
+        return $1;
+    exception when others then
+        return $1;
+    end $$;
+    grant execute on function src.spy(integer) to public;
+"""
+"""Writes down as whom it runs where that is not the owner, and tries to become who logged in."""
+
+
+@pytest.fixture
+def spied(owner: Connection) -> Connection:
+    owner.execute(SOURCE)
+    owner.execute(SPY)
+    owner.execute(
+        "select pgtrickle.create_stream_table('marts.t',"
+        " 'select id, src.spy(v) as v from src.item')"
+    )
+    return owner
+
+
+def seen(connection: Connection) -> list[Any]:
+    return connection.execute("select * from src.seen").fetchall()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "select pgtrickle.refresh_stream_table('marts.t')",
+        "select pgtrickle.try_refresh('marts.t', mode => 'FULL')",
+        "call pgtrickle.run_due()",
+        "select pgtrickle.verify_stream_table('marts.t')",
+        "select pgtrickle.repair_stream_table('marts.t')",
+        "select pgtrickle.pause_all(), pgtrickle.resume_all()",
+        "select pgtrickle.alter_stream_table('marts.t', refresh_mode => 'FULL')",
+        "select pgtrickle.explain_refresh_mode('marts.t')",
+        "select pgtrickle.restore_stream_tables()",
+    ],
+)
+def test_a_superuser_runs_nothing_of_the_owners(
+    spied: Connection, connect: Connect, call: str
+) -> None:
+    spied.execute("insert into src.item values (2, 2)")
+    connect().execute(call)  # type: ignore[arg-type]
+    assert seen(spied) == []
+
+
+def test_nor_does_his_engine(spied: Connection, engine_as: EngineAs) -> None:
+    spied.execute(
+        "create function src.constant() returns integer language sql immutable"
+        " as 'select src.spy(1)';"
+        "create table src.other (id integer primary key);"
+        "insert into src.other values (1);"
+        "select pgtrickle.create_stream_table('marts.u',"
+        " 'select id from src.other where id = src.constant()')"
+    )
+    engine = engine_as()
+    engine.compile_pending()
+    assert all(refresh.error is None for refresh in engine.refresh_all())
+    assert engine.verify("marts.t").equal
+    assert seen(spied) == []
+
+
+INVOKER = {
+    "refresh": "alter function pgtrickle_state.refresh_1(text, text, boolean, boolean)",
+    "verify": "alter function pgtrickle_state.verify_1(integer)",
+}
+
+
+@pytest.mark.parametrize(
+    ("function", "call"),
+    [
+        ("refresh", "select pgtrickle.refresh_stream_table('marts.t')"),
+        ("verify", "select pgtrickle.verify_stream_table('marts.t')"),
+    ],
+)
+def test_an_exchanged_executor_is_not_called(
+    spied: Connection, connect: Connect, function: str, call: str
+) -> None:
+    (number,) = spied.execute("select pgt_id from pgtrickle.pgt_stream_tables").fetchone() or (0,)
+    spied.execute(INVOKER[function].replace("_1", f"_{number}") + " security invoker")  # type: ignore[arg-type]
+    superuser = connect()
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="was exchanged"):
+        superuser.execute(call)  # type: ignore[arg-type]
+    assert seen(spied) == []
+    superuser.execute("select pgtrickle.repair_stream_table('marts.t')")
+    superuser.execute(call)  # type: ignore[arg-type]
+    assert seen(spied) == []
+
+
+def test_an_exchanged_maintainer_is_not_called(
+    owner: Connection, writer: Connection, connect: Connect, engine_as: EngineAs
+) -> None:
+    owner.execute(SOURCE)
+    engine_as("owner").create_stream_table(
+        "marts.t", "select id, v from src.item", refresh_mode="IMMEDIATE"
+    )
+    (number,) = owner.execute("select pgt_id from pgtrickle.pgt_stream_tables").fetchone() or (0,)
+    owner.execute(f"alter function pgtrickle_state.maintain_{number}(boolean) security invoker")  # type: ignore[arg-type]
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="was exchanged"):
+        writer.execute("insert into src.item values (2, 2)")
+    owner.execute("select pgtrickle.repair_stream_table('marts.t')")
+    writer.execute("insert into src.item values (2, 2)")
+
+
+def test_a_stranger_cannot_hang_his_code_on_another_ones_source(
+    owner: Connection, writer: Connection, connect: Connect, engine_as: EngineAs
+) -> None:
+    """The catalog is open to its owners' rows: one that claims to read what it may not."""
+    owner.execute(SOURCE)
+    engine_as("owner").create_stream_table(
+        "marts.t", "select id, v from src.item", refresh_mode="IMMEDIATE"
+    )
+    connect().execute("create schema reader authorization pgt_test_reader")
+    reader = connect("reader")
+    reader.execute("create table reader.s (id integer primary key)")
+    engine_as("reader").create_stream_table(
+        "reader.t", "select id from reader.s", refresh_mode="IMMEDIATE"
+    )
+    (number,) = reader.execute(
+        "select pgt_id from pgtrickle.pgt_stream_tables where pgt_schema = 'reader'"
+    ).fetchone() or (0,)
+    reader.execute(
+        "update pgtrickle.pgt_dependencies set source_relid = 'src.item'::regclass"
+        " where pgt_id = %s",
+        [number],
+    )
+    reader.execute(f"alter function pgtrickle_state.maintain_{number}(boolean) security invoker")  # type: ignore[arg-type]
+    before = writer.execute("select count(*) from src.item").fetchone()
+    try:
+        writer.execute("insert into src.item values (2, 2)")
+    except psycopg.errors.InsufficientPrivilege:
+        assert writer.execute("select count(*) from src.item").fetchone() == before
+
+
+@pytest.fixture
+def given_away(owner: Connection, connect: Connect, engine_as: EngineAs) -> Connection:
+    """`marts.t`, differential, was given to another role by ALTER TABLE ... OWNER TO."""
+    owner.execute(SOURCE)
+    owner.execute(SPY)
+    owner.execute("create view src.spied as select id, v from src.item")
+    engine_as("owner").create_stream_table(
+        "marts.t", "select v, count(*) as n from src.item group by v"
+    )
+    superuser = connect()
+    superuser.execute("grant select on src.item to pgt_test_reader")
+    superuser.execute("grant all on schema marts to pgt_test_reader")
+    superuser.execute("alter table marts.t owner to pgt_test_reader")
+    owner.execute("insert into src.item values (2, 2)")
+    return superuser
+
+
+@pytest.mark.parametrize("tidied", [False, True], ids=["at once", "after tidying"])
+def test_nothing_runs_as_an_owner_who_has_not_agreed(
+    given_away: Connection, owner: Connection, connect: Connect, tidied: bool
+) -> None:
+    reader = connect("reader")
+    if tidied:
+        owner.execute("select pgtrickle._cleanup_dropped()")
+        assert (
+            owner.execute(
+                "select relname from pg_class where relnamespace = 'pgtrickle_state'::regnamespace"
+                " and relkind = 'r'"
+            ).fetchall()
+            == []
+        )
+    for connection in (owner, reader, given_away):
+        with pytest.raises(psycopg.Error) as refused:
+            connection.execute("select pgtrickle.refresh_stream_table('marts.t')")
+        # To its former owner it does not exist.
+        assert refused.value.sqlstate in ("42501", "55000", "42P01")
+    with pytest.raises(psycopg.Error) as refused:
+        owner.execute("select pgtrickle.drop_stream_table('marts.t')")
+    assert refused.value.sqlstate in ("42501", "42P01")
+    reader.execute("select pgtrickle.repair_stream_table('marts.t')")
+    assert reader.execute("select * from marts.t order by v").fetchall() == [(1, 1), (2, 1)]
+    assert reader.execute("select * from pgtrickle.verify_stream_table('marts.t')").fetchall() == []
+
+
+def test_a_new_owner_may_drop_it(given_away: Connection, connect: Connect) -> None:
+    connect("reader").execute("select pgtrickle.drop_stream_table('marts.t')")
+    assert given_away.execute("select count(*) from pgtrickle.pgt_stream_tables").fetchone() == (0,)
+
+
+def test_what_a_role_owned_is_reassigned(given_away: Connection, connect: Connect) -> None:
+    given_away.execute("alter table marts.t owner to pgt_test_owner")
+    given_away.execute("grant create on schema pgtrickle_state to pgt_test_reader")
+    given_away.execute("reassign owned by pgt_test_owner to pgt_test_reader")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="was given by role"):
+        given_away.execute("select pgtrickle.refresh_stream_table('marts.t')")
+    connect("reader").execute("select pgtrickle.repair_stream_table('marts.t')")
+    assert given_away.execute("select * from marts.t order by v").fetchall() == [(1, 1), (2, 1)]
