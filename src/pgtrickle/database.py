@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from pgtrickle.errors import PgTrickleError
 
 
 class Session(Protocol):
@@ -18,6 +21,21 @@ class Session(Protocol):
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run `sql` and return its rows ([] where it returns none)."""
         ...
+
+
+class ConnectionStringError(PgTrickleError):
+    """A connection string that cannot be read; not shown, for it may hold a password."""
+
+    sqlstate = "08001"
+    hint = "Examples: postgresql://user@host/database, or: host=... dbname=... user=..."
+
+
+def check_connection_string(dsn: str) -> None:
+    """Raise ConnectionStringError where libpq would refuse the text, and quote it."""
+    try:
+        conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        raise ConnectionStringError("the connection string cannot be understood") from None
 
 
 class PsycopgSession:

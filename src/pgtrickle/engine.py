@@ -20,7 +20,7 @@ from psycopg.errors import DeadlockDetected, SerializationFailure
 from pgtrickle import __version__, verification
 from pgtrickle import install as installation
 from pgtrickle.compiler import compile_query
-from pgtrickle.database import PsycopgSession
+from pgtrickle.database import PsycopgSession, check_connection_string
 from pgtrickle.errors import PgTrickleError
 from pgtrickle.explanation import Explanation, explain_plan
 from pgtrickle.plan import Plan
@@ -376,7 +376,8 @@ class RefreshFailed(PgTrickleError):  # noqa: N818
 
 
 def connect(dsn: str = "") -> Engine:
-    """An `Engine` on a connection of its own."""
+    """An `Engine` on a connection of its own. Raises ConnectionStringError, psycopg.Error."""
+    check_connection_string(dsn)
     # Statements prepared on the server would hide from the runtime that a refresh stands alone in
     # its transaction (see Engine._try_refresh), and a transaction pooler would lose them.
     return Engine(psycopg.connect(dsn, autocommit=True, prepare_threshold=None))

@@ -74,6 +74,7 @@ def worker(
     Stays until SIGINT or SIGTERM. Any number may run: one leads in each database, the others
     stand by. Exit status 2 when with --once a table cannot be refreshed.
     """
+    from pgtrickle.database import check_connection_string
     from pgtrickle.worker import logs, process, serving, tracing, work  # not for other commands
     from pgtrickle.worker.metrics import Metrics
     from pgtrickle.worker.wal import Wal
@@ -81,6 +82,8 @@ def worker(
     if log_level not in ("debug", "info", "warning", "error"):
         raise typer.BadParameter("--log-level is debug, info, warning or error.")
     dsns = dsn or [os.environ.get("PGTRICKLE_DSN", "")]
+    for each in dsns:
+        check_connection_string(each)
     logs.configure(log_format.value, "warning" if once and log_level == "info" else log_level)
     if traces:
         tracing.start()

@@ -54,6 +54,33 @@ $$;
 comment on function pgtrickle._check_is_query(text) is 'Error 42601 where the text does not begin as a query';
 
 
+create or replace function pgtrickle._check_one_statement(query text)
+    returns void
+    language plpgsql
+as $$
+declare
+    fence constant text := 'pgtrickle_fence_' || pg_catalog.replace(pg_catalog.gen_random_uuid()::text, '-', '');
+    one_statement refcursor;
+begin
+    -- A cursor takes exactly one statement and runs nothing before the first fetch, so a second
+    -- statement in the text is refused before any of it is executed.
+    if pg_catalog.current_setting('role') = 'none' then
+        open one_statement for execute query;
+        close one_statement;
+        return;
+    end if;
+    -- But it is planned, and the planner calls functions that are immutable. Where a role was taken
+    -- on, such a function could lay it down again; within a SECURITY DEFINER function it cannot.
+    execute pg_catalog.format('create function pg_temp.%I(text) returns void language plpgsql security definer as %L',
+        fence, 'declare one_statement refcursor; begin open one_statement for execute $1; close one_statement; end');
+    execute pg_catalog.format('select pg_temp.%I($1)', fence) using query;
+    execute pg_catalog.format('drop function pg_temp.%I(text)', fence);
+end
+$$;
+comment on function pgtrickle._check_one_statement(text) is
+    'Error 42P11 where a text is not exactly one statement with a result; whatever else is wrong with it is raised too. Nothing of the text runs with other rights than the current role''s';
+
+
 create or replace function pgtrickle._create_probe(query text, search_path text)
     returns oid
     language plpgsql
@@ -62,17 +89,13 @@ as $$
 declare
     -- A name nobody else has, so that probes of one session never meet.
     probe constant text := 'pgt_probe_' || replace(gen_random_uuid()::text, '-', '');
-    one_statement refcursor;
     message text;
     state text;
 begin
     perform pgtrickle._check_is_query(query);
     perform set_config('search_path', $2, true);
     begin
-        -- A cursor takes exactly one statement and runs nothing before the first fetch, so a
-        -- second statement in the text is refused before any of it is executed.
-        open one_statement for execute query;
-        close one_statement;
+        perform pgtrickle._check_one_statement(query);
         execute format('create temporary view pg_temp.%I as ', probe) || query;
     exception
         when invalid_cursor_definition then

@@ -234,8 +234,7 @@ begin
     if relation is not null then
         raise exception using
             errcode = '42P07',
-            message = format('cannot create stream table %I.%I: %s of that name exists', p_schema, p_name,
-                regexp_replace(pgtrickle._kind_of(relation), '^an? ', 'a ')),
+            message = format('cannot create stream table %I.%I: %s of that name exists', p_schema, p_name, pgtrickle._kind_of(relation)),
             hint = case when pgtrickle._kind_of(relation) = 'a stream table'
                 then 'pgtrickle.create_or_replace_stream_table changes it, pgtrickle.drop_stream_table removes it'
                 else 'Choose another name, or rename or drop what has this one' end;

@@ -760,8 +760,8 @@ begin
     former_role := pgtrickle._act_as_owner(target);
     perform pgtrickle._lock_writers(target);
     perform pgtrickle._alter_options(target, options);
-    if options ? 'requested_refresh_mode' then
-        perform pgtrickle._alter_mode(target, options ->> 'requested_refresh_mode', query is not null);
+    if options ? 'requested_refresh_mode'::text then
+        perform pgtrickle._alter_mode(target, options ->> 'requested_refresh_mode'::text, query is not null);
     end if;
     if query is not null then
         perform pgtrickle._alter_query(pgtrickle._find_by_name(target.pgt_schema, target.pgt_name), query, search_path, settings);

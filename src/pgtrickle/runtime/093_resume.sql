@@ -3,7 +3,6 @@
 create or replace function pgtrickle.resume_stream_table(name text)
     returns void
     language plpgsql
-    strict
     set jit = off
 as $$
 declare
@@ -39,7 +38,6 @@ comment on function pgtrickle.resume_stream_table(text) is
 create or replace function pgtrickle.pause_stream_table(name text)
     returns void
     language plpgsql
-    strict
     set jit = off
 as $$
 declare

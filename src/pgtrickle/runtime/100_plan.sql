@@ -66,6 +66,11 @@ declare
     offerer oid := (select r.oid from pg_roles r where r.rolname = current_user);
 begin
     perform pgtrickle._check_plan(plan);
+    if query is null then
+        raise exception using
+            errcode = '22004',
+            message = 'the query a plan is offered for must not be null';
+    end if;
     delete from pgtrickle.pgt_offered_plans o
     where o.offered_by = offerer
       and o.offered_xid <> pg_current_xact_id();
@@ -649,23 +654,23 @@ begin
     perform pgtrickle._follow_definitions(target);
     -- The stored text may be of an older PostgreSQL, or of before a column was added: what counts is
     -- how it reads today.
-    if plan ->> 'mode' = 'DIFFERENTIAL'
-        and plan ->> 'query' <> target.defining_query
-        and plan ->> 'query' <> (pgtrickle._analyze_query(target.defining_query, target.defining_search_path)).canonical
+    if plan ->> 'mode'::text = 'DIFFERENTIAL'
+        and plan ->> 'query'::text <> target.defining_query
+        and plan ->> 'query'::text <> (pgtrickle._analyze_query(target.defining_query, target.defining_search_path)).canonical
     then
         raise exception using
             errcode = '55000',
             message = pg_catalog.format('the plan was made for another query than the one stream table %I.%I has now', target.pgt_schema, target.pgt_name),
             hint = 'Compile the query listed by pgtrickle._pending() again';
     end if;
-    if target.requested_refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE') and plan ->> 'mode' = 'FULL' then
+    if target.requested_refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE') and plan ->> 'mode'::text = 'FULL' then
         -- Too late to refuse the query: stay exact by recomputation, and say so.
         update pgtrickle.pgt_plans p
         set plan = install_plan.plan, plan_status = 'COMPILED', compiled_at = pg_catalog.now()
         where p.pgt_id = target.pgt_id;
         perform pgtrickle._settle_mode(target.pgt_id);
         perform pgtrickle._notify(target, 'differential_impossible',
-            pg_catalog.jsonb_build_object('construct', plan -> 'construct', 'reason', plan -> 'reason'));
+            pg_catalog.jsonb_build_object('construct', plan -> 'construct'::text, 'reason', plan -> 'reason'::text));
     else
         perform pgtrickle._set_plan(target.pgt_id, plan);
     end if;

@@ -6,6 +6,8 @@
 -- any of them. Which rows a LIMIT took among peers, and how peers were numbered, stands in the state
 -- tables: the plan's `check` says which selects find a choice that cannot have been made, and what
 -- the table must equal if there is none.
+--
+-- Everything is named by its schema: the search path is the user's.
 
 create or replace function pgtrickle._same_floats(a double precision[], b double precision[])
     returns boolean
@@ -71,26 +73,26 @@ as $$
     select format(
         'with rows as (
              select row(r.*)::text collate "C" as image, row(%1$s)::text collate "C" as exact,
-                 array[%2$s]::float8[] as floats, count(*) as n
+                 array[%2$s]::float8[] as floats, pg_catalog.count(*) as n
              from (%3$s) as r group by 1, 2, 3
              union all
-             select row(r.*)::text collate "C", row(%1$s)::text collate "C", array[%2$s]::float8[], - count(*)
+             select row(r.*)::text collate "C", row(%1$s)::text collate "C", array[%2$s]::float8[], - pg_catalog.count(*)
              from only %4$s as r group by 1, 2, 3),
          differences as (
-             select image, exact, floats, sum(n) as n from rows group by 1, 2, 3 having sum(n) <> 0),
+             select image, exact, floats, pg_catalog.sum(n) as n from rows group by 1, 2, 3 having pg_catalog.sum(n) operator(pg_catalog.<>) 0),
          copies as (
-             select image, exact, floats, n > 0 as of_query,
-                 row_number() over (partition by exact, n > 0 order by floats) as number
-             from differences, generate_series(1, abs(n)))
-         select coalesce(q.image, t.image), count(q.image), count(t.image)
+             select image, exact, floats, n operator(pg_catalog.>) 0 as of_query,
+                 pg_catalog.row_number() over (partition by exact, n operator(pg_catalog.>) 0 order by floats) as number
+             from differences, pg_catalog.generate_series(1, pg_catalog.abs(n)))
+         select coalesce(q.image, t.image), pg_catalog.count(q.image), pg_catalog.count(t.image)
          from (select * from copies where of_query) as q
          full join (select * from copies where not of_query) as t
-             on t.exact = q.exact and t.number = q.number and pgtrickle._same_floats(q.floats, t.floats)
+             on t.exact operator(pg_catalog.=) q.exact and t.number operator(pg_catalog.=) q.number and pgtrickle._same_floats(q.floats, t.floats)
          where q.image is null or t.image is null
          group by 1
          order by 1
          limit $1',
-        string_agg(case when is_open then format('trim_scale(%s)', name) else name end, ', ' order by position)
+        string_agg(case when is_open then format('pg_catalog.trim_scale(%s)', name) else name end, ', ' order by position)
             filter (where not is_float),
         string_agg(name, ', ' order by position) filter (where is_float),
         pgtrickle._expected_sql(stream_table),

@@ -314,21 +314,21 @@ begin
                 (9, 'output_columns', (
                     select pg_catalog.string_agg(pg_catalog.format('%I %s', c.name, c.declaration), ', ' order by c.position)
                     from pgtrickle._probe_columns(target.pgt_relid) c)),
-                (10, 'identity', case plan #>> '{identity,kind}'
+                (10, 'identity', case plan #>> '{identity,kind}'::text[]
                     when 'row' then 'the whole row'
                     when 'key' then coalesce((
                         select pg_catalog.string_agg(pg_catalog.quote_ident(k), ', ' order by number)
-                        from pg_catalog.jsonb_array_elements_text(plan #> '{identity,columns}') with ordinality keys (k, number)), 'one row')
+                        from pg_catalog.jsonb_array_elements_text(plan #> '{identity,columns}'::text[]) with ordinality keys (k, number)), 'one row')
                     end),
                 (11, 'sources', pgtrickle._source_lines(target.pgt_id)),
                 (12, 'source_oids', (
                     select pg_catalog.string_agg(d.source_relid::text, ', ' order by d.source_relid)
                     from pgtrickle.pgt_dependencies d
                     where d.pgt_id = target.pgt_id)),
-                (13, 'dvm_supported', case when plan is not null then (plan ->> 'mode' = 'DIFFERENTIAL')::text end),
+                (13, 'dvm_supported', case when plan is not null then (plan ->> 'mode'::text = 'DIFFERENTIAL')::text end),
                 (14, 'operator_tree', (
                     select pg_catalog.string_agg(line, E'\n' order by number)
-                    from pg_catalog.jsonb_array_elements_text(plan -> 'tree') with ordinality t (line, number))),
+                    from pg_catalog.jsonb_array_elements_text(plan -> 'tree'::text) with ordinality t (line, number))),
                 (15, 'state', pgtrickle._state_lines(target.pgt_id)),
                 (16, 'missing_indexes', pgtrickle._missing_index_lines(target.pgt_id)),
                 (17, 'frontier', frontier.snapshot::text),

@@ -42,7 +42,6 @@ comment on function pgtrickle._check_writer(oid) is 'Error 42501 where the calle
 create or replace function pgtrickle.gate_source(source text)
     returns void
     language plpgsql
-    strict
 as $$
 declare
     relation constant oid := pgtrickle._source(source);
@@ -71,7 +70,6 @@ comment on function pgtrickle.gate_source(text) is
 create or replace function pgtrickle.ungate_source(source text)
     returns void
     language plpgsql
-    strict
 as $$
 declare
     relation constant oid := pgtrickle._source(source);
@@ -132,7 +130,6 @@ comment on function pgtrickle.bootstrap_gate_status() is 'Gates with how long th
 create or replace function pgtrickle.advance_watermark(source text, watermark timestamptz)
     returns void
     language plpgsql
-    strict
 as $$
 #variable_conflict use_column
 declare
@@ -140,6 +137,11 @@ declare
     wanted constant timestamptz := advance_watermark.watermark;
     reached timestamptz;
 begin
+    if wanted is null then
+        raise exception using
+            errcode = '22004',
+            message = pg_catalog.format('the watermark of %s must not be null', relation::regclass);
+    end if;
     perform pgtrickle._check_writer(relation);
     insert into pgtrickle.pgt_watermarks as w (source_relid, watermark, advanced_by, wal_lsn_at_advance)
     values (relation, wanted, current_user, case when not pg_catalog.pg_is_in_recovery() then pg_catalog.pg_current_wal_insert_lsn() end)
@@ -158,7 +160,7 @@ begin
         end if;
         return;
     end if;
-    perform pg_catalog.pg_notify('pgtrickle_watermark', 'wm:' || relation);
+    perform pg_catalog.pg_notify('pgtrickle_watermark', 'wm:' || relation::text);
 end
 $$;
 comment on function pgtrickle.advance_watermark(text, timestamptz) is
@@ -178,10 +180,15 @@ begin
             errcode = '22023',
             message = 'a watermark group needs at least two sources';
     end if;
-    if not coalesce(tolerance_secs, 0) >= 0 then
+    if not coalesce(tolerance_secs, 0) between 0 and 1e300 then
         raise exception using
             errcode = '22023',
-            message = pg_catalog.format('tolerance_secs must not be below 0, but is %s', tolerance_secs);
+            message = pg_catalog.format('tolerance_secs must be a number not below 0, but is %s', tolerance_secs);
+    end if;
+    if coalesce(group_name, '') = '' then
+        raise exception using
+            errcode = '22023',
+            message = 'a watermark group needs a name';
     end if;
     insert into pgtrickle.pgt_watermark_groups (group_name, source_relids, tolerance_secs)
     values (create_watermark_group.group_name, relids, coalesce(create_watermark_group.tolerance_secs, 0))

@@ -202,7 +202,7 @@ begin
             r.mode, r.confidence, r.reason,
             pg_catalog.jsonb_build_object(
                 'diff_count', c.diff_count, 'full_count', c.full_count, 'avg_diff_ms', c.avg_diff_ms,
-                'avg_full_ms', c.avg_full_ms, 'avg_change_ratio', c.avg_change_ratio, 'plan', p.plan ->> 'mode')
+                'avg_full_ms', c.avg_full_ms, 'avg_change_ratio', c.avg_change_ratio, 'plan', p.plan ->> 'mode'::text)
         from pgtrickle._costs() c
         join pgtrickle.pgt_stream_tables s using (pgt_id)
         join pgtrickle.pgt_plans p using (pgt_id)
@@ -214,8 +214,8 @@ begin
                             when 'AUTO' then coalesce('it is recomputed: ' || s.refresh_reason, 'AUTO decides at every refresh')
                             else 'IMMEDIATE is asked for because readers need it, not because it is cheap' end]
                     when s.requested_refresh_mode = 'FULL' then
-                        case when p.plan ->> 'mode' = 'FULL' and p.plan ->> 'reason' is not null
-                            then array['KEEP', 'high', 'the query cannot be maintained incrementally: ' || (p.plan ->> 'reason')]
+                        case when p.plan ->> 'mode'::text = 'FULL' and p.plan ->> 'reason'::text is not null
+                            then array['KEEP', 'high', 'the query cannot be maintained incrementally: ' || (p.plan ->> 'reason'::text)]
                             when coalesce(c.avg_full_ms, 0) < 50
                             then array['KEEP', 'medium', 'recomputing takes less than 50 ms']
                             else array['DIFFERENTIAL', 'low', pg_catalog.format('recomputing takes %s ms; AUTO would tell whether changes are cheaper', pg_catalog.round(c.avg_full_ms))]

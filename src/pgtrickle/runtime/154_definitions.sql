@@ -38,13 +38,13 @@ begin
         case when target.is_append_only then 'append_only => true' end,
         case when target.pooler_compatibility_mode then 'pooler_compatibility_mode => true' end,
         'partition_by => ' || pg_catalog.quote_literal(target.st_partition_key),
-        'max_differential_joins => ' || target.max_differential_joins,
-        'max_delta_fraction => ' || target.max_delta_fraction);
+        'max_differential_joins => ' || target.max_differential_joins::text,
+        'max_delta_fraction => ' || target.max_delta_fraction::text);
     altered := nullif(pg_catalog.concat_ws(', ',
         case when target.refresh_tier <> 'hot' then 'tier => ' || pg_catalog.quote_literal(target.refresh_tier) end,
         case when target.fuse_mode <> 'off' then 'fuse => ' || pg_catalog.quote_literal(target.fuse_mode) end,
-        'fuse_ceiling => ' || target.fuse_ceiling,
-        'fuse_sensitivity => ' || target.fuse_sensitivity,
+        'fuse_ceiling => ' || target.fuse_ceiling::text,
+        'fuse_sensitivity => ' || target.fuse_sensitivity::text,
         case when target.post_refresh_action <> 'none' then 'post_refresh_action => ' || pg_catalog.quote_literal(target.post_refresh_action) end), '');
     return 'do ' || pgtrickle._dollar_quoted(
         E'\nbegin\n    -- The settings its query is read under, until the end of the transaction.\n'

@@ -63,7 +63,6 @@ comment on function pgtrickle._repair(pgtrickle.pgt_stream_tables) is
 create or replace function pgtrickle.repair_stream_table(name text)
     returns text
     language plpgsql
-    strict
     set jit = off
 as $$
 declare
@@ -104,7 +103,7 @@ begin
         from pgtrickle.pgt_stream_tables s
         join pgtrickle.pgt_plans p using (pgt_id)
         where p.plan_status = 'COMPILED'
-          and p.plan ->> 'mode' = 'DIFFERENTIAL'
+          and p.plan ->> 'mode'::text = 'DIFFERENTIAL'
           and s.refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE')
           and pg_catalog.pg_has_role(s.pgt_owner, 'USAGE')
         order by s.pgt_id

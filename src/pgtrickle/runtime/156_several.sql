@@ -46,14 +46,14 @@ begin
             message = 'bulk_create needs an array of objects, each with name and query';
     end if;
     for definition in select d from pg_catalog.jsonb_array_elements(definitions) d loop
-        if pg_catalog.jsonb_typeof(definition) <> 'object' or definition ->> 'name' is null or definition ->> 'query' is null then
+        if pg_catalog.jsonb_typeof(definition) <> 'object' or definition ->> 'name'::text is null or definition ->> 'query'::text is null then
             raise exception using
                 errcode = '22023',
                 message = pg_catalog.format('bulk_create needs name and query, but got %s', definition);
         end if;
         execute pgtrickle._call_sql('create_stream_table', definition);
         created := created || pg_catalog.jsonb_build_object(
-            'name', definition ->> 'name', 'status', 'created', 'pgt_id', (pgtrickle._find(definition ->> 'name')).pgt_id);
+            'name', definition ->> 'name'::text, 'status', 'created', 'pgt_id', (pgtrickle._find(definition ->> 'name'::text)).pgt_id);
     end loop;
     return created;
 end
@@ -69,6 +69,12 @@ as $$
 declare
     name text;
 begin
+    if pg_catalog.json_typeof(params) is distinct from 'object' then
+        raise exception using
+            errcode = '22023',
+            message = 'bulk_alter_stream_tables needs an object with arguments of alter_stream_table',
+            hint = 'For instance: {"schedule": "5m"}';
+    end if;
     foreach name in array coalesce(names, '{}') loop
         execute pgtrickle._call_sql('alter_stream_table', params::jsonb || pg_catalog.jsonb_build_object('name', name));
     end loop;
@@ -105,7 +111,6 @@ comment on function pgtrickle.bulk_drop_stream_tables(text[]) is
 create or replace function pgtrickle.write_and_refresh(sql text, stream_table_name text)
     returns void
     language plpgsql
-    strict
 as $$
 begin
     execute sql;
@@ -149,10 +154,15 @@ begin
         perform pgtrickle._check_owner(member);
         relids := relids || member.pgt_relid;
     end loop;
-    if coalesce(pg_catalog.cardinality(relids), 0) < 2 then
+    if (select pg_catalog.count(distinct r) from pg_catalog.unnest(relids) r) < 2 then
         raise exception using
             errcode = '22023',
             message = 'a refresh group needs at least two stream tables';
+    end if;
+    if coalesce(group_name, '') = '' then
+        raise exception using
+            errcode = '22023',
+            message = 'a refresh group needs a name';
     end if;
     insert into pgtrickle.pgt_refresh_groups (group_name, member_oids, isolation)
     values (create_refresh_group.group_name, relids, coalesce(wanted, 'read_committed'))

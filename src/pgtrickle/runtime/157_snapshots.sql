@@ -14,7 +14,11 @@ begin
     former_role := pgtrickle._act_as_owner(target);
     if p_target is null then
         select target.pgt_schema as schema_name,
-            pg_catalog.format('snapshot_%s_%s', pg_catalog.left(target.pgt_name, 20),
+            pg_catalog.format('snapshot_%s_%s', (
+                select pg_catalog.left(target.pgt_name, n)
+                from pg_catalog.generate_series(20, 1, -1) n
+                where pg_catalog.octet_length(pg_catalog.left(target.pgt_name, n)) <= 40
+                limit 1),
                 pg_catalog.floor(1000 * extract(epoch from pg_catalog.clock_timestamp()))) as object_name
         into wanted;
     else
@@ -57,7 +61,7 @@ begin
     former_role := pgtrickle._act_as_owner(target);
     if not (
         select coalesce(pg_catalog.array_agg((c.name, c.declaration)::text order by c.position), '{}') from pgtrickle._probe_columns(source) c
-    ) = (
+    ) operator(pg_catalog.=) (
         select pg_catalog.array_agg((c.name, c.declaration)::text order by c.position) from pgtrickle._probe_columns(target.pgt_relid) c
     ) then
         raise exception using
@@ -114,7 +118,6 @@ comment on function pgtrickle.list_snapshots(text) is 'Snapshots of a stream tab
 create or replace function pgtrickle.drop_snapshot(p_snapshot_table text)
     returns void
     language plpgsql
-    strict
 as $$
 declare
     wanted record := pgtrickle._parse_name(p_snapshot_table);
@@ -135,11 +138,10 @@ comment on function pgtrickle.drop_snapshot(text) is 'Drops a snapshot; error 42
 create or replace function pgtrickle.stream_table_to_publication(name text)
     returns void
     language plpgsql
-    strict
 as $$
 declare
     target pgtrickle.pgt_stream_tables := pgtrickle._find(name);
-    publication constant text := pg_catalog.left('pgt_pub_' || target.pgt_name, 63);
+    publication constant text := ('pgt_pub_' || target.pgt_name)::name;  -- cut to 63 bytes
     former_role text;
 begin
     if target.downstream_publication_name is not null then
@@ -163,7 +165,6 @@ comment on function pgtrickle.stream_table_to_publication(text) is
 create or replace function pgtrickle.drop_stream_table_publication(name text)
     returns void
     language plpgsql
-    strict
 as $$
 declare
     target pgtrickle.pgt_stream_tables := pgtrickle._find(name);

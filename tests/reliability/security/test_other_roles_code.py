@@ -90,6 +90,29 @@ def test_nor_does_his_engine(spied: Connection, engine_as: EngineAs) -> None:
     assert seen(spied) == []
 
 
+def test_replacing_a_function_does_not_help(
+    spied: Connection, connect: Connect, engine_as: EngineAs
+) -> None:
+    """What is read anew is planned, and to plan is to call what is said to be immutable."""
+    constant = (
+        "create or replace function src.constant() returns integer language plpgsql immutable"
+        " as $$ begin return {}; end $$"
+    )
+    spied.execute(constant.format("1"))  # type: ignore[arg-type]
+    spied.execute("select pgtrickle.pause_stream_table('marts.t')")
+    spied.execute(
+        "select pgtrickle.create_stream_table('marts.u',"
+        " 'select id from src.item where id = src.constant()')"
+    )
+    for number in range(2):
+        spied.execute(constant.format(f"src.spy({number})"))  # type: ignore[arg-type]
+        if number:
+            connect().execute("select pgtrickle.repair_stream_table('marts.u')")
+        else:
+            engine_as().compile_pending()
+    assert seen(spied) == []
+
+
 INVOKER = {
     "refresh": "alter function pgtrickle_state.refresh_1(text, text, boolean, boolean)",
     "verify": "alter function pgtrickle_state.verify_1(integer)",

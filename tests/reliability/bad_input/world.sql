@@ -1,0 +1,14 @@
+create table account (id integer primary key, region text, balance numeric(12,2));
+create table entry (id integer primary key, account integer, amount numeric);
+create table "Mixed ""Case"" Name.s" (id integer);
+create view rich as select * from account where balance > 10;
+create materialized view frozen as select * from account;
+create sequence counter;
+create index by_region on account (region);
+create type pair as (a integer, b integer);
+create table parent (id integer);
+create table child () inherits (parent);
+create unlogged table fleeting (id integer);
+create function wild() returns integer language sql volatile as 'select 1';
+insert into account values (1, 'north', 10), (2, 'south', 20);
+insert into entry values (1, 1, 5), (2, 2, 6);
