@@ -135,6 +135,8 @@ declare
     executor constant text := format('pgtrickle_state.refresh_%s', stream_table.pgt_id);
     outcome pgtrickle.refresh_outcome;
 begin
+    perform pgtrickle._parse_choice('mode', mode, array['full', 'reinitialize']),
+        pgtrickle._parse_choice('initiated_by', initiated_by, array['scheduler', 'manual', 'initial', 'self_monitor']);
     if pg_is_in_recovery() then
         raise exception using
             errcode = '25006',
@@ -144,12 +146,12 @@ begin
     perform pgtrickle._check_executor(stream_table, format('refresh_%s(text, text, boolean, boolean)', stream_table.pgt_id));
     execute format('select * from %s($1, $2, $3, $4)', executor)
     into outcome
-    using mode, initiated_by, wait, catch;
+    using mode, upper(initiated_by), coalesce(wait, true), catch;
     return outcome;
 end
 $$;
 comment on function pgtrickle._execute_refresh(pgtrickle.pgt_stream_tables, text, text, boolean, boolean) is
-    'Calls a stream table''s executor; errors 25006 on a standby, 42501 where the caller may not';
+    'Calls a stream table''s executor; errors 25006 on a standby, 42501 where the caller may not, 22023 for a mode there is not';
 
 
 create or replace function pgtrickle.refresh_stream_table(name text)
