@@ -84,6 +84,25 @@ $$;
 comment on function pgtrickle._relation_oid(text, text) is 'OID of the relation of this schema and name, null where there is none';
 
 
+create or replace function pgtrickle._is_restored(target pgtrickle.pgt_stream_tables)
+    returns boolean
+    language plpgsql
+    stable
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return exists (
+            select from pgtrickle.pgt_frontiers f
+            where f.pgt_id = target.pgt_id
+              and f.cluster_id <> pgtrickle._cluster_id())
+        and target.pgt_relid is distinct from pgtrickle._relation_oid(target.pgt_schema, target.pgt_name);
+end
+$$;
+comment on function pgtrickle._is_restored(pgtrickle.pgt_stream_tables) is
+    'Whether a stream table came with a dump: its OID is that of the database that was dumped, and means nothing here';
+
+
 create or replace function pgtrickle._find_by_name(p_schema text, p_name text)
     returns pgtrickle.pgt_stream_tables
     language plpgsql
@@ -96,7 +115,8 @@ begin
     select s.*
     into found_row
     from pgtrickle.pgt_stream_tables s
-    where s.pgt_relid = pgtrickle._relation_oid(p_schema, p_name);
+    where s.pgt_relid = pgtrickle._relation_oid(p_schema, p_name)
+      and not pgtrickle._is_restored(s);
     if found then
         if (found_row.pgt_schema, found_row.pgt_name) <> (p_schema, p_name) then
             perform pgtrickle._follow_renames();
@@ -110,7 +130,7 @@ begin
     from pgtrickle.pgt_stream_tables s
     where s.pgt_schema = p_schema
       and s.pgt_name = p_name
-      and not exists (select from pg_class c where c.oid = s.pgt_relid);
+      and (not exists (select from pg_class c where c.oid = s.pgt_relid) or pgtrickle._is_restored(s));
     return found_row;
 end
 $$;

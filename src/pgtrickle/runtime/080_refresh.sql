@@ -43,6 +43,12 @@ as $$
 declare
     owner constant oid := (select c.relowner from pg_class c where c.oid = stream_table.pgt_relid);
 begin
+    if pgtrickle._is_restored(stream_table) then
+        raise exception using
+            errcode = '55000',
+            message = format('stream table %I.%I was restored from a dump and is not maintained yet', stream_table.pgt_schema, stream_table.pgt_name),
+            hint = 'As a superuser, once for all stream tables: select pgtrickle.restore_stream_tables()';
+    end if;
     if owner <> stream_table.pgt_owner then
         raise exception using
             errcode = '42501',
@@ -53,7 +59,7 @@ begin
 end
 $$;
 comment on function pgtrickle._check_not_given_away(pgtrickle.pgt_stream_tables) is
-    'Error 42501 after a plain ALTER TABLE ... OWNER TO or REASSIGN OWNED: nothing runs as an owner who has not agreed';
+    'Error 55000 after a dump and restore. Error 42501 after a plain ALTER TABLE ... OWNER TO or REASSIGN OWNED: nothing runs as an owner who has not agreed';
 
 
 create or replace function pgtrickle._source_storage(source oid)

@@ -278,6 +278,35 @@ comment on function pgtrickle._maintain(bigint, boolean) is
     'Refreshes an IMMEDIATE stream table within a writer''s statement, as its owner; errors name it. only_lock: only locks what it reads';
 
 
+create or replace function pgtrickle._check_not_restored(ids bigint[])
+    returns void
+    language plpgsql
+    stable
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    name text;
+begin
+    select pgtrickle._quoted(s.pgt_schema, s.pgt_name)
+    into name
+    from pgtrickle.pgt_stream_tables s
+    where s.pgt_id = any (ids)
+      and s.requested_refresh_mode = 'IMMEDIATE'
+      and pgtrickle._is_restored(s)
+    limit 1;
+    if name is not null then
+        raise exception using
+            errcode = '55000',
+            message = format('IMMEDIATE stream table %s was restored from a dump and is not maintained yet', name),
+            hint = 'As a superuser, once for all stream tables: select pgtrickle.restore_stream_tables()';
+    end if;
+end
+$$;
+comment on function pgtrickle._check_not_restored(bigint[]) is
+    'Error 55000 where a statement writes what an IMMEDIATE stream table reads that came with a dump: it would not see the change';
+
+
 create or replace function pgtrickle._maintenance_triggers(source oid)
     returns table (relation oid, ids bigint[])
     language sql
@@ -316,6 +345,7 @@ begin
 begin
     -- A partition that was detached keeps its triggers; so does a table restored elsewhere.
     if tg_relid <> %1$s and not exists (select from pg_partition_ancestors(tg_relid) a where a.relid = %1$s) then
+        perform pgtrickle._check_not_restored(tg_argv[0]::bigint[]);
         return null;
     end if;
     if tg_when = 'BEFORE' then

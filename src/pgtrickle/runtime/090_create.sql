@@ -264,7 +264,7 @@ begin
         given.max_differential_joins, given.max_delta_fraction,
         search_path, settings, (select r.oid from pg_roles r where r.rolname = current_user));
     perform pgtrickle._store_dependencies(id, analysis.sources);
-    insert into pgtrickle.pgt_frontiers (pgt_id) values (id);
+    insert into pgtrickle.pgt_frontiers (pgt_id, cluster_id) values (id, pgtrickle._cluster_id());
     insert into pgtrickle.pgt_plans (pgt_id) values (id);
     perform pgtrickle._create_guard(id);
     -- Before the plan: it sees to it that the owner may create objects in pgtrickle_state.

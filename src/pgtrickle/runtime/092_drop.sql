@@ -37,7 +37,8 @@ begin
     from pgtrickle.pgt_stream_tables s
     join pg_class c on c.oid = s.pgt_relid
     join pg_namespace n on n.oid = c.relnamespace
-    where (s.pgt_schema, s.pgt_name) <> (n.nspname, c.relname);
+    where (s.pgt_schema, s.pgt_name) <> (n.nspname, c.relname)
+      and not pgtrickle._is_restored(s);
     if ids is null then
         return;
     end if;
@@ -81,6 +82,7 @@ begin
         from pgtrickle.pgt_stream_tables s
         join pg_class c on c.oid = s.pgt_relid
         where c.relowner <> s.pgt_owner
+          and not pgtrickle._is_restored(s)
         for update of s skip locked
     loop
         perform pgtrickle._retire_plan(moved.pgt_id, format('its owner was %I', moved.former));
@@ -127,6 +129,7 @@ begin
             select s.pgt_id, array(select d.source_relid from pgtrickle.pgt_dependencies d where d.pgt_id = s.pgt_id) as sources
             from pgtrickle.pgt_stream_tables s
             where not exists (select from pg_class c where c.oid = s.pgt_relid)
+              and not pgtrickle._is_restored(s)
             for update of s skip locked
         ),
         forgotten as (

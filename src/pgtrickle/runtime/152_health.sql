@@ -16,7 +16,7 @@ as $$
         lag.bytes,
         case when d.cdc_mode = 'WAL' then (select w.decoded_lsn from pgtrickle.pgt_wal_slot w) end::text,
         case
-            when c.oid is null
+            when c.oid is null and k.cluster_id is not distinct from pgtrickle._cluster_id()
                 then 'source_dropped: the next refresh looks for a relation of its name'
             when k.source_relid is null
                 then 'capture_missing: nothing captures its changes; run pgtrickle.rebuild_cdc_triggers()'

@@ -1,0 +1,185 @@
+"""A physical copy, a standby that is promoted, a dump that is restored: stream tables go on
+exactly where they stood, or say what to run. Frontiers that mean nothing are not trusted.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from tests.conftest import SETTINGS
+from tests.reliability.soundness import assert_heals
+
+import pgtrickle
+from pgtrickle.embedded import Server
+from pgtrickle.embedded.installation import choose
+from pgtrickle.engine import Engine
+
+SCHEMA = """
+    create table item (id integer primary key, kind text, v numeric);
+    insert into item select n, 'k' || n % 5, n from generate_series(1, 100) n;
+"""
+STREAM_TABLES = {
+    "kinds": ("select kind, count(*) as n, sum(v) as v from item group by kind", "DIFFERENTIAL"),
+    "total": ("select sum(n) as n from kinds", "DIFFERENTIAL"),
+    "live": ("select id, v from item where v > 50", "IMMEDIATE"),
+}
+SETTLED = "select count(*) = 0 from pg_stat_replication where replay_lsn < pg_current_wal_lsn()"
+
+
+def build(engine: Engine) -> None:
+    engine.install()
+    engine.connection.execute(SCHEMA)
+    for name, (query, mode) in STREAM_TABLES.items():
+        engine.create_stream_table(name, query, refresh_mode=mode)
+    change(engine, 1000)  # captured, and not consumed yet
+
+
+def change(engine: Engine, number: int) -> None:
+    engine.connection.execute(
+        "insert into item values (%s, 'k1', 70); update item set v = v + 1 where id %% 7 = 3;"
+        " delete from item where id = %s - 990".replace("%s", str(number)).replace("%%", "%")  # type: ignore[arg-type]
+    )
+
+
+def goes_on(engine: Engine) -> list[str]:
+    """The actions of a refresh of everything, which leaves all in order."""
+    actions = [refresh.action for refresh in engine.refresh_all()]
+    assert_heals(engine)
+    return actions
+
+
+@pytest.fixture(scope="module")
+def primary(servers_directory: Path) -> Iterator[Server]:
+    server = Server(servers_directory / "primary", settings=SETTINGS)
+    server.start()
+    with psycopg.connect(str(server.status().dsn), autocommit=True) as connection:
+        connection.execute("create database moved")
+    with pgtrickle.connect(database_of(server)) as engine:
+        build(engine)
+    yield server
+    server.stop()
+
+
+def database_of(server: Server) -> str:
+    dsn = server.status().dsn
+    assert dsn is not None
+    return make_conninfo(dsn, dbname="moved")
+
+
+def base_backup(primary: Server, directory: Path, *, standby: bool) -> Server:
+    """A copy of the whole server, taken while it runs."""
+    data = directory / "data"
+    directory.mkdir()
+    program = choose(None).program("pg_basebackup")
+    place = conninfo_to_dict(str(primary.status().dsn))
+    command = [program, "--pgdata", data, "--checkpoint", "fast", *(["-R"] if standby else [])]
+    for option in ("host", "port", "user"):
+        command += [f"--{option}", str(place[option])]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    owner = (primary.directory / "data").resolve().stat()
+    for path in (directory, *directory.rglob("*")):
+        shutil.chown(path, owner.st_uid, owner.st_gid)
+    data.chmod(0o700)
+    return Server(directory, settings=SETTINGS)
+
+
+@pytest.fixture
+def copies(servers_directory: Path) -> Iterator[Callable[..., Server]]:
+    started: list[Server] = []
+
+    def copy(primary: Server, name: str, *, standby: bool = False) -> Server:
+        server = base_backup(primary, servers_directory / name, standby=standby)
+        started.append(server)
+        server.start()
+        return server
+
+    yield copy
+    for server in started:
+        server.stop()
+        shutil.rmtree(server.directory, ignore_errors=True)
+
+
+def test_a_physical_copy_goes_on_where_it_stood(
+    primary: Server, copies: Callable[..., Server]
+) -> None:
+    copied = copies(primary, "copied")
+    for server in (primary, copied):
+        with pgtrickle.connect(database_of(server)) as engine:
+            change(engine, 2000)
+            assert set(goes_on(engine)) <= {"DIFFERENTIAL", "NO_DATA"}
+
+
+def test_a_standby_refuses_and_goes_on_when_promoted(
+    primary: Server, copies: Callable[..., Server]
+) -> None:
+    standby = copies(primary, "standby", standby=True)
+    with pgtrickle.connect(database_of(primary)) as engine:
+        change(engine, 3000)
+        engine.refresh("kinds")
+        change(engine, 3001)
+        until = time.monotonic() + 60
+        while engine.session.rows(SETTLED) != [(True,)]:
+            assert time.monotonic() < until, "the standby does not follow"
+            time.sleep(0.05)
+    with pgtrickle.connect(database_of(standby)) as engine:
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction, match="on a standby"):
+            engine.session.rows("select pgtrickle.refresh_stream_table('kinds')")
+        assert engine.session.rows("select count(*) from kinds") == [(5,)]
+        engine.session.rows("select pg_promote()")
+        change(engine, 3002)
+        assert set(goes_on(engine)) <= {"DIFFERENTIAL", "NO_DATA"}
+
+
+@pytest.fixture
+def dumped(
+    primary: Server, fresh_database: Callable[..., AbstractContextManager[str]], tmp_path: Path
+) -> Iterator[str]:
+    """The database dumped and restored in another server."""
+    programs = choose(None)
+    dump = tmp_path / "dump"
+    subprocess.run(
+        [programs.program("pg_dump"), "-Fc", "-f", dump, "-d", database_of(primary)],
+        check=True,
+        timeout=300,
+    )
+    with fresh_database(template="template0") as dsn:
+        subprocess.run(
+            [programs.program("pg_restore"), "--exit-on-error", "-d", dsn, dump],
+            check=True,
+            timeout=300,
+        )
+        yield dsn
+
+
+def test_a_restored_dump_says_what_to_run(dumped: str) -> None:
+    with pgtrickle.connect(dumped) as engine:
+        for name in ("kinds", "total"):
+            with pytest.raises(psycopg.Error) as refused:
+                engine.session.rows("select pgtrickle.refresh_stream_table(%s)", (name,))
+            assert "restore_stream_tables" in str(refused.value)
+        # What a worker does now and then must not take them for dropped ones.
+        engine.session.rows("select pgtrickle._cleanup_dropped(), pgtrickle._purge_all()")
+        with pytest.raises(psycopg.Error) as refused:
+            engine.connection.execute("insert into item values (5000, 'k1', 1)")
+        assert "restore_stream_tables" in str(refused.value)
+        ((problem,),) = engine.session.rows(
+            "select count(*) from pgtrickle.health_check() where detail ~ 'restore_stream_tables'"
+        )
+        assert problem > 0
+        engine.session.rows("select pgtrickle.restore_stream_tables()")
+        assert len(goes_on(engine)) == len(STREAM_TABLES)
+
+
+def test_a_restored_dump_is_made_whole(dumped: str) -> None:
+    with pgtrickle.connect(dumped) as engine:
+        engine.session.rows("select pgtrickle.restore_stream_tables()")
+        change(engine, 4000)
+        assert "REINITIALIZE" not in goes_on(engine)

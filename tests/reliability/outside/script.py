@@ -1,0 +1,89 @@
+"""PostgreSQL's regression scripts, statement by statement: what psql does with them, in little."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_TOKEN = re.compile(
+    r"""
+    (?P<string>[eE]?'(?:[^'\\]|''|\\.)*')
+    | (?P<name>"(?:[^"]|"")*")
+    | (?P<dollar>\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
+    | (?P<comment>--[^\n]*|/\*.*?\*/)
+    | (?P<meta>^\\[^\n]*|\\(?:g\w*|crosstabview|watch)[^\n]*)
+    | (?P<variable>(?<![:\w]):'?\w+'?)
+    | (?P<end>;)
+    | (?P<other>.)
+    """,
+    re.VERBOSE | re.DOTALL | re.MULTILINE,
+)
+_BODY = re.compile(r"\bbegin\s+atomic\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement, and the lines that follow it as data where it is COPY ... FROM STDIN."""
+
+    text: str
+    data: str | None = None
+
+
+def statements(script: Path, variables: dict[str, str]) -> Iterator[Statement]:
+    """The statements of a script, its variables filled in."""
+    text = script.read_text(encoding="utf-8", errors="replace")
+    variables = dict(variables)
+    made = ""
+    at = 0
+    while at < len(text):
+        token = _TOKEN.match(text, at)
+        assert token is not None
+        at = token.end()
+        kind = token.lastgroup if token.lastgroup != "tag" else "dollar"
+        piece = token.group()
+        if kind == "meta":
+            _set(piece, variables)
+            if piece.startswith("\\g") and made.strip():
+                yield Statement(made.strip())
+                made = ""
+        elif kind == "variable":
+            made += _filled(piece, variables)
+        elif kind == "end" and not _is_open(made):
+            statement, made = made.strip(), ""
+            if re.match(r"copy\b.*\bfrom\s+stdin\b", statement, re.IGNORECASE | re.DOTALL):
+                data = re.match(r"[^\n]*\n(.*?)^\\\.$\n?", text[at:], re.DOTALL | re.MULTILINE)
+                at += data.end() if data else 0
+                yield Statement(statement, data.group(1) if data else "")
+            elif statement:
+                yield Statement(statement)
+        elif kind != "comment":
+            made += piece
+        else:
+            made += " "
+
+
+def _set(line: str, variables: dict[str, str]) -> None:
+    words = line.split(None, 2)
+    if words[0] == "\\getenv" and len(words) == 3:
+        variables.setdefault(words[1], "")
+    elif words[0] == "\\set" and len(words) == 3:
+        variables[words[1]] = "".join(
+            _filled(word, variables) if word.startswith(":") else word.strip("'")
+            for word in words[2].split()
+        )
+
+
+def _filled(piece: str, variables: dict[str, str]) -> str:
+    name = piece.strip(":'")
+    if name not in variables:
+        return piece
+    return f"'{variables[name]}'" if "'" in piece else variables[name]
+
+
+def _is_open(text: str) -> bool:
+    """Whether a semicolon ends no statement: within a body, or a rule's list of commands."""
+    if text.count("(") > text.count(")"):
+        return True
+    return bool(_BODY.search(text)) and not re.search(r"\bend\s*$", text, re.IGNORECASE)
