@@ -136,11 +136,17 @@ def _trusted_tree(session: Session, canonical: Canonical, facts: DatabaseFacts) 
     return with_moments(inlined.query)
 
 
+MOST_COLUMNS = 1597
+"""A table has at most 1,600; three of a change buffer are its own."""
+
+
 def _sources(root: Node) -> tuple[Source, ...]:
     """Captured relations in order of OID, each with all columns any scan of it reads."""
     columns: dict[int, dict[str, None]] = {}
     for scan in scans(root):
         columns.setdefault(scan.relid, {}).update({name: None for _, name in scan.columns})
+    if any(len(names) > MOST_COLUMNS for names in columns.values()):
+        raise NotIncremental("columns", f"a change buffer holds at most {MOST_COLUMNS} of a table")
     return tuple(Source(relid, tuple(columns[relid])) for relid in sorted(columns))
 
 

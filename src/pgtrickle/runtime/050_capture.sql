@@ -102,17 +102,16 @@ create or replace function pgtrickle._capture_triggers(source oid)
     set search_path = pg_catalog, pg_temp
 as $$
     select case when count(*) = 4 * (select count(*) from pgtrickle._members(source))
-        then md5(string_agg(concat_ws(' ', t.tgrelid, t.tgname, t.tgenabled, t.xmin, i.xmin), ' ' order by t.tgrelid, t.tgname))
+        then md5(string_agg(format('%s %s %s %s', t.tgrelid, t.tgname, t.tgenabled, t.xmin), ' ' order by t.tgrelid, t.tgname))
         end
     from pg_trigger t
-    left join pg_inherits i on i.inhrelid = t.tgrelid
     where t.tgrelid in (select pgtrickle._members(source))
       and t.tgname in ('pgtrickle_capture_insert', 'pgtrickle_capture_update', 'pgtrickle_capture_delete', 'pgtrickle_capture_truncate')
       and t.tgfoid = to_regproc(format('pgtrickle_changes.capture_%s', source))
       and t.tgenabled in ('O', 'A')
 $$;
 comment on function pgtrickle._capture_triggers(oid) is
-    'Fingerprint of a source''s capture triggers, null when one is missing or disabled. It holds the versions of their catalog rows, so that disabling and enabling one again shows, and so does detaching and attaching a partition';
+    'Fingerprint of a source''s capture triggers, null when one is missing or disabled. It holds the versions of their catalog rows, so that disabling and enabling one again shows';
 
 
 create or replace function pgtrickle._is_replicated(source oid)

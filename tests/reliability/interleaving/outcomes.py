@@ -16,6 +16,7 @@ SETTLED = {
     **{(late, "drop"): "42P01" for late in _USERS},
     ("create", "create"): "42P07",
     ("attach", "attach"): "42809",
+    ("attach", "DDL on source"): "42804",
 }
 """Where the other one has made what was asked for impossible, by (action, other one)."""
 
