@@ -17,7 +17,7 @@ PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 pyth
 	"$$candidate" -c 'import ensurepip, sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null \
 	&& { command -v "$$candidate"; break; }; done)
 
-.PHONY: help demo test test-all soak bench bench-full coverage-report conformance-report lint format lock clean
+.PHONY: help demo test test-all soak bench bench-full coverage-report conformance-report lint format audit lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ lint: $(STAMP) ## Check style and types
 format: $(STAMP) ## Put the code into the project's format
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+
+audit: $(STAMP) ## Ask whether what is locked has known vulnerabilities; needs a network
+	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip --requirement requirements.lock
 
 lock: $(STAMP) ## Resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --upgrade \

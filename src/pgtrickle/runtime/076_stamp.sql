@@ -102,7 +102,8 @@ begin
                 left join pg_proc p on p.oid = to_regprocedure(f.signature)) end,
             (select string_agg(
                 concat_ws(' ', d.xmin, d.ctid, named.oid, pgtrickle._relation_stamp(d.source_relid),
-                    c.epoch, c.triggers, c.cluster_id, case when c.cdc_mode = 'WAL' then pgtrickle._published(c.source_relid) end),
+                    c.epoch, c.triggers, c.cluster_id, case when c.cdc_mode = 'WAL' then pgtrickle._published(c.source_relid) end,
+                    case when exists (select from pg_subscription_rel) then pgtrickle._is_replicated(d.source_relid) end),
                 ' ' order by d.source_relid)
             from pgtrickle.pgt_dependencies d
             left join pgtrickle.pgt_captures c on c.source_relid = d.source_relid and d.source_number is not null

@@ -44,7 +44,7 @@ def watch(engine: Engine, query: str, random: Random, seen: Counter[str]) -> Non
         state = getattr(error, "sqlstate", None) or ""
         if state[:2] in ("XX", "08", "57") and state != "57014":
             raise WrongRowsError(f"{state}: {error}\n{query}") from error
-        seen[f"refused {state}"] += 1
+        seen[f"refused {state}: {str(error).splitlines()[0][:50]}"] += 1
 
 
 def _named(engine: Engine, query: str) -> str | None:
