@@ -135,8 +135,6 @@ declare
     executor constant text := format('pgtrickle_state.refresh_%s', stream_table.pgt_id);
     outcome pgtrickle.refresh_outcome;
 begin
-    perform pgtrickle._parse_choice('mode', mode, array['full', 'reinitialize']),
-        pgtrickle._parse_choice('initiated_by', initiated_by, array['scheduler', 'manual', 'initial', 'self_monitor']);
     if pg_is_in_recovery() then
         raise exception using
             errcode = '25006',
@@ -151,7 +149,7 @@ begin
 end
 $$;
 comment on function pgtrickle._execute_refresh(pgtrickle.pgt_stream_tables, text, text, boolean, boolean) is
-    'Calls a stream table''s executor; errors 25006 on a standby, 42501 where the caller may not, 22023 for a mode there is not';
+    'Calls a stream table''s executor; errors 25006 on a standby, 42501 where the caller may not';
 
 
 create or replace function pgtrickle.refresh_stream_table(name text)
@@ -178,6 +176,8 @@ create or replace function pgtrickle.try_refresh(
     language plpgsql
 as $$
 begin
+    perform pgtrickle._parse_choice('mode', mode, array['full', 'reinitialize']);
+    perform pgtrickle._parse_choice('initiated_by', initiated_by, array['scheduler', 'manual', 'initial', 'self_monitor']);
     return pgtrickle._execute_refresh(pgtrickle._find(name), mode, initiated_by, wait, true);
 end
 $$;
