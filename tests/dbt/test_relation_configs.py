@@ -35,6 +35,7 @@ def changes(
         ({"settings": {"tier": "hot"}}, {"settings": {"tier": "HOT"}}),
         ({"settings": {"max_delta_fraction": 1.0}}, {"settings": {"max_delta_fraction": 1}}),
         ({"settings": {"fuse_ceiling": 5}}, {}),  # left to the engine
+        ({}, {"settings": {"fuse_ceiling": 5}}),  # of which this engine keeps no record
         ({"indexes": [{**INDEX, "name": "0f" * 16, "raw": None}]}, {"indexes": [INDEX]}),
         ({"constraints": [{**KEY, "definition": None}]}, {"constraints": [KEY]}),
         ({"not_null": ["a", "b"]}, {"not_null": ["b", "a"]}),
@@ -51,7 +52,7 @@ def test_what_means_the_same_is_no_change(present: dict[str, Any], wanted: dict[
     [
         ({"settings": {"schedule": "1m"}}, {"settings": {"schedule": "5m"}}, "alter", False),
         ({"settings": {"append_only": False}}, {"settings": {"append_only": True}}, "alter", False),
-        ({"settings": {}}, {"settings": {"partition_by": "day"}}, "alter", True),
+        ({"settings": {"partition_by": None}}, {"settings": {"partition_by": "d"}}, "alter", True),
         ({}, {"indexes": [INDEX]}, "create", False),
         ({"indexes": [INDEX]}, {}, "drop", False),
         ({}, {"constraints": [KEY]}, "create", False),

@@ -58,7 +58,7 @@ class PgTrickleStreamTableConfig(RelationConfigBase):
     """One side of the comparison.
 
     `settings` are (name, value) of what is to be compared: a model leaves to the engine, and so
-    out, what it does not set.
+    out, what it does not set; a database, what its version of the engine does not remember.
     """
 
     settings: frozenset[tuple[str, Value]] = frozenset()
@@ -95,9 +95,9 @@ class PgTrickleStreamTableConfigChangeset:
         there = dict(present.settings)
         return cls(
             options=tuple(
-                _option_change(name, there.get(name), value)
+                _option_change(name, there[name], value)
                 for name, value in sorted(wanted.settings)
-                if not _same(there.get(name), value)
+                if name in there and not _same(there[name], value)
             ),
             indexes=tuple(
                 PgTrickleIndexConfigChange(*change)

@@ -81,7 +81,7 @@
 
 {% macro postgres__configuration_changes(present, wanted) %}
   {% set options = [] %}
-  {% for name, value in wanted.settings.items() %}
+  {% for name, value in wanted.settings.items() if name in present.settings %}
     {% set before = present.settings.get(name) %}
     {% if before | lower != value | lower and not (before is number and value is number and before == value) %}
       {% do options.append({'action': 'alter', 'context': [name, before, value]}) %}
