@@ -75,9 +75,9 @@ class Plan:
     `deltas` maps the number of a source that changed alone, or ``*``, or `TIME`, to the CTEs of
     the refresh statement. `target` is the token that stands for the stream table's name in them.
     `open` is what PostgreSQL leaves open in the result: 'keys' (equal group keys print
-    differently), 'ties' (rows or numbers among peers); then `result` is the SELECT that gives the
-    table's first rows from what its state is filled with (CTEs filled_1, filled_2, … in the order
-    of `state`).
+    differently), 'order' (aggregates that depend on the order of rows), 'ties' (rows or numbers
+    among peers); then `result` is the SELECT that gives the table's first rows from what its state
+    is filled with (CTEs filled_1, filled_2, … in the order of `state`).
     `advice` names the indexes that the deltas could use.
     """
 

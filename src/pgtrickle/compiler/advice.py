@@ -90,7 +90,7 @@ def _advise(node: Node, states: States, equal: Equal) -> Iterator[IndexAdvice]:
 def _reads_again(node: Aggregate, states: States) -> bool:
     analysis: aggregate.Analysis = states.analyses[id(node)]
     return (
-        not analysis.keys_are_images
+        analysis.is_open
         or any(each.afresh == "true" for _, each in analysis.accumulators)
         or any(call.name[-1] in ALWAYS_READ_AGAIN for _, call in node.aggregates)
     )

@@ -112,7 +112,7 @@ def _differential(session: Session, canonical: Canonical) -> Plan:
         deltas=deltas,
         tree=tuple(outline(root, states)),
         open=(left_open := _left_open(root, states)),
-        result=_result(root, target, maintenance(frozenset())) if "ties" in left_open else None,
+        result=_result(root, target, maintenance(frozenset())) if left_open else None,
         advice=advise(root, states),
         check=_check(root, target, maintenance(frozenset())) if "ties" in left_open else None,
     )
@@ -189,6 +189,8 @@ def _left_open(root: Node, states: States) -> tuple[str, ...]:
         analysis = states.analyses.get(id(node))  # none where nothing is kept
         if isinstance(analysis, Analysis) and not analysis.keys_are_images:
             found.add("keys")
+        elif isinstance(analysis, Analysis) and analysis.is_open:
+            found.add("order")
         if isinstance(node, TopN | Window):
             found.add("ties")
         if isinstance(node, Recursion) and analysis and node.distinct and not analysis.same_image:

@@ -122,8 +122,10 @@ def _aggregate(node: Aggregate, states: States) -> str:
         {calls[id].name[-1] for id, each in analysis.accumulators if each.afresh == "true"}
     )
     how = "carried forward from stored state"
-    if not analysis.keys_are_images:
-        how = "touched groups aggregated afresh (equal keys may print differently)"
-    elif afresh:
+    if afresh:
         how = f"touched groups aggregated afresh ({', '.join(afresh)})"
+    elif not analysis.keys_are_images:
+        how += (
+            "; afresh where the row is removed that shows the key, of those that print differently"
+        )
     return f"{node.construct.lower()} ({len(node.keys)} keys, {len(calls)} aggregates): {how}"

@@ -301,3 +301,113 @@ insert into r values (1), (2);
 insert into s values (3), (3);
 -- change
 delete from r;
+
+-- case keys_that_print_in_several_ways
+-- compared under trim_scale({}) |  |  | 
+create table r (id integer primary key, k numeric, x integer);
+insert into r values (1, 1.0, 1), (2, 1.00, 2), (3, 2.0, 3), (4, null, 4);
+-- query
+select k, sum(x) as s, count(*) as n, max(x) as m from r group by k;
+-- change
+insert into r values (5, 1.000, 5), (6, 3.0, 6), (7, 2, 7);
+-- change
+delete from r where id = 1;
+-- change
+update r set k = 1.0 where id = 2;
+-- change
+update r set k = k + 0.0;
+-- change
+delete from r where k = 2;
+insert into r values (8, 2.000, 8);
+-- change
+begin;
+insert into r values (9, 4.0, 1), (10, 4.00, 1);
+delete from r where id = 9;
+commit;
+-- change
+update r set k = null where id < 5;
+
+-- case a_key_shows_a_row_that_is_there
+-- (A group of one row has one way to print.)
+create table r (id integer primary key, k numeric, f float8, x integer);
+insert into r values (1, 1.0, 0, 1), (2, 1.00, '-0', 2);
+-- query
+select k, f, sum(x) as s from r group by k, f having count(*) = 1;
+-- change
+delete from r where id = 1;
+-- change
+update r set k = 1.000;
+-- change
+update r set f = 0;
+-- change
+insert into r values (3, 1.0, 0, 5);
+delete from r where id = 2;
+
+-- case an_extreme_shows_a_row_that_is_there
+create table r (id integer primary key, g integer, k numeric);
+insert into r values (1, 1, 1.0), (2, 2, 0.50);
+-- query
+select g, max(k) as m, min(k) as l from r group by g;
+-- change
+begin;
+delete from r where id = 1;
+insert into r values (3, 1, 1.00);
+commit;
+-- change
+update r set k = 0.5 where id = 2;
+-- change
+insert into r values (4, 2, 0.500);
+delete from r where id = 2;
+
+-- case keys_that_are_arrays_of_numbers
+-- compared under (select array_agg(trim_scale(x)) from unnest({}) x) | 
+create table r (id integer primary key, k numeric[], x integer);
+insert into r values (1, '{1.0}', 1), (2, '{1.00}', 2), (3, null, 3);
+-- query
+select k, sum(x) as s from r group by k;
+-- change
+insert into r values (4, '{2.0,3}', 4), (5, '{1}', 1);
+-- change
+delete from r where id = 1;
+-- change
+insert into r values (6, '{2.00,3}', 4);
+delete from r where id in (2, 4);
+
+-- case documents_as_keys
+-- compared under replace({}::text, '.00', '.0') | 
+create table r (id integer primary key, k jsonb, x integer);
+insert into r values (1, '{"a": 1.0}', 1), (2, '{"a": 1.00}', 2);
+-- query
+select k, sum(x) as s from r group by k;
+-- change
+insert into r values (3, '{"a": 1.0}', 3), (4, '[2.00]', 4);
+-- change
+delete from r where id = 1;
+-- change
+delete from r where id <> 3;
+
+-- case keys_under_a_nondeterministic_collation
+-- compared under lower({}) |  | 
+create collation ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+create table r (id integer primary key, k text collate ci, x integer);
+insert into r values (1, 'a', 1), (2, 'A', 2), (3, 'b', 3);
+-- query
+select k, sum(x) as s, count(*) as n from r group by k;
+-- change
+insert into r values (4, 'B', 4), (5, 'c', 5);
+-- change
+delete from r where id in (1, 3);
+-- change
+update r set k = upper(k);
+
+-- case arrays_in_the_order_of_their_first_population
+-- compared under {} | (select array_agg(x order by x) from unnest({}) x) | 
+create table r (id integer primary key, g integer, x integer, f float8);
+insert into r select i, i % 3, 100 - i, 0.1 * i from generate_series(1, 60) i;
+update r set x = x + 1 where id % 4 = 0;
+-- query
+select a.g, a.a, b.n from (select g, array_agg(x) as a from r group by g) as a join (select count(*) as n, s from (select g, sum(f) as s from r group by g) as q group by s) as b on b.n > 0 and b.s > 0 and a.g < 2;
+-- change
+delete from r where id = 7;
+-- change
+update r set x = 0, f = f + 0.1 where g = 1;

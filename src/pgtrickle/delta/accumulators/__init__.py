@@ -111,4 +111,4 @@ def whole(id: str, call: Call) -> Accumulator:
     """Any aggregate: the value is kept, and computed afresh when its group is touched."""
     name = f"{id}_v"
     part = Part(name, render_expression(call), (), None)
-    return Accumulator((part,), lambda spell: spell(name), afresh="true")
+    return Accumulator((part,), lambda spell: spell(name), afresh="true", is_open=True)

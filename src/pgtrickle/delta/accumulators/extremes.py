@@ -18,6 +18,7 @@ def _extreme(call: Input, function: str, choose: str, beyond: str) -> Accumulato
     """The best of what was and what came is still there unless its last row was removed.
 
     It is there if its number of rows rose, or if it was the extreme before and kept that number.
+    Of 1.0 and 1.00, the one that is shown may be gone though the other came.
     """
     name, added, removed = f"{call.id}_m", f"{call.id}_a", f"{call.id}_r"
     best = f"{choose}(s.{name}, g.{added})"
@@ -30,9 +31,10 @@ def _extreme(call: Input, function: str, choose: str, beyond: str) -> Accumulato
         ),
         best,
     )
-    if call.type is None or not call.type.hashable:
+    if call.type is None or not (call.type.hashable and call.type.bitwise):
         gone = f"coalesce(g.{removed} {beyond} {best}, {is_not_null(f'g.{removed}')})"
-        return Accumulator((part,), lambda spell: spell(name), gone)
+        is_open = call.type is None or not call.type.bitwise
+        return Accumulator((part,), lambda spell: spell(name), gone, is_open=is_open)
     change = f"coalesce(v_{call.id}.n, 0)"
     there = f"{change} > 0 OR ({change} = 0 AND {best} = s.{name})"
     afresh = (

@@ -60,12 +60,14 @@ class Accumulator:
 
     It reads ``s`` (the state), ``g`` (the changes of the group) and ``v_<id>`` (its `values`).
     `finish` gives the aggregate's value; it is called with a function that spells a part's name.
+    `is_open`: PostgreSQL may give several values for the same rows, by their order.
     """
 
     parts: tuple[Part, ...]
     finish: Callable[[Spell], str]
     afresh: str = ""
     values: Values | None = None
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ number):
 
 and the changes of the state table itself. Group keys may be NULL; then groups are matched by a
 hash of the key, rechecked with IS NOT DISTINCT FROM, for no index serves that operator.
-Key types whose equal values print differently (1.0 and 1.00) take their key from a row that is
-still there, so their groups always go afresh.
+Where equal values of a key's type print differently (1.0 and 1.00), a group shows the key of a
+row that is there. The row it was taken from may go; a group that lost such a row goes afresh.
 """
 
 from __future__ import annotations

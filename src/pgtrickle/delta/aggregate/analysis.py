@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pgtrickle.delta.accumulators import GROUP_SIZE, Accumulator, Part, Values, accumulator, whole
 from pgtrickle.delta.images import prints_one_way
 from pgtrickle.delta.maintenance import Maintenance
-from pgtrickle.delta.relation import Relation, select
+from pgtrickle.delta.relation import WEIGHT, Relation, image, select
 from pgtrickle.delta.restriction import Matching
 from pgtrickle.delta.state import States, StateTable
 from pgtrickle.query.algebra import Aggregate
@@ -15,6 +15,7 @@ from pgtrickle.query.keys import not_null_ids
 from pgtrickle.query.lowering import NotIncremental
 from pgtrickle.query.render import render_expression
 
+REMOVED = "__removed"
 VALUE = "x"
 """The argument, in relations of single values."""
 
@@ -28,6 +29,12 @@ class Analysis:
     by_value: dict[str, Matching]
     accumulators: tuple[tuple[str, Accumulator], ...]
     keys_are_images: bool
+    keys_can_be_picked: bool
+
+    @property
+    def is_open(self) -> bool:
+        """Whether PostgreSQL may choose what the result is: keys, or what depends on order."""
+        return not self.keys_are_images or any(each.is_open for _, each in self.accumulators)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -47,10 +54,31 @@ class Analysis:
     @property
     def afresh(self) -> str:
         """Condition over ``s`` and ``g`` under which a group is aggregated afresh ('' never)."""
-        if not self.keys_are_images:
-            return "true"
         conditions = [each.afresh for _, each in self.accumulators if each.afresh]
+        if not self.keys_are_images:
+            conditions.append(self._key_is_gone)
         return "true" if "true" in conditions else " OR ".join(conditions)
+
+    @property
+    def _key_is_gone(self) -> str:
+        """Whether the row may be gone that the group's key was taken from."""
+        stored = image(f"s.{key}" for key in self.keys)
+        some = f"g.{REMOVED} IS NOT NULL" if self.keys_can_be_picked else "true"
+        return f"(s.{GROUP_SIZE} IS NULL AND {some}) OR {stored} = ANY (g.{REMOVED})"
+
+    def picked_keys(self, alias: str) -> list[str]:
+        """The keys of a group of changes as select items: an added row's, if there is one."""
+        if self.keys_are_images or not self.keys_can_be_picked:
+            return [f"{alias}.{key}" for key in self.keys]
+        order = f"{WEIGHT} < 0, {image(f'{alias}.{key}' for key in self.keys)}"
+        return [f"(array_agg({alias}.{key} ORDER BY {order}))[1] AS {key}" for key in self.keys]
+
+    def removed_keys(self, alias: str) -> list[str]:
+        """The images of removed rows' keys as a select item, where they matter."""
+        if self.keys_are_images:
+            return []
+        shown = image(f"{alias}.{key}" for key in self.keys)
+        return [f"array_agg(DISTINCT {shown}) FILTER (WHERE {WEIGHT} < 0) AS {REMOVED}"]
 
 
 def asked(node: Aggregate) -> tuple[str, ...]:
@@ -87,7 +115,7 @@ def analyse(node: Aggregate, states: States) -> Analysis:
         type.bitwise or prints_one_way(expression, node.child)
         for (_, expression), type in zip(node.keys, key_types, strict=True)
     )
-    if not keys_are_images or any(each.afresh == "true" for _, each in accumulators):
+    if any(each.afresh == "true" for _, each in accumulators):
         # Nothing is carried forward, so there is no use in counting values.
         accumulators = [
             (attribute.id, whole(attribute.id, call)) for attribute, call in node.aggregates
@@ -107,6 +135,8 @@ def analyse(node: Aggregate, states: States) -> Analysis:
         },
         accumulators=tuple(accumulators),
         keys_are_images=keys_are_images,
+        # (array_agg of arrays makes one array of more dimensions.)
+        keys_can_be_picked=not any(type.name.endswith("[]") for type in key_types),
     )
 
 

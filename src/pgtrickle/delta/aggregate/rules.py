@@ -37,6 +37,11 @@ def prepare(node: Aggregate, maintenance: Maintenance) -> None:
 
 
 def _initial(node: Aggregate, maintenance: Maintenance) -> Relation:
+    """Of what its state is filled with, where PostgreSQL may choose: all must see one choice."""
+    table = maintenance.states.tables.get(id(node))
+    if table is not None and maintenance.states.analyses[id(node)].is_open:
+        items = _outputs(node, finished(maintenance.states.analyses[id(node)], "s."))
+        return Relation(select(items, f"FROM {table.filling} AS s"), node.ids, False)
     keyed = with_keys(node, maintenance.initial(node.child))
     keys = [attribute.id for attribute, _ in node.keys]
     calls = [f"{render_expression(call)} AS {attribute.id}" for attribute, call in node.aggregates]

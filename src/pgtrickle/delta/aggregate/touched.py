@@ -57,7 +57,8 @@ class Touched:
         sql = select(
             [
                 *analysis.matching.hash_column("k"),
-                *(f"k.{key}" for key in analysis.keys),
+                *analysis.picked_keys("k"),
+                *analysis.removed_keys("k"),
                 f"coalesce(sum({WEIGHT}), 0)::bigint AS {GROUP_SIZE}",
                 *changes,
             ],
@@ -126,8 +127,9 @@ class Touched:
             settled += [f"m.{key} AS n_{key}" for key in analysis.keys]
             settled += [f"m.n_{part.name}" for part in analysis.parts]
         else:
+            known = "" if analysis.keys_are_images else " WHEN m.__existed THEN m.o_{0}"
             settled += [
-                f"CASE WHEN m.__afresh THEN a.{key} ELSE m.{key} END AS n_{key}"
+                f"CASE WHEN m.__afresh THEN a.{key}{known.format(key)} ELSE m.{key} END AS n_{key}"
                 for key in analysis.keys
             ]
             settled += [
