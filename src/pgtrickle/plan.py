@@ -16,10 +16,14 @@ TIME = "time"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A captured relation and the columns captured from it."""
+    """A captured relation and the columns captured from it.
+
+    `whole`: the query uses its rows as values, so a column added to it ends the plan.
+    """
 
     relid: int
     columns: tuple[str, ...]
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pgtrickle.compiler.advice import advise
 from pgtrickle.compiler.facts import DatabaseFacts
 from pgtrickle.compiler.functions import check_functions
 from pgtrickle.compiler.outline import outline
+from pgtrickle.compiler.storable import check_storable
 from pgtrickle.database import Session
 from pgtrickle.delta.aggregate import Analysis
 from pgtrickle.delta.apply import Target, apply
@@ -80,6 +81,7 @@ def _differential(session: Session, canonical: Canonical) -> Plan:
     facts.check_settings()
     tree = _trusted_tree(session, canonical, facts)
     root = separate_moments(prune(push_down(lower(tree, facts).node)))
+    check_storable(root)
     sources = _sources(root)  # none for a query of constants, which then has no deltas
     states = States(facts, facts.has_one_equality(root))
     numbers = {source.relid: number for number, source in enumerate(sources)}
@@ -143,11 +145,14 @@ MOST_COLUMNS = 1597
 def _sources(root: Node) -> tuple[Source, ...]:
     """Captured relations in order of OID, each with all columns any scan of it reads."""
     columns: dict[int, dict[str, None]] = {}
+    whole = set()
     for scan in scans(root):
         columns.setdefault(scan.relid, {}).update({name: None for _, name in scan.columns})
+        if scan.whole:
+            whole.add(scan.relid)
     if any(len(names) > MOST_COLUMNS for names in columns.values()):
         raise NotIncremental("columns", f"a change buffer holds at most {MOST_COLUMNS} of a table")
-    return tuple(Source(relid, tuple(columns[relid])) for relid in sorted(columns))
+    return tuple(Source(relid, tuple(columns[relid]), relid in whole) for relid in sorted(columns))
 
 
 def _states(root: Node, states: States) -> tuple[State, ...]:

@@ -10,7 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pgtrickle.query.expression import Call, Column, Expression, SortKey
+from pgtrickle.query.expression import (
+    Call,
+    Column,
+    Expression,
+    SortKey,
+)
 from pgtrickle.query.statement import FromItem
 
 
@@ -47,7 +52,8 @@ class Node:
 class Scan(Node):
     """A table whose changes are captured. `columns` pairs attributes with column names.
 
-    `keys` are the sets of column names that are unique and not null, best first.
+    `keys` are the sets of column names that are unique and not null, best first. `whole`: the query
+    uses its rows as values, so that a column added to the table changes the result.
     """
 
     relid: int
@@ -55,6 +61,7 @@ class Scan(Node):
     name: str
     columns: tuple[tuple[Attribute, str], ...]
     keys: tuple[tuple[str, ...], ...] = ()
+    whole: bool = False
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:

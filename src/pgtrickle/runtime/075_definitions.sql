@@ -297,7 +297,10 @@ begin
         where p.pgt_id = target
           and p.plan_status = 'COMPILED'
           and (former.item ? 'not_null' and not coalesce(present.item ? 'not_null', false)
-               or regexp_replace(former.item ->> 'type', ignored.pattern, '') is distinct from regexp_replace(present.item ->> 'type', ignored.pattern, '')));
+               or regexp_replace(former.item ->> 'type', ignored.pattern, '') is distinct from regexp_replace(present.item ->> 'type', ignored.pattern, '')
+               -- Of a whole row, used as a value, a column more is a change too.
+               or (p.plan -> 'sources' -> d.source_number -> 'whole' = 'true'::jsonb
+                   and jsonb_array_length(defined.columns) <> jsonb_array_length(d.column_snapshot))));
 end
 $$;
 comment on function pgtrickle._altered_columns(bigint, boolean) is

@@ -535,7 +535,9 @@ begin
             errcode = '0A000',
             message = format('stream table %I.%I cannot be maintained differentially%s: %s', target.pgt_schema, target.pgt_name,
                 case when target.requested_refresh_mode = 'IMMEDIATE' then ', so it cannot be IMMEDIATE' else '' end,
-                concat_ws(': ', used ->> 'construct', used ->> 'reason')),
+                -- The compiler's reasons begin with the construct.
+                case when starts_with(used ->> 'reason', used ->> 'construct') then used ->> 'reason'
+                    else concat_ws(': ', used ->> 'construct', used ->> 'reason') end),
             hint = 'Use refresh_mode FULL or AUTO, which recompute it, or change the query';
     end if;
     update pgtrickle.pgt_dependencies set source_number = null where pgt_id = p_pgt_id;

@@ -82,7 +82,10 @@ class Input:
 
     @property
     def is_counted(self) -> str:
-        """Condition of the rows with a non-null argument ('' for all rows)."""
+        """Condition of the rows with a non-null argument ('' for all rows).
+
+        (IS NOT NULL would look into composite values.)
+        """
         conditions = [self.filter] if self.filter else []
         if not self.not_null:
             conditions.append(is_not_null(self.argument))

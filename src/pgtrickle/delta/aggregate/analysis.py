@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pgtrickle.delta.accumulators import GROUP_SIZE, Accumulator, Part, Values, accumulator, whole
+from pgtrickle.delta.accumulators import (
+    GROUP_SIZE,
+    Accumulator,
+    Part,
+    Values,
+    accumulator,
+    whole,
+)
 from pgtrickle.delta.images import prints_one_way
 from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.relation import WEIGHT, Relation, image, select

@@ -13,6 +13,7 @@ from pgtrickle.query.lowering.environment import Environment
 from pgtrickle.query.lowering.grouping import Grouped, group
 from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.lowering.sources import lower_from
+from pgtrickle.query.lowering.whole_rows import whole_rows_in
 from pgtrickle.query.pruning import columns_of
 
 
@@ -24,8 +25,8 @@ class Block:
 
     def __init__(self, query: s.Select, environment: Environment) -> None:
         self.query = query
-        self.environment = environment
-        source = lower_from(query.sources, environment)
+        self.environment = replace(environment, whole_rows=whole_rows_in(query))
+        source = lower_from(query.sources, self.environment)
         self.node: Node = source.node
         self.scope = source.scope
         self.correlation: list[Expression] = []

@@ -26,7 +26,8 @@ class Environment:
     """The database, the WITH names, and the scope of the block around (None at the top).
 
     `lower_query` lowers a query that does not read the block around it, `lower_correlated` one that
-    may. (They are handed around to keep the modules below them free of cycles.)
+    may. (They are handed around to keep the modules below them free of cycles.) `whole_rows` names
+    the FROM items whose rows the block uses as values.
     """
 
     facts: Facts
@@ -35,3 +36,4 @@ class Environment:
     lower_query: Callable[[Query, Environment], Lowered]
     lower_correlated: Callable[[Query, Environment], Correlated]
     outer: Scope | None = None
+    whole_rows: frozenset[str] = frozenset()

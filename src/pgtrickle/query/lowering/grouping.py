@@ -22,6 +22,7 @@ from pgtrickle.query.expression import (
     SqlFunction,
     Sublink,
     TypeName,
+    WholeRow,
 )
 from pgtrickle.query.lowering import subqueries
 from pgtrickle.query.lowering.environment import Environment
@@ -154,7 +155,7 @@ class _Grouping:
         resolved = self._plain(expression)
         if resolved in self._keys:
             return self._keys[resolved].reference
-        if isinstance(expression, Column):
+        if isinstance(expression, Column | WholeRow):
             if not columns_of(resolved) <= frozenset(self._block.node.ids):
                 return resolved
             if self._dependent and len(self._sets) == 1:

@@ -9,7 +9,6 @@ from pgtrickle.query.algebra import Attribute
 from pgtrickle.query.expression import (
     Column,
     Expression,
-    Field,
     Sublink,
     Template,
     WholeRow,
@@ -27,16 +26,21 @@ Attach = Callable[[Sublink], Expression]
 class Scope:
     """Names visible in a block: by FROM alias, and merged columns of JOIN USING by bare name.
 
-    A name not found here is looked for in `outer`, the block around a subquery.
+    `whole` holds the rows of FROM items that the block uses as values. What is not found here is
+    looked for in `outer`, the block around a subquery.
     """
 
     relations: dict[str, dict[str, Attribute]] = field(default_factory=dict)
     merged: dict[str, Expression] = field(default_factory=dict)
     outer: Scope | None = None
+    whole: dict[str, Attribute] = field(default_factory=dict)
 
     def __add__(self, other: Scope) -> Scope:
         return Scope(
-            self.relations | other.relations, self.merged | other.merged, self.outer or other.outer
+            self.relations | other.relations,
+            self.merged | other.merged,
+            self.outer or other.outer,
+            self.whole | other.whole,
         )
 
     def resolve(
@@ -64,8 +68,8 @@ class Scope:
                     return attach(found)
                 case Template(construct=construct) if construct in JSON_AGGREGATES:
                     raise NotIncremental(construct, "this aggregate is recomputed")
-                case WholeRow(relation=name) | Field(operand=WholeRow(relation=name)):
-                    raise NotIncremental(f"{name}.*", "a whole row used as a value is recomputed")
+                case WholeRow(relation=name):
+                    return self._whole(name)
                 case Column(relation=relation, name=name):
                     return self._column(relation, name)
             return None
@@ -82,6 +86,13 @@ class Scope:
         raise NotIncremental(
             f"column reference {shown}", "it does not name a column of this query block"
         )
+
+    def _whole(self, name: str) -> Expression:
+        if name in self.whole:
+            return self.whole[name].reference
+        if name in self.relations or self.outer is None:
+            raise NotIncremental(f"{name}.*", "the whole row of such a relation is recomputed")
+        return self.outer._whole(name)
 
     def _find(self, relation: str | None, name: str) -> Expression | None:
         if relation is None:

@@ -12,6 +12,7 @@ from pgtrickle.query.algebra import (
     Join,
     Node,
     OuterJoin,
+    Project,
     Scan,
 )
 from pgtrickle.query.expression import Column, Expression, Literal, Operator, SqlFunction
@@ -20,17 +21,20 @@ from pgtrickle.query.lowering.environment import Environment
 from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.lowering.scope import Scope
+from pgtrickle.query.lowering.whole_rows import with_whole_row
 from pgtrickle.query.moments import at_frontier, reads_moment
+from pgtrickle.query.names import quote_identifier, quote_name
 from pgtrickle.query.pruning import columns_of
-from pgtrickle.query.render import quote_identifier, render_from
+from pgtrickle.query.render import render_from
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A relation, and the names it makes visible."""
+    """A relation, the names it makes visible, and the columns that ``*`` stands for, in order."""
 
     node: Node
     scope: Scope
+    columns: tuple[tuple[str, Expression], ...] = ()
 
 
 def lower_from(items: tuple[s.FromItem, ...], environment: Environment) -> Source:
@@ -53,7 +57,9 @@ def _beside(left: Source | None, item: s.FromItem, environment: Environment) -> 
     right = _source(item, environment)
     if left is None:
         return right
-    return Source(Join(left.node, right.node), left.scope + right.scope)
+    return Source(
+        Join(left.node, right.node), left.scope + right.scope, left.columns + right.columns
+    )
 
 
 def _source(item: s.FromItem, environment: Environment) -> Source:
@@ -62,7 +68,7 @@ def _source(item: s.FromItem, environment: Environment) -> Source:
             return _table(item, environment)
         case s.Derived(query=query, alias=alias):
             lowered = environment.lower_query(query, replace(environment, outer=None))
-            return _named(alias, lowered.names, lowered.node)
+            return _named(alias, lowered.names, lowered.node, environment)
         case s.Join():
             return _join(item, environment)
         case s.FunctionSource() | s.TemplateSource():
@@ -70,12 +76,24 @@ def _source(item: s.FromItem, environment: Environment) -> Source:
     raise NotIncremental(type(item).__name__, "it is recomputed")
 
 
-def _named(alias: s.Alias | None, names: tuple[str, ...], node: Node) -> Source:
-    """A relation under its alias; alias columns rename from the left."""
+def _named(
+    alias: s.Alias | None,
+    names: tuple[str, ...],
+    node: Node,
+    environment: Environment,
+    type: str = "",
+) -> Source:
+    """A relation under its alias; alias columns rename from the left. `type`: that of its rows."""
     columns = alias.columns if alias is not None else ()
     renamed = columns + names[len(columns) :]
     visible = dict(zip(renamed, node.attributes, strict=False))
-    return Source(node, Scope({alias.name if alias is not None else "": visible}))
+    name = alias.name if alias is not None else ""
+    node, scope = with_whole_row(node, Scope({name: visible}), name, environment, type)
+    return Source(node, scope, _references(visible))
+
+
+def _references(visible: dict[str, Attribute]) -> tuple[tuple[str, Expression], ...]:
+    return tuple((name, attribute.reference) for name, attribute in visible.items())
 
 
 def _table(item: s.Table, environment: Environment) -> Source:
@@ -84,7 +102,7 @@ def _table(item: s.Table, environment: Environment) -> Source:
         if item.name not in environment.common_tables:
             raise NotIncremental(item.name, "it is not a relation this query can name")
         lowered = environment.common_tables[item.name]()
-        return _named(alias, lowered.names, lowered.node)
+        return _named(alias, lowered.names, lowered.node, environment)
     shown = f"{item.schema}.{item.name}"
     if item.sample:
         raise NotIncremental("TABLESAMPLE", f"which rows of {shown} it returns is random")
@@ -94,8 +112,10 @@ def _table(item: s.Table, environment: Environment) -> Source:
     columns = tuple(
         (environment.attributes.new(not_null), name) for name, not_null in facts.columns
     )
-    scan = Scan(facts.relid, item.schema, item.name, columns, facts.keys)
-    return _named(alias, tuple(name for name, _ in facts.columns), scan)
+    whole = alias.name in environment.whole_rows
+    scan = Scan(facts.relid, item.schema, item.name, columns, facts.keys, whole)
+    names = tuple(name for name, _ in facts.columns)
+    return _named(alias, names, scan, environment, quote_name((item.schema, item.name)))
 
 
 def _join(item: s.Join, environment: Environment) -> Source:
@@ -107,6 +127,7 @@ def _join(item: s.Join, environment: Environment) -> Source:
     right = _source(item.right, environment)
     scope = replace(left.scope + right.scope, outer=environment.outer)
     condition = None if item.on is None else scope.resolve(item.on)
+    columns = left.columns + right.columns
     if item.using:
         pairs = [
             (left.scope.resolve(Column(None, name)), right.scope.resolve(Column(None, name)))
@@ -117,10 +138,29 @@ def _join(item: s.Join, environment: Environment) -> Source:
             name: _merged(item.kind, a, b) for name, (a, b) in zip(item.using, pairs, strict=True)
         }
         scope = replace(scope, merged=scope.merged | merged)
+        columns = (*merged.items(), *((n, e) for n, e in columns if n not in merged))
     _check_local(condition, left.node, right.node)
-    if item.alias is not None or item.using_alias is not None:
-        raise NotIncremental("alias of a JOIN", "it is recomputed")
-    return Source(_join_node(item.kind, left.node, right.node, condition), scope)
+    joined = Source(_join_node(item.kind, left.node, right.node, condition), scope, columns)
+    return joined if item.alias is None else _renamed_join(item.alias, joined, environment)
+
+
+def _renamed_join(alias: s.Alias, joined: Source, environment: Environment) -> Source:
+    """A join under an alias, which hides the names inside."""
+    known = {attribute.id: attribute for attribute in joined.node.attributes}
+    items: list[tuple[Attribute, Expression]] = [
+        (attribute, attribute.reference) for attribute in joined.node.attributes
+    ]
+    visible: dict[str, Attribute] = {}
+    for i, (name, expression) in enumerate(joined.columns):
+        attribute = known.get(expression.name) if isinstance(expression, Column) else None
+        if attribute is None:
+            attribute = environment.attributes.new()
+            items.append((attribute, expression))
+        visible[alias.columns[i] if i < len(alias.columns) else name] = attribute
+    node = joined.node if len(items) == len(known) else Project(joined.node, tuple(items))
+    scope = Scope({alias.name: visible}, outer=joined.scope.outer)
+    node, scope = with_whole_row(node, scope, alias.name, environment)
+    return Source(node, scope, _references(visible))
 
 
 def _merged(kind: str, left: Expression, right: Expression) -> Expression:
@@ -161,17 +201,19 @@ def _lateral(
             node = Expand(left.node, source, outputs, outer)
             visible = dict(zip(names, outputs, strict=True))
             alias = item.alias.name if item.alias is not None else ""
-            return Source(node, left.scope + Scope({alias: visible}))
+            columns = left.columns + _references(visible)
+            return Source(node, left.scope + Scope({alias: visible}), columns)
         case s.Derived(query=query, alias=alias, lateral=True):
             inner = environment.lower_correlated(query, replace(environment, outer=scope))
             if not inner.reads_outer:
                 return None
             joined, outputs = inner.columns_beside(left.node, environment.attributes, outer=outer)
-            columns = alias.columns if alias is not None else ()
-            names = columns + inner.names[len(columns) :]
+            renamed = alias.columns if alias is not None else ()
+            names = renamed + inner.names[len(renamed) :]
             visible = dict(zip(names, outputs, strict=True))
             name = alias.name if alias is not None else ""
-            return Source(joined, left.scope + Scope({name: visible}))
+            columns = left.columns + _references(visible)
+            return Source(joined, left.scope + Scope({name: visible}), columns)
     return None
 
 
@@ -196,7 +238,9 @@ def _constant(item: s.FunctionSource | s.TemplateSource, environment: Environmen
         f"SELECT {columns} FROM {render_from(each)}" for each in (source, at_frontier(source))
     )
     node = Constant(now, outputs, former=then if reads_moment(source) else None)
-    return _named(s.Alias(item.alias.name if item.alias else ""), names, node)
+    visible = dict(zip(names, node.attributes, strict=True))
+    scope = Scope({item.alias.name if item.alias else "": visible})
+    return Source(node, scope, _references(visible))
 
 
 def _renamed(

@@ -33,6 +33,7 @@ from pgtrickle.query.expression import (
     Template,
     TypeName,
 )
+from pgtrickle.query.lowering.collecting import collected
 from pgtrickle.query.lowering.conditions import conjunction
 from pgtrickle.query.lowering.correlated import Correlated
 from pgtrickle.query.lowering.environment import Environment
@@ -89,6 +90,15 @@ def attach(
             if not inner.one_row:
                 inner = _single(inner, environment)
             return inner.beside(node, outer=True), inner.values[0]
+        case "ARRAY":
+            collecting = replace(
+                sublink, kind="SCALAR", query=collected(sublink.query, environment.facts)
+            )
+            inner = _lowered(node, scope, collecting, environment)
+            (type,) = environment.facts.types(inner.node, [inner.values[0]])
+            empty = Cast(Literal("'{}'"), TypeName(type))
+            value = SqlFunction("COALESCE", (inner.values[0], empty))
+            return inner.beside(node, outer=True), value
     raise NotIncremental(f"subquery ({sublink.kind})", "it is recomputed")
 
 

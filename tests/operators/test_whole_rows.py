@@ -1,0 +1,56 @@
+"""Whole rows as values, where the table under them changes its columns."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from pgtrickle.engine import Engine
+
+QUERIES = {
+    "as_json": "select id, row_to_json(o)::text as j from orders o",
+    "counted": "select customer, count(o) as n from orders o group by customer",
+    "as_text": "select c.id, o::text as t from customers c left join orders o on o.customer = c.id",
+}
+CHANGES = (
+    "alter table orders add column extra integer default 5",
+    "insert into orders values (1000, 1, 5, 7)",
+    "alter table orders drop column extra",
+    "update orders set amount = 3 where id < 4",
+    "alter table orders rename column amount to price",
+    "delete from orders where id = 9",
+)
+
+
+def test_a_row_has_the_columns_that_its_table_has(engine: Engine) -> None:
+    for name, query in QUERIES.items():
+        engine.create_stream_table(name, query, refresh_mode="DIFFERENTIAL")
+    for change in CHANGES:
+        engine.connection.execute(change)
+        for name in QUERIES:
+            engine.refresh(name)
+            assert engine.verify(name).equal, (change, name)
+    engine.connection.execute("update orders set customer = 2 where id = 10")
+    for name in QUERIES:
+        assert engine.refresh(name).action == "DIFFERENTIAL"
+        assert engine.verify(name).equal
+
+
+def test_state_does_not_keep_a_table_from_being_altered(engine: Engine) -> None:
+    with pytest.raises(psycopg.errors.FeatureNotSupported, match="forbid to alter"):
+        engine.create_stream_table(
+            "st", "select count(distinct o) as n from orders o", refresh_mode="DIFFERENTIAL"
+        )
+    engine.create_stream_table("st", "select count(distinct o) as n from orders o")
+    assert engine.refresh("st").action == "FULL"
+    engine.connection.execute("alter table orders add column extra integer default 5")
+    engine.refresh("st")
+    assert engine.verify("st").equal
+
+
+def test_rows_of_a_subquery_are_not_kept(engine: Engine) -> None:
+    query = "select count(distinct s) as n from (select customer, amount from orders) as s"
+    with pytest.raises(psycopg.errors.FeatureNotSupported, match="whole row"):
+        engine.create_stream_table("st", query, refresh_mode="DIFFERENTIAL")
+    engine.create_stream_table("st", query)
+    assert engine.verify("st").equal
