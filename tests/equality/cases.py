@@ -36,7 +36,7 @@ def case(choose: Chooser, maker: type[QueryMaker] = QueryMaker) -> Case:
         query = maker(choose, relations).query(2)
         name = f"stream_{n}"
         normals = tuple(value.type.normal if value.open else "" for value in query.values)
-        streams.append(StreamTable(name, query.sql, normals, maintained=maker is QueryMaker))
+        streams.append(StreamTable(name, query.sql, normals))
         relations.append(Relation(name, query.same_table().values, min(query.rows, 100)))
     changes = ChangeMaker(choose, found, streams)
     steps: list[Step] = []

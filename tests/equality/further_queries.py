@@ -1,4 +1,4 @@
-"""Random queries over all operators: those of `queries`, and what may still be recomputed."""
+"""Random queries over all operators: those of `queries`, and those whose form is less free."""
 
 from __future__ import annotations
 
@@ -12,14 +12,23 @@ from tests.equality.values import Type
 
 class FurtherQueryMaker(QueryMaker):
     """Adds outer joins, subqueries in WHERE and SELECT, set operations, windows, grouping sets,
-    DISTINCT ON and LIMIT, each in forms whose answer is fixed but for open images."""
+    DISTINCT ON and LIMIT, recursion, whole rows, arrays of subqueries, joins under an alias and
+    conditions on the time, each in forms whose answer is fixed but for open images."""
 
     def query(self, depth: int = 2, want: Sequence[Type] | None = None) -> Relation:
         if depth > 0 and self.choose.chance(12):
             operation = self.choose.one(("intersect", "except", "intersect all", "except all"))
             return self._combined(depth, want, operation)
+        if depth > 0 and want is None and self.choose.chance(8):
+            recursive = self._recursive()
+            if recursive is not None:
+                return recursive
         found = super().query(depth, want)
-        shape = self.choose.weighted(plain=70, first=10, one_each=10, window=10)
+        shape = self.choose.weighted(
+            plain=60, first=8, one_each=8, window=8, whole=5, array=6, joined=5
+        )
+        if want is None and shape in ("whole", "array", "joined"):
+            return getattr(self, f"_{shape}")(found)
         fixed = all(x.type.comparable and not x.type.normal for x in found.values)
         if want is not None or shape == "plain" or not fixed:
             return found
@@ -54,11 +63,95 @@ class FurtherQueryMaker(QueryMaker):
             sql = f"select * from ({sql}) as windowed where {kept}"
         return Relation(sql, (*found.values, Value(name, v.BIGINT)), found.rows)
 
+    def _recursive(self) -> Relation | None:
+        """Pairs of integers as edges: what is reached, or walks of a bounded length."""
+        usable = [
+            (relation, pair)
+            for relation in self.relations
+            for pair in [[x for x in relation.values if x.type is v.INT][:2]]
+            if len(pair) == 2 and relation.rows <= 20
+        ]
+        if not usable:
+            return None
+        relation, (a, b) = self.choose.one(usable)
+        x, y, r = next(self.aliases), next(self.aliases), f"reached_{next(self.aliases)}"
+        a, b = v.quote(a.sql), v.quote(b.sql)
+        edges = f"{relation.sql} as {y} on {y}.{a} = {r}.b"
+        more = self.predicate(relation.columns(y)) if self.choose.chance(30) else "true"
+        step = f"select {r}.a, {y}.{b} from {r} join {edges} where {more}"
+        base = f"select {x}.{a}, {x}.{b} from {relation.sql} as {x}"
+        columns, union = "a, b", "union"
+        if self.choose.chance(50):
+            columns, union = "a, b, l", "union all"
+            base = base.replace(" from", ", 1 from", 1)
+            step = step.replace(" from", f", {r}.l + 1 from", 1) + f" and {r}.l < 3"
+        sql = f"with recursive {r}({columns}) as ({base} {union} {step})"
+        names = ", ".join(f"{c} as c{i}" for i, c in enumerate(columns.split(", "), start=1))
+        values = tuple(Value(f"c{i}", v.INT) for i in range(1, columns.count(",") + 2))
+        return Relation(f"{sql} select {names} from {r}", values, 40)
+
+    def _whole(self, found: Relation) -> Relation:
+        """The row as text, where that is fixed."""
+        if any(value.open for value in found.values):
+            return found
+        alias, name = next(self.aliases), f"c{len(found.values) + 1}"
+        if self.choose.chance(30):
+            sql = f"select count({alias}) as c1 from ({found.sql}) as {alias}"
+            return Relation(sql, (Value("c1", v.BIGINT),), 1)
+        sql = f"select {alias}.*, {alias}::text as {name} from ({found.sql}) as {alias}"
+        return Relation(sql, (*found.values, Value(name, v.TEXT)), found.rows)
+
+    def _array(self, found: Relation) -> Relation:
+        """Values of another relation that belong to each row, collected."""
+        alias, other = next(self.aliases), next(self.aliases)
+        relation = self.choose.one(self.relations)
+        elements = [x for x in relation.columns(other) if x.type in (v.INT, v.TEXT)]
+        pairs = [
+            (a, b)
+            for a in found.columns(alias)
+            for b in relation.columns(other)
+            if a.type.family == b.type.family and a.type.comparable
+        ]
+        if not pairs or not elements:
+            return found
+        (a, b), element = self.choose.one(pairs), self.choose.one(elements)
+        type = v.INTS if element.type is v.INT else v.TEXTS
+        inner = f"select {element.sql} from {relation.sql} as {other} where {a.sql} = {b.sql}"
+        name = f"c{len(found.values) + 1}"
+        sql = f"select {alias}.*, array({inner} order by {element.sql}) as {name}"
+        values = (*found.values, Value(name, type))
+        return Relation(f"{sql} from ({found.sql}) as {alias}", values, found.rows)
+
+    def _joined(self, found: Relation) -> Relation:
+        """A join under an alias of its own."""
+        a, b, alias = next(self.aliases), next(self.aliases), next(self.aliases)
+        relation = self.choose.one(self.relations)
+        pairs = [
+            (x, y)
+            for x in found.columns(a)
+            for y in relation.columns(b)
+            if x.type.family == y.type.family and x.type.comparable
+        ]
+        if not pairs:
+            return found
+        x, y = self.choose.one(pairs)
+        kind = self.choose.one(("join", "left join", "full join"))
+        both = (*found.values, *relation.values)
+        names = ", ".join(f"c{i}" for i in range(1, len(both) + 1))
+        join = f"(({found.sql}) as {a} {kind} {relation.sql} as {b} on {x.sql} = {y.sql})"
+        values = tuple(replace(value, sql=f"c{i}") for i, value in enumerate(both, start=1))
+        sql = f"select {alias}.* from {join} as {alias} ({names})"
+        return Relation(sql, values, found.rows * 3)
+
     def join_kind(self, has_predicate: bool) -> str:
         kinds = ("join", "left join", "right join", "full join")
         return self.choose.one(kinds[:3] if has_predicate else kinds)
 
     def condition(self, scope: list[Value]) -> str:
+        moving = [c for value in scope for c in _moving(value)]
+        if moving and self.choose.chance(25):
+            test = self.choose.one(moving)
+            return f"{test} and {self.predicate(scope)}" if self.choose.chance(20) else test
         if self.choose.chance(50):
             return super().condition(scope)
         pairs = []
@@ -100,3 +193,20 @@ class FurtherQueryMaker(QueryMaker):
         if not (by and of_this_block) or "having" in keys or not self.choose.chance(15):
             return found
         return replace(found, sql=f"{head}{by}{self.choose.one(('rollup', 'cube'))} ({keys})")
+
+
+def _moving(value: Value) -> list[str]:
+    """Conditions that change with time."""
+    s = value.sql
+    match value.type.family:
+        case "timestamptz":
+            return [
+                f"{s} < now()",
+                f"not ({s} >= now() - interval '100 ms')",
+                f"{s} between now() - interval '200 ms' and now() + interval '100 ms'",
+                f"({s} > now() or {s} is null)",
+                f"case when {s} < now() then 'past' else 'to come' end = 'past'",
+            ]
+        case "date":
+            return [f"{s} <= current_date", f"{s} <> current_date - 1"]
+    return []

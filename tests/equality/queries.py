@@ -405,16 +405,19 @@ def _calls(value: Value) -> list[Value]:
                 Value(f"avg({s})", v.NUMERIC),
                 Value(f"sum(distinct {s})", v.BIGINT),
                 Value(f"array_agg({s} order by {s} desc)", v.INTS),
-                Value(f"bit_or({s})", v.INT),
-                Value(f"variance({s})", v.NUMERIC),
+                Value(f"avg(distinct {s})", v.NUMERIC),
+                *(Value(f"{f}({s})", v.INT) for f in ("bit_or", "bit_and", "bit_xor")),
+                *(Value(f"{f}({s})", v.NUMERIC) for f in ("variance", "stddev_pop", "stddev")),
+                Value(f"regr_count({s}, {s})", v.BIGINT),
             ]
         case "bigint":
-            found += [Value(f"sum({s})", v.NUMERIC), Value(f"avg({s})", v.NUMERIC)]
+            functions = ("sum", "avg", "var_pop", "stddev", "sum(distinct")
+            found += [Value(_call(f, s), v.NUMERIC) for f in functions]
+            found += [Value(f"{f}({s})", v.BIGINT) for f in ("bit_or", "bit_and", "bit_xor")]
         case "numeric":
-            found += [
-                Value(f"sum({s})", v.NUMERIC, is_open),
-                Value(f"avg({s})", v.NUMERIC, is_open),
-            ]
+            found += [Value(f"{f}({s})", v.NUMERIC, is_open) for f in ("sum", "avg")]
+            if not is_open:
+                found += [Value(f"{f}({s})", v.NUMERIC) for f in ("variance", "stddev_pop")]
         case "double precision":
             found += [Value(f"sum({s})", v.FLOAT, True), Value(f"avg({s})", v.FLOAT, True)]
         case "boolean":
@@ -424,6 +427,11 @@ def _calls(value: Value) -> list[Value]:
                 Value(f"string_agg({s}, ';' order by {s})", v.TEXT),
                 Value(f"array_agg(distinct {s})", v.TEXTS),
             ]
-        case "interval":
-            pass
+        case "interval" if not is_open:
+            found += [Value(f"{f}({s})", v.INTERVAL) for f in ("sum", "avg")]
     return found
+
+
+def _call(function: str, argument: str) -> str:
+    """``f(x)``, or for a function that ends in ``(distinct`` its call with different values."""
+    return f"{function} {argument})" if "(" in function else f"{function}({argument})"

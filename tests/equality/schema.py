@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tests.equality.choosing import Chooser
-from tests.equality.values import COLUMN_TYPES, INT, TEXT, Type, quote
+from tests.equality.values import COLUMN_TYPES, INT, TEXT, TIMESTAMP, Type, quote
 
 NAMES = ("r", "s", 'Mixed "Case" Name.u', "w")
 
@@ -21,6 +21,8 @@ class TableColumn:
         number = hash((code, len(self.name), ord(self.name[0])))
         if not self.not_null and number % 6 == 0:
             return "NULL"
+        if self.type is TIMESTAMP and number % 5 < 2:
+            return f"(now() + interval '{number % 700} ms')"  # about to be past
         return self.type.literal(number // 7)
 
 

@@ -169,6 +169,58 @@ QUERIES = {
             "o group by q"
         ),
     ],
+    "correlated in other ways": [
+        "select id, (select sum(v) from r where r.k < o.cust) s from o where id < 40",
+        "select id, (select count(*) from r where r.k between o.cust and o.q) n from o",
+        "select id, (select count(*) from r where r.k = o.cust or r.v = o.q) n from o",
+        "select id, (select sum(r.v * o.q) from r where r.k = o.cust) s from o",
+        "select id, (select sum(r.v) + o.q from r where r.k = o.cust) s from o",
+        "select id, (select name from c where c.id < o.cust order by c.id desc limit 1) n from o",
+        "select id, (select v from r where k is null and v > o.q order by v limit 1) n from o",
+        (
+            "select c.id, t.q, t.n from c, lateral (select q, count(*) n from o where o.cust "
+            "= c.id "
+            "group by q) t"
+        ),
+        (
+            "select c.id, t.q, t.n from c left join lateral (select q, count(*) n from o where "
+            "o.cust >= c.id group by q having count(*) > 3) t on true"
+        ),
+        "select c.id, t.q from c, lateral (select distinct q from o where o.cust = c.id) t",
+        (
+            "select c.id, t.oid, t.rk from c, lateral (select o.id oid, rank() over (order by"
+            " amount,"
+            " o.id) rk from o where o.cust = c.id) t where t.rk < 3"
+        ),
+        (
+            "select c.id, t.oid from c left join lateral (select o.id oid from o where o.cust"
+            " > c.id"
+            " order by amount desc, o.id limit 2 offset 1) t on true"
+        ),
+        "select id from c where id in (select q from o where o.cust > c.id group by q)",
+        "select id from c where id not in (select max(q) from o where o.cust = c.id group by note)",
+        (
+            "select id from c where exists (select q from o where o.cust = c.id group by q "
+            "having count(*) > 2)"
+        ),
+        "select id from c where exists (select max(q) from o where o.cust = c.id)",
+        "select id, exists (select sum(v) from r where r.k = c.id) e from c",
+        "select id, array(select o.id from o where o.cust < c.id and o.q = 1 order by 1) a from c",
+        (
+            "select region, (select count(*) from o where o.q < length(c.region)) n from c "
+            "group by region"
+        ),
+        (
+            "select id from o where amount > (select avg(x.amount) from o x where x.cust <> o.cust "
+            "and x.q = o.q)"
+        ),
+        (
+            "select a.id, b.id bid from c a join c b on a.id < b.id and b.id < 6 where "
+            "(select count(*)"
+            " from o where cust between a.id and b.id) > 20"
+        ),
+        "select id, (select name from c where c.id = abs(o.cust) and c.id > o.q - 9) nm from o",
+    ],
     "whole rows": [
         "select c from c",
         "select c.id, o from c left join o on o.cust = c.id and o.q > 3",

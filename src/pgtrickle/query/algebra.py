@@ -380,6 +380,22 @@ class Recursion(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Domain(Node):
+    """The combinations of values of the block around that a correlated subquery is evaluated for.
+
+    `outputs[i]` stands for the attribute `around[i]`. Put in its place before lowering is done
+    (`lowering.domain`); no rewriting and no delta rule meets one.
+    """
+
+    outputs: tuple[Attribute, ...]
+    around: tuple[Attribute, ...]
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.outputs
+
+
+@dataclass(frozen=True, slots=True)
 class Working(Node):
     """What the step of the Recursion named `recursion` reads of it; typed as `base`, its base."""
 

@@ -23,10 +23,13 @@ class Block:
     `correlation` holds the conjuncts of WHERE that read the block around it; they are not applied.
     """
 
-    def __init__(self, query: s.Select, environment: Environment) -> None:
+    def __init__(
+        self, query: s.Select, environment: Environment, beside: Node | None = None
+    ) -> None:
+        """`beside` is joined with FROM; `environment.outer` shows its columns."""
         self.query = query
         self.environment = replace(environment, whole_rows=whole_rows_in(query))
-        source = lower_from(query.sources, self.environment)
+        source = lower_from(query.sources, self.environment, beside)
         self.node: Node = source.node
         self.scope = source.scope
         self.correlation: list[Expression] = []

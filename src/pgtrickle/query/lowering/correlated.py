@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pgtrickle.query.algebra import Attribute, Join, Node, OuterJoin, Project
-from pgtrickle.query.expression import Expression, Operator
+from pgtrickle.query.expression import DistinctFrom, Expression, Operator
 from pgtrickle.query.lowering.attributes import Attributes
 from pgtrickle.query.lowering.conditions import conjunction
+from pgtrickle.query.lowering.domain import domain_in, placed
 from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.pruning import columns_of
 
@@ -45,6 +46,16 @@ class Correlated:
         if not columns_of((self.condition, self.values)) <= known:
             raise NotIncremental("correlated subquery", "it reads a block further out")
 
+    def placed(self, left: Node, attributes: Attributes) -> tuple[Node, Correlated]:
+        """`left` and the subquery, evaluated for what is in `left` where it waits for that."""
+        domain = domain_in(self.node)
+        if domain is None:
+            return left, self
+        if not {each.id for each in domain.around} <= frozenset(left.ids):
+            raise NotIncremental("correlated subquery", "it reads a block further out")
+        left, node = placed(left, self.node, domain, attributes)
+        return left, replace(self, node=node)
+
     def beside(self, left: Node, *, outer: bool) -> Node:
         """`left` joined with the subquery; `outer` keeps left rows without a match."""
         self.check_reach(left)
@@ -70,6 +81,12 @@ class Correlated:
         return _with_values(self.beside(left, outer=outer), self.values, attributes)
 
 
+def are_equated(correlation: Sequence[Expression], node: Node) -> bool:
+    """Whether `equated` gives an answer."""
+    inside = frozenset(node.ids)
+    return all(_pair(condition, inside) is not None for condition in correlation)
+
+
 def equated(correlation: Sequence[Expression], node: Node) -> list[tuple[Expression, Expression]]:
     """The correlation as (inner, outer) pairs that are equated. Raises NotIncremental."""
     inside = frozenset(node.ids)
@@ -86,12 +103,14 @@ def equated(correlation: Sequence[Expression], node: Node) -> list[tuple[Express
 
 
 def _pair(condition: Expression, inside: frozenset[str]) -> tuple[Expression, Expression] | None:
-    if not isinstance(condition, Operator) or condition.name != ("=",) or condition.left is None:
-        return None
-    for inner, outer in (
-        (condition.left, condition.right),
-        (condition.right, condition.left),
-    ):
+    match condition:
+        case Operator(name=("=",), left=Expression() as a, right=b):
+            pass
+        case DistinctFrom(left=a, right=b, negated=True):
+            pass
+        case _:
+            return None
+    for inner, outer in ((a, b), (b, a)):
         reads = columns_of(inner)
         if reads and reads <= inside and not columns_of(outer) & inside:
             return inner, outer

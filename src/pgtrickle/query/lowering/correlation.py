@@ -1,14 +1,15 @@
 """Subqueries that read the block around them are lowered apart from it.
 
 The conjuncts of the subquery's WHERE that read the block around become the condition of a join.
-Where the subquery aggregates, or takes its first rows, it does so for each row around it: the
-correlation must then equate expressions of its own with expressions around, and these become
-group or partition keys,
+Where the subquery aggregates, or takes its first rows, it does so for each row around it. Where the
+correlation equates expressions of its own with expressions around, these become group or partition
+keys,
 
     (select sum(x) from r where r.k = l.k)   is   γ_k(sum(x))(r) joined on k = l.k
 
 (the unnesting of correlated aggregates after Kim, with the outer join of Ganski and Wong where no
-row matches).
+row matches). Any other such subquery is evaluated over the combinations of values around it (see
+`domain`).
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from pgtrickle.query import statement as s
 from pgtrickle.query.algebra import Aggregate, TopN
 from pgtrickle.query.expression import Call, Case, Expression, Literal, Operator, SqlFunction
 from pgtrickle.query.lowering.block import Block
-from pgtrickle.query.lowering.correlated import Correlated, equated
+from pgtrickle.query.lowering.correlated import Correlated, are_equated, equated
+from pgtrickle.query.lowering.domain import Around, Pair, same
 from pgtrickle.query.lowering.environment import Environment
 from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.lowering.rewriting import rewrite
+from pgtrickle.query.traverse import expressions
 
 
 def lower_correlated(query: s.Query, environment: Environment) -> Correlated:
@@ -34,16 +37,45 @@ def lower_correlated(query: s.Query, environment: Environment) -> Correlated:
         if block.is_scalar_aggregation:
             return _aggregation(block)
         return _independent(query, environment)
-    if query.group_by or query.windows or query.distinct is not None:
-        raise NotIncremental(
-            "correlated subquery", "with GROUP BY, WINDOW or DISTINCT of its own it is recomputed"
-        )
+    limited = query.limit is not None or query.offset is not None
+    if query.distinct is None and not limited and not block.is_aggregation and not _numbers(query):
+        values = tuple(block.resolve(target.expression) for target in query.targets)
+        return Correlated(block.node, block.names, values, tuple(block.correlation))
+    by_keys = not (query.group_by or query.distinct is not None or _numbers(query))
+    if not by_keys or not are_equated(block.correlation, block.node) or block.reads_outer_above:
+        return lower_dependent(query, environment)
+    return _first_rows(block) if limited else _aggregation(block)
+
+
+def _numbers(query: s.Select) -> bool:
+    """Whether a window function stands in the select list."""
+    return any(
+        isinstance(each, Call) and each.over is not None
+        for target in query.targets
+        for each in expressions(target, into_queries=False)
+    )
+
+
+def lower_dependent(query: s.Query, environment: Environment) -> Correlated:
+    """Lower a subquery over the domain of what it reads around. Raises NotIncremental."""
+    outer = environment.outer
+    if not isinstance(query, s.Select) or query.ctes or outer is None:
+        raise NotIncremental("correlated subquery", "in this place it is recomputed")
+    around = Around.of(query, outer, environment.attributes)
+    block = Block(query, replace(environment, outer=around.scope(outer)), around.domain())
+    if block.correlation:
+        raise NotIncremental("correlated subquery", "it reads a block further out")
     if block.is_scalar_aggregation:
-        return _aggregation(block)
-    if query.limit is not None or query.offset is not None:
-        return _first_rows(block)
-    values = tuple(block.resolve(target.expression) for target in query.targets)
-    return Correlated(block.node, block.names, values, tuple(block.correlation))
+        return _aggregation(block, around.pairs)
+    lowered = environment.lower_block(block, around.inside)
+    attributes = lowered.node.attributes
+    width = len(attributes) - len(around.pairs)
+    condition = tuple(
+        same(key, outside)
+        for key, (outside, _) in zip(attributes[width:], around.pairs, strict=True)
+    )
+    values = tuple(attribute.reference for attribute in attributes[:width])
+    return Correlated(lowered.node, block.names, values, condition)
 
 
 def _independent(query: s.Query, environment: Environment) -> Correlated:
@@ -53,14 +85,20 @@ def _independent(query: s.Query, environment: Environment) -> Correlated:
     return Correlated(lowered.node, lowered.names, values, ())
 
 
-def _aggregation(block: Block) -> Correlated:
+def _aggregation(block: Block, around: tuple[Pair, ...] = ()) -> Correlated:
+    """The block aggregated for each value that its correlation equates, or for each of `around`."""
     pairs = equated(block.correlation, block.node)
+    pairs += [(inside.reference, outside.reference) for outside, inside in around]
     grouped = block.grouped(extra_keys=[inner for inner, _ in pairs])
     aggregate = grouped.aggregate
-    condition = tuple(
-        Operator(("=",), key.reference, outer)
-        for (key, _), (_, outer) in zip(aggregate.keys, pairs, strict=False)
+    condition: tuple[Expression, ...] = tuple(
+        same(key, outside) for (key, _), (outside, _) in zip(aggregate.keys, around, strict=False)
     )
+    if not around:
+        condition = tuple(
+            Operator(("=",), key.reference, outer)
+            for (key, _), (_, outer) in zip(aggregate.keys, pairs, strict=False)
+        )
     values, having = grouped.targets, grouped.having
     if pairs:
         values = [_without_rows(value, aggregate) for value in values]

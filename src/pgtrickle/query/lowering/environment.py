@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from pgtrickle.query.algebra import Node
+from pgtrickle.query.algebra import Attribute, Node
 from pgtrickle.query.lowering.attributes import Attributes
 from pgtrickle.query.lowering.correlated import Correlated
 from pgtrickle.query.lowering.facts import Facts
@@ -26,8 +27,10 @@ class Environment:
     """The database, the WITH names, and the scope of the block around (None at the top).
 
     `lower_query` lowers a query that does not read the block around it, `lower_correlated` one that
-    may. (They are handed around to keep the modules below them free of cycles.) `whole_rows` names
-    the FROM items whose rows the block uses as values.
+    may, `lower_dependent` such a one over a domain; `lower_block` what a block selects, for each
+    combination of some columns of its FROM, which it appends. (They are handed around to keep the
+    modules below them free of cycles.) `whole_rows` names the FROM items whose rows the block uses
+    as values.
     """
 
     facts: Facts
@@ -35,5 +38,7 @@ class Environment:
     common_tables: dict[str, Callable[[], Lowered]]
     lower_query: Callable[[Query, Environment], Lowered]
     lower_correlated: Callable[[Query, Environment], Correlated]
+    lower_dependent: Callable[[Query, Environment], Correlated]
+    lower_block: Callable[[Any, tuple[Attribute, ...]], Lowered]
     outer: Scope | None = None
     whole_rows: frozenset[str] = frozenset()

@@ -96,6 +96,7 @@ class _Grouping:
         for key in (*extra_keys, *(key for keys in self._sets for key in keys)):
             self._add_key(key)
         self._dependent = bool(query.group_by)
+        self._evaluated_for = bool(extra_keys)
 
     def _key_sets(self, query: s.Select) -> list[KeySet]:
         """The grouping sets, each a tuple of resolved keys; one for a plain GROUP BY."""
@@ -210,6 +211,8 @@ class _Grouping:
             tuple((attribute, key) for key, attribute in self._keys.items()),
             tuple((attribute, call) for call, attribute in self._aggregates.items()),
         )
+        if len(self._sets) > 1 and self._evaluated_for:
+            raise NotIncremental("GROUPING SETS", "in a correlated subquery they are recomputed")
         if len(self._sets) <= 1:
             if not self._levels:
                 return plain, plain

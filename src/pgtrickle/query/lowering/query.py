@@ -32,7 +32,7 @@ from pgtrickle.query.expression import (
 from pgtrickle.query.keys import keys as keys_of
 from pgtrickle.query.lowering.attributes import Attributes
 from pgtrickle.query.lowering.block import Block
-from pgtrickle.query.lowering.correlation import lower_correlated
+from pgtrickle.query.lowering.correlation import lower_correlated, lower_dependent
 from pgtrickle.query.lowering.environment import Environment, Lowered
 from pgtrickle.query.lowering.facts import Facts
 from pgtrickle.query.lowering.obstacle import NotIncremental
@@ -48,7 +48,9 @@ from pgtrickle.query.render import quote_identifier, render_expression
 
 def lower(query: s.Query, facts: Facts) -> Lowered:
     """Lower a whole query. Raises NotIncremental."""
-    environment = Environment(facts, Attributes(), {}, _query, lower_correlated)
+    environment = Environment(
+        facts, Attributes(), {}, _query, lower_correlated, lower_dependent, _selected
+    )
     return _query(query, environment)
 
 
@@ -127,36 +129,51 @@ def _select(query: s.Select, environment: Environment) -> Lowered:
     block = Block(query, environment)
     if block.correlation:
         raise NotIncremental("correlated subquery", "in this place it is recomputed")
+    return _selected(block, ())
+
+
+def _selected(block: Block, each: tuple[Attribute, ...]) -> Lowered:
+    """What a block selects, for each combination of the columns `each` of its FROM.
+
+    These are the last columns of the result.
+    """
+    query, environment = block.query, block.environment
+    around: list[Expression] = [attribute.reference for attribute in each]
     targets = [written_out(query, target.expression) for target in query.targets]
     limited = query.limit is not None or query.offset is not None
     keys = query.order_by if limited or query.distinct else ()
     ordered = [written_out(query, key.expression) for key in keys]
     wanted = [*targets, *(query.distinct or ()), *ordered]
     if block.is_aggregation:
-        grouped = block.grouped_for(wanted)
+        grouped = block.grouped_for(wanted, around)
         node, wanted = grouped.node, grouped.targets
+        around = [key.reference for key, _ in grouped.aggregate.keys[: len(around)]]
         if grouped.having is not None:
             node = Filter(node, grouped.having)
     else:
         wanted = [block.resolve(expression) for expression in wanted]
         node = block.node
-    node, wanted = add_windows(node, wanted, environment.attributes)
+    node, wanted = add_windows(node, wanted, environment.attributes, tuple(around))
     if not columns_of(tuple(wanted)) <= frozenset(node.ids):
         raise NotIncremental("correlated subquery", "in this place it is recomputed")
+    # The columns first, then what they are evaluated for, then what only orders them.
+    wanted = wanted[: len(targets)] + around + wanted[len(targets) :]
     projection = _Projection(node, wanted, environment)
     outputs = [projection.attribute(i) for i in range(len(wanted))]
     node = projection.node()
-    width, on = len(targets), len(query.distinct or ())
+    width, on = len(targets) + len(around), len(query.distinct or ())
+    partition = tuple(a.reference for a in outputs[len(targets) : width])
     sort = tuple(
         replace(key, expression=outputs[width + on + i].reference) for i, key in enumerate(keys)
     )
     if query.distinct:
-        partition = tuple(a.reference for a in outputs[width : width + on])
-        node = TopN(node, partition, sort, Literal("1"), construct="DISTINCT ON")
+        of_keys = (*partition, *(a.reference for a in outputs[width : width + on]))
+        node = TopN(node, of_keys, sort, Literal("1"), construct="DISTINCT ON")
     elif query.distinct is not None:
         node, outputs, sort = _distinct(node, outputs, sort, width, environment)
+        partition = tuple(a.reference for a in outputs[len(targets) : width])
     if limited:
-        node = _first_rows(query, node, sort)
+        node = _first_rows(query, node, sort, partition)
     if len(node.attributes) > width or tuple(outputs[:width]) != node.attributes:
         node = Project(node, tuple((_again(a, environment), a.reference) for a in outputs[:width]))
     return Lowered(node, block.names)
@@ -237,8 +254,13 @@ def _distinct(
     return distinct, renamed, tuple(order)
 
 
-def _first_rows(query: s.Query, node: Node, sort: tuple[SortKey, ...]) -> Node:
-    """LIMIT and OFFSET with an order."""
+def _first_rows(
+    query: s.Query,
+    node: Node,
+    sort: tuple[SortKey, ...],
+    partition: tuple[Expression, ...] = (),
+) -> Node:
+    """LIMIT and OFFSET with an order, in each partition."""
     if not sort and query.limit != Literal("0"):
         if frozenset() in keys_of(node) and query.offset is None and _is_some(query.limit):
             return node
@@ -246,7 +268,7 @@ def _first_rows(query: s.Query, node: Node, sort: tuple[SortKey, ...]) -> Node:
     for bound in (query.limit, query.offset):
         if bound is not None:
             Scope().resolve(bound)  # raises for anything but constants
-    return TopN(node, (), sort, query.limit, query.offset, query.with_ties)
+    return TopN(node, partition, sort, query.limit, query.offset, query.with_ties)
 
 
 def _is_some(limit: Expression | None) -> bool:

@@ -37,9 +37,11 @@ class Source:
     columns: tuple[tuple[str, Expression], ...] = ()
 
 
-def lower_from(items: tuple[s.FromItem, ...], environment: Environment) -> Source:
-    """The whole FROM clause: a cross join of its items, from left to right."""
-    found: Source | None = None
+def lower_from(
+    items: tuple[s.FromItem, ...], environment: Environment, beside: Node | None = None
+) -> Source:
+    """The whole FROM clause: a cross join of its items, and of `beside`, from left to right."""
+    found = None if beside is None else Source(beside, Scope())
     for item in items:
         found = _beside(found, item, environment)
     scope = Scope(outer=environment.outer)
@@ -207,7 +209,8 @@ def _lateral(
             inner = environment.lower_correlated(query, replace(environment, outer=scope))
             if not inner.reads_outer:
                 return None
-            joined, outputs = inner.columns_beside(left.node, environment.attributes, outer=outer)
+            around, inner = inner.placed(left.node, environment.attributes)
+            joined, outputs = inner.columns_beside(around, environment.attributes, outer=outer)
             renamed = alias.columns if alias is not None else ()
             names = renamed + inner.names[len(renamed) :]
             visible = dict(zip(names, outputs, strict=True))

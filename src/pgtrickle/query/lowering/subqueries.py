@@ -35,7 +35,7 @@ from pgtrickle.query.expression import (
 )
 from pgtrickle.query.lowering.collecting import collected
 from pgtrickle.query.lowering.conditions import conjunction
-from pgtrickle.query.lowering.correlated import Correlated
+from pgtrickle.query.lowering.correlated import Correlated, are_equated
 from pgtrickle.query.lowering.environment import Environment
 from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.lowering.rewriting import rewrite
@@ -55,12 +55,12 @@ def restrict(node: Node, scope: Scope, condition: Expression, environment: Envir
         case Not(operand=Sublink(kind="EXISTS") as sublink):
             return _exists(node, scope, sublink, environment, negated=True)
         case Sublink(kind="ANY"):
-            inner, pairs = _comparison(node, scope, condition, environment)
+            node, inner, pairs = _comparison(node, scope, condition, environment)
             return SemiJoin(node, inner.node, _and(inner, pairs), negated=False)
         case Not(operand=Sublink(kind="ANY") as sublink):
             return _no_match(node, scope, sublink, environment)
         case Sublink(kind="ALL"):
-            inner, pairs = _comparison(node, scope, condition, environment)
+            node, inner, pairs = _comparison(node, scope, condition, environment)
             untrue = Is(_together(pairs), "NOT TRUE")
             return SemiJoin(node, inner.node, _and(inner, [untrue]), negated=True)
 
@@ -79,22 +79,20 @@ def attach(
     """`node` with what a subquery contributes, and the expression of the subquery's value."""
     match sublink.kind:
         case "EXISTS":
-            inner = _lowered(node, scope, sublink, environment)
+            node, inner = _lowered(node, scope, sublink, environment)
             if inner.one_row:
-                raise NotIncremental("EXISTS", "over an aggregation it is recomputed")
+                return node, _exists_one_row(inner)
             return _mark(node, inner, list(inner.condition), environment)
         case "ANY" | "ALL":
             return _quantified(node, scope, sublink, environment)
         case "SCALAR":
-            inner = _lowered(node, scope, sublink, environment)
-            if not inner.one_row:
-                inner = _single(inner, environment)
+            node, inner = _scalar(node, scope, sublink, environment)
             return inner.beside(node, outer=True), inner.values[0]
         case "ARRAY":
             collecting = replace(
                 sublink, kind="SCALAR", query=collected(sublink.query, environment.facts)
             )
-            inner = _lowered(node, scope, collecting, environment)
+            node, inner = _lowered(node, scope, collecting, environment)
             (type,) = environment.facts.types(inner.node, [inner.values[0]])
             empty = Cast(Literal("'{}'"), TypeName(type))
             value = SqlFunction("COALESCE", (inner.values[0], empty))
@@ -102,26 +100,51 @@ def attach(
     raise NotIncremental(f"subquery ({sublink.kind})", "it is recomputed")
 
 
-def _lowered(node: Node, scope: Scope, sublink: Sublink, environment: Environment) -> Correlated:
+def _lowered(
+    node: Node, scope: Scope, sublink: Sublink, environment: Environment
+) -> tuple[Node, Correlated]:
+    """The subquery, and `node`, perhaps as a relation that both share."""
     inner = environment.lower_correlated(sublink.query, replace(environment, outer=scope))
+    node, inner = inner.placed(node, environment.attributes)
     inner.check_reach(node)
-    return inner
+    return node, inner
+
+
+def _scalar(
+    node: Node, scope: Scope, sublink: Sublink, environment: Environment
+) -> tuple[Node, Correlated]:
+    """A subquery that gives one value: of no row NULL, of two PostgreSQL's error."""
+    around, inner = _lowered(node, scope, sublink, environment)
+    if inner.one_row:
+        return around, inner
+    if not are_equated(inner.condition, inner.node):
+        inner = environment.lower_dependent(sublink.query, replace(environment, outer=scope))
+        around, inner = inner.placed(node, environment.attributes)
+    return around, _single(inner, environment)
+
+
+def _exists_one_row(inner: Correlated) -> Expression:
+    """An aggregation without HAVING has a row always."""
+    if inner.having:
+        raise NotIncremental("EXISTS", "over an aggregation with HAVING it is recomputed")
+    return Literal("true")
 
 
 def _exists(
     node: Node, scope: Scope, sublink: Sublink, environment: Environment, *, negated: bool
 ) -> Node:
-    inner = _lowered(node, scope, sublink, environment)
+    around, inner = _lowered(node, scope, sublink, environment)
     if inner.one_row:
-        raise NotIncremental("EXISTS", "over an aggregation it is recomputed")
-    return SemiJoin(node, inner.node, conjunction(inner.condition), negated)
+        exists = _exists_one_row(inner)
+        return Filter(node, Not(exists) if negated else exists)
+    return SemiJoin(around, inner.node, conjunction(inner.condition), negated)
 
 
 def _comparison(
     node: Node, scope: Scope, sublink: Sublink, environment: Environment
-) -> tuple[Correlated, list[Expression]]:
-    """The subquery, and ``test operator value`` column by column."""
-    inner = _lowered(node, scope, sublink, environment)
+) -> tuple[Node, Correlated, list[Expression]]:
+    """As `_lowered`, and ``test operator value`` column by column."""
+    node, inner = _lowered(node, scope, sublink, environment)
     if inner.one_row and inner.condition:
         # Its values hold over an outer join; here it is one row of a relation.
         raise NotIncremental("IN", "over a correlated aggregation it is recomputed")
@@ -136,7 +159,8 @@ def _comparison(
     operator = sublink.operator
     if len(tests) > 1 and operator != EQUAL:
         raise NotIncremental(sublink.kind, "rows compared by order are recomputed")
-    return inner, [Operator(operator, a, b) for a, b in zip(tests, inner.values, strict=True)]
+    pairs = zip(tests, inner.values, strict=True)
+    return node, inner, [Operator(operator, a, b) for a, b in pairs]
 
 
 def _together(pairs: list[Expression]) -> Expression:
@@ -175,7 +199,7 @@ def _simple_equality(
 
 def _no_match(node: Node, scope: Scope, sublink: Sublink, environment: Environment) -> Node:
     """NOT IN, NOT (x op ANY): where every comparison is false."""
-    inner, pairs = _comparison(node, scope, sublink, environment)
+    node, inner, pairs = _comparison(node, scope, sublink, environment)
     sides = _simple_equality(sublink, pairs)
     if sides is None:
         not_false = Is(_together(pairs), "NOT FALSE")
@@ -183,11 +207,11 @@ def _no_match(node: Node, scope: Scope, sublink: Sublink, environment: Environme
     test, value = sides
     result: Node = SemiJoin(node, inner.node, _and(inner, pairs), negated=True)
     if not _is_not_null(value, inner.node):
-        again = _lowered(node, scope, sublink, environment)
+        result, again = _lowered(result, scope, sublink, environment)
         is_null = DistinctFrom(again.values[0], NULL, negated=True)
         result = SemiJoin(result, again.node, _and(again, [is_null]), negated=True)
     if not _is_not_null(test, node):
-        again = _lowered(node, scope, sublink, environment)
+        result, again = _lowered(result, scope, sublink, environment)
         result, some = _mark(result, again, list(again.condition), environment)
         result = Filter(result, Or((DistinctFrom(test, NULL, negated=False), Not(some))))
     return result
@@ -197,12 +221,12 @@ def _quantified(
     node: Node, scope: Scope, sublink: Sublink, environment: Environment
 ) -> tuple[Node, Expression]:
     """ANY and ALL with their three values, from marks."""
-    inner, pairs = _comparison(node, scope, sublink, environment)
+    node, inner, pairs = _comparison(node, scope, sublink, environment)
     decisive = _together(pairs)
     if sublink.kind == "ALL":
         decisive = Is(decisive, "FALSE")
     node, decided = _mark(node, inner, [decisive, *inner.condition], environment)
-    again, pairs = _comparison(node, scope, sublink, environment)
+    node, again, pairs = _comparison(node, scope, sublink, environment)
     unknown = Is(_together(pairs), "NULL")
     node, undecided = _mark(node, again, [unknown, *again.condition], environment)
     yes, no = ("true", "false") if sublink.kind == "ANY" else ("false", "true")
@@ -240,8 +264,8 @@ def _single(inner: Correlated, environment: Environment) -> Correlated:
         ("(SELECT v.v FROM unnest(", collected.reference, ") AS v (v))"),
     )
     condition = tuple(
-        Operator(EQUAL, attribute.reference, outer)
-        for attribute, outer in zip(attributes, outers, strict=True)
+        replace(before, left=attribute.reference, right=outer)  # type: ignore[call-arg]
+        for before, attribute, outer in zip(inner.condition, attributes, outers, strict=True)
     )
     return Correlated(node, inner.names, (only,), condition, one_row=True)
 

@@ -42,9 +42,12 @@ def written_out(query: s.Select, expression: Expression) -> Expression:
 
 
 def add_windows(
-    node: Node, expressions: list[Expression], attributes: Attributes
+    node: Node,
+    expressions: list[Expression],
+    attributes: Attributes,
+    around: tuple[Expression, ...] = (),
 ) -> tuple[Node, list[Expression]]:
-    """Compute the window functions of `expressions` above `node`."""
+    """Compute the window functions of `expressions` above `node`, apart for each of `around`."""
     calls: dict[Call, Attribute] = {}
 
     def replaced(found: Expression) -> Expression | None:
@@ -59,7 +62,9 @@ def add_windows(
     for call, attribute in calls.items():
         if not isinstance(call.over, WindowSpec):
             raise NotIncremental("WINDOW", f"{call.over} is not a window of this block")
-        by_partition.setdefault(call.over.partition_by, []).append((attribute, call))
+        over = replace(call.over, partition_by=(*around, *call.over.partition_by))
+        member = attribute, replace(call, over=over)
+        by_partition.setdefault(over.partition_by, []).append(member)
     for partition, members in by_partition.items():
         node = Window(node, partition, tuple(members))
     return node, above

@@ -1,0 +1,100 @@
+"""What is refused, or fails, and how it says so."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from pgtrickle.engine import Engine
+
+VOLATILE = {
+    "select id, random() as x from orders": "random",
+    "select id from orders where amount > random()": "random",
+    "select id, clock_timestamp() as x from orders": "clock_timestamp",
+    "select id from customers c where exists (select from orders o where drifts(o.id) = c.id)": (
+        "public.drifts"
+    ),
+    "select count(*) n from orders having count(*) > random()": "random",
+    "select id, gen_random_uuid() as x from orders": "gen_random_uuid",
+    "select o.id from orders o join customers c on c.id = o.customer and random() < 1": "random",
+    "select id, nextval('numbers') as x from orders": "nextval",
+    "with recursive r(i) as (select 1 union all select i + 1 from r where i < 9 * random())"
+    " select count(*) n from r, orders": "random",
+}
+UNORDERED = (
+    "select id from orders limit 3",
+    "select customer from orders union all select id from customers limit 3",
+    (
+        "select c.id, o.id as oid from customers c, lateral ("
+        "select id from orders where customer = c.id limit 1) o"
+    ),
+    "select count(*) n from (select id from orders limit 5 offset 2) s",
+)
+TWO_ROWS = {
+    "uncorrelated": "select id, (select region from customers where id > 8) as r from orders",
+    "correlated": (
+        "select o.id, (select id from customers where abs(id) = o.customer) c from orders o"
+    ),
+    "in where": "select id from orders where customer = (select id from customers where id > 8)",
+    "in having": (
+        "select customer, count(*) as n from orders group by customer"
+        " having count(*) > (select id - 10 from customers where id > 8)"
+    ),
+    "in an aggregate": "select sum(amount + (select id from customers where id > 8)) s from orders",
+}
+
+
+@pytest.mark.parametrize("query", VOLATILE)
+def test_a_volatile_function_is_named(query: str, engine: Engine) -> None:
+    function = VOLATILE[query]
+    engine.connection.execute(
+        "create sequence numbers;"
+        "create function drifts(integer) returns integer language sql volatile return $1"
+    )
+    for mode in ("DIFFERENTIAL", "IMMEDIATE"):
+        with pytest.raises(psycopg.errors.FeatureNotSupported, match=f"volatile.*{function}"):
+            engine.create_stream_table("st", query, refresh_mode=mode)
+    engine.create_stream_table("st", query, refresh_mode="AUTO")
+    assert engine.refresh("st").action == "FULL"
+    explained = engine.explain("st")
+    assert function in str(explained.reason)
+
+
+@pytest.mark.parametrize("query", UNORDERED)
+def test_a_limit_without_order_is_refused_with_the_reason(query: str, engine: Engine) -> None:
+    with pytest.raises(
+        psycopg.errors.FeatureNotSupported, match="LIMIT: without ORDER BY any rows may be taken"
+    ):
+        engine.create_stream_table("st", query, refresh_mode="DIFFERENTIAL")
+    engine.create_stream_table("st", query, refresh_mode="AUTO")
+    assert engine.refresh("st").action == "FULL"
+
+
+def contents(engine: Engine) -> list[tuple[object, ...]]:
+    return engine.connection.execute("select * from st order by 1").fetchall()
+
+
+@pytest.mark.every_server
+@pytest.mark.parametrize("place", TWO_ROWS)
+def test_a_subquery_that_comes_to_return_two_rows(place: str, engine: Engine) -> None:
+    """The refresh fails with PostgreSQL's own error, and nothing is lost: it heals by itself."""
+    engine.create_stream_table("st", TWO_ROWS[place], refresh_mode="DIFFERENTIAL")
+    before = contents(engine)
+    engine.connection.execute("insert into orders values (100, 1, 7)")
+    second = "insert into customers select -i, 'r1' from generate_series(1, 9) i"
+    if place != "correlated":
+        second = "insert into customers values (10, 'r1')"
+    engine.connection.execute(second)
+    for _ in range(2):
+        with pytest.raises(psycopg.errors.CardinalityViolation) as failed:
+            engine.connection.execute("select pgtrickle.refresh_stream_table('st')")
+        assert "more than one row" in str(failed.value)
+    assert contents(engine) == before
+    engine.connection.execute("update orders set amount = 8 where id = 1")
+    engine.connection.execute("delete from customers where id < 0 or id = 10")
+    assert engine.refresh("st").action == "DIFFERENTIAL"
+    assert engine.verify("st").equal
+    assert contents(engine) != before or place == "in where"
+    engine.connection.execute("delete from orders where id = 100")
+    assert engine.refresh("st").action == "DIFFERENTIAL"
+    assert engine.verify("st").equal
