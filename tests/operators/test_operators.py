@@ -221,6 +221,35 @@ QUERIES = {
         ),
         "select id, (select name from c where c.id = abs(o.cust) and c.id > o.q - 9) nm from o",
     ],
+    "correlated aggregations in conditions": [
+        "select id from c where id in (select max(q) from o where o.cust = c.id)",
+        "select id from c where id not in (select max(q) from o where o.cust = c.id)",
+        "select id, id > all (select min(q) from o where o.cust = c.id) g from c",
+        "select id from c where exists (select from o where o.cust = c.id having count(*) > 5)",
+        "select id from c where not exists (select from o where o.cust = c.id having sum(q) > 9)",
+        "select id, exists (select from o where o.cust = c.id having count(*) = 0) e from c",
+        (
+            "select c.id, t.n from c, lateral (select count(*) n from o where cust = c.id "
+            "having sum(q) > 9) t"
+        ),
+        (
+            "select c.id, t.n from c left join lateral (select count(*) n from o where cust ="
+            " c.id having sum(q) > 9) t on true"
+        ),
+        (
+            "select c.id, t.n from c, lateral (select count(*) n from o where cust = c.id "
+            "having count(*) = 0) t"
+        ),
+        (
+            "select c.id, t.n from c join lateral (select count(*) n from o where o.cust = "
+            "c.id) t on t.n > 4"
+        ),
+        "select o.id, t from o join lateral unnest(o.tags) t on t <> 'b'",
+        "select id from o where (q, cust) < any (select v, k from r)",
+        "select id from o where (q, cust) >= all (select v, k from r where k > 3)",
+        "select id, (q, cust) <> all (select v, k from r where v = o.q) d from o",
+        "select count(*) n from c where 3 > (select count(*) from o where o.cust = c.id)",
+    ],
     "whole rows": [
         "select c from c",
         "select c.id, o from c left join o on o.cust = c.id and o.q > 3",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pgtrickle.query.algebra import Attribute, Join, Node, OuterJoin, Project
+from pgtrickle.query.algebra import Attribute, Filter, Join, Node, OuterJoin, Project
 from pgtrickle.query.expression import DistinctFrom, Expression, Operator
 from pgtrickle.query.lowering.attributes import Attributes
 from pgtrickle.query.lowering.conditions import conjunction
@@ -21,7 +21,7 @@ class Correlated:
     `values` are its select list over `node`'s attributes (and those around); the conjuncts of
     `condition` link `node` with the block around. `one_row`: an aggregation, which gives one row
     also where nothing matches; `values` then hold over the NULLs of an outer join, too.
-    `having`: that row may be missing after all, and its values are then NULL.
+    `having`: where it is not true that row is missing after all, and its values are NULL.
     """
 
     node: Node
@@ -29,7 +29,7 @@ class Correlated:
     values: tuple[Expression, ...]
     condition: tuple[Expression, ...]
     one_row: bool = False
-    having: bool = False
+    having: Expression | None = None
 
     @property
     def reads_outer(self) -> bool:
@@ -70,8 +70,9 @@ class Correlated:
         self, left: Node, attributes: Attributes, *, outer: bool
     ) -> tuple[Node, tuple[Attribute, ...]]:
         """As `beside`, with the subquery's values as attributes of their own."""
-        if self.having:
-            raise NotIncremental("LATERAL", "an aggregation with HAVING is recomputed")
+        if self.having is not None and not outer:
+            joined: Node = Filter(self.beside(left, outer=False), self.having)
+            return _with_values(joined, self.values, attributes)
         if outer and not self.one_row:
             # Values of a missing row are NULL: they are computed below the join.
             if not columns_of(self.values) <= frozenset(self.node.ids):

@@ -111,7 +111,7 @@ def _aggregation(block: Block, around: tuple[Pair, ...] = ()) -> Correlated:
         tuple(values),
         condition,
         one_row=True,
-        having=having is not None,
+        having=having,
     )
 
 

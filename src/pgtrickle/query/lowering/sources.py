@@ -9,6 +9,7 @@ from pgtrickle.query.algebra import (
     Attribute,
     Constant,
     Expand,
+    Filter,
     Join,
     Node,
     OuterJoin,
@@ -125,7 +126,7 @@ def _join(item: s.Join, environment: Environment) -> Source:
     if item.kind in ("INNER", "CROSS", "LEFT"):
         lateral = _lateral(left, item.right, environment, outer=item.kind == "LEFT")
         if lateral is not None:
-            return _lateral_condition(item, lateral)
+            return _lateral_condition(item, lateral, environment)
     right = _source(item.right, environment)
     scope = replace(left.scope + right.scope, outer=environment.outer)
     condition = None if item.on is None else scope.resolve(item.on)
@@ -220,11 +221,16 @@ def _lateral(
     return None
 
 
-def _lateral_condition(item: s.Join, source: Source) -> Source:
-    """ON of a join with a lateral item: only what is always true."""
-    if item.on is not None and item.on != Literal("true"):
-        raise NotIncremental("LATERAL", "a lateral join with a condition is recomputed")
-    return source
+def _lateral_condition(item: s.Join, source: Source, environment: Environment) -> Source:
+    """ON of a join with a lateral item; of a LEFT join only what is always true."""
+    if item.on is None or item.on == Literal("true"):
+        return source
+    if item.kind == "LEFT":
+        raise NotIncremental("LATERAL", "a lateral LEFT JOIN with a condition is recomputed")
+    scope = replace(source.scope, outer=environment.outer)
+    condition = scope.resolve(item.on)
+    _check_columns(columns_of(condition), source.node)
+    return replace(source, node=Filter(source.node, condition))
 
 
 def _check_columns(read: frozenset[str], node: Node) -> None:

@@ -50,6 +50,10 @@ NULL_BOOLEAN = Cast(NULL, TypeName("boolean"))
 def restrict(node: Node, scope: Scope, condition: Expression, environment: Environment) -> Node:
     """`node` filtered by a conjunct of WHERE that holds subqueries."""
     match condition:
+        case (Sublink(kind="ANY" | "ALL") as sublink) | Not(operand=Sublink(kind="ANY") as sublink):
+            if _with_one_row(node, scope, sublink, environment) is not None:
+                return _filtered(node, scope, condition, environment)
+    match condition:
         case Sublink(kind="EXISTS"):
             return _exists(node, scope, condition, environment, negated=False)
         case Not(operand=Sublink(kind="EXISTS") as sublink):
@@ -63,6 +67,12 @@ def restrict(node: Node, scope: Scope, condition: Expression, environment: Envir
             node, inner, pairs = _comparison(node, scope, condition, environment)
             untrue = Is(_together(pairs), "NOT TRUE")
             return SemiJoin(node, inner.node, _and(inner, [untrue]), negated=True)
+
+    return _filtered(node, scope, condition, environment)
+
+
+def _filtered(node: Node, scope: Scope, condition: Expression, environment: Environment) -> Node:
+    """`node` filtered by a condition over the values of its subqueries."""
 
     def attached(sublink: Sublink) -> Expression:
         nonlocal node
@@ -81,10 +91,11 @@ def attach(
         case "EXISTS":
             node, inner = _lowered(node, scope, sublink, environment)
             if inner.one_row:
-                return node, _exists_one_row(inner)
+                return _one_row_exists(node, inner)
             return _mark(node, inner, list(inner.condition), environment)
         case "ANY" | "ALL":
-            return _quantified(node, scope, sublink, environment)
+            compared = _with_one_row(node, scope, sublink, environment)
+            return compared or _quantified(node, scope, sublink, environment)
         case "SCALAR":
             node, inner = _scalar(node, scope, sublink, environment)
             return inner.beside(node, outer=True), inner.values[0]
@@ -110,6 +121,18 @@ def _lowered(
     return node, inner
 
 
+def _with_one_row(
+    node: Node, scope: Scope, sublink: Sublink, environment: Environment
+) -> tuple[Node, Expression] | None:
+    """IN, ANY and ALL over a correlated aggregation: the comparison with its only row, or None."""
+    around, inner = _lowered(node, scope, sublink, environment)
+    one = inner.one_row and inner.condition and inner.having is None and len(inner.values) == 1
+    if not one or sublink.test is None or sublink.operator is None:
+        return None
+    joined = inner.beside(around, outer=True)
+    return joined, Operator(sublink.operator, scope.resolve(sublink.test), inner.values[0])
+
+
 def _scalar(
     node: Node, scope: Scope, sublink: Sublink, environment: Environment
 ) -> tuple[Node, Correlated]:
@@ -123,11 +146,11 @@ def _scalar(
     return around, _single(inner, environment)
 
 
-def _exists_one_row(inner: Correlated) -> Expression:
-    """An aggregation without HAVING has a row always."""
-    if inner.having:
-        raise NotIncremental("EXISTS", "over an aggregation with HAVING it is recomputed")
-    return Literal("true")
+def _one_row_exists(node: Node, inner: Correlated) -> tuple[Node, Expression]:
+    """`node` with an aggregation, and whether that has its row: always, unless HAVING drops it."""
+    if inner.having is None:
+        return node, Literal("true")
+    return inner.beside(node, outer=True), Is(inner.having, "TRUE")
 
 
 def _exists(
@@ -135,8 +158,8 @@ def _exists(
 ) -> Node:
     around, inner = _lowered(node, scope, sublink, environment)
     if inner.one_row:
-        exists = _exists_one_row(inner)
-        return Filter(node, Not(exists) if negated else exists)
+        joined, exists = _one_row_exists(around, inner)
+        return Filter(joined, Not(exists) if negated else exists)
     return SemiJoin(around, inner.node, conjunction(inner.condition), negated)
 
 
@@ -145,9 +168,9 @@ def _comparison(
 ) -> tuple[Node, Correlated, list[Expression]]:
     """As `_lowered`, and ``test operator value`` column by column."""
     node, inner = _lowered(node, scope, sublink, environment)
-    if inner.one_row and inner.condition:
+    if inner.one_row and (inner.condition or inner.having is not None):
         # Its values hold over an outer join; here it is one row of a relation.
-        raise NotIncremental("IN", "over a correlated aggregation it is recomputed")
+        raise NotIncremental("IN", "over an aggregation with HAVING it is recomputed")
     if sublink.test is None or sublink.operator is None:
         raise NotIncremental(sublink.kind, "it compares nothing")
     test = scope.resolve(sublink.test)
@@ -158,7 +181,8 @@ def _comparison(
         raise NotIncremental(sublink.kind, "it compares whole rows")
     operator = sublink.operator
     if len(tests) > 1 and operator != EQUAL:
-        raise NotIncremental(sublink.kind, "rows compared by order are recomputed")
+        rows = SqlFunction("ROW", tests), SqlFunction("ROW", inner.values)
+        return node, inner, [Operator(operator, *rows)]
     pairs = zip(tests, inner.values, strict=True)
     return node, inner, [Operator(operator, a, b) for a, b in pairs]
 
