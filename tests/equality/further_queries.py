@@ -180,8 +180,10 @@ class FurtherQueryMaker(QueryMaker):
             f"{a.sql} is not null or exists (select {source} where {a.sql} = {b.sql})",
             f"(select count(*) {source} where {a.sql} > {b.sql} and {more}) > 1",
             f"(select count(*) {source} where {a.sql} is not distinct from {b.sql}) in (1, 2)",
-            f"exists (select {b.sql} {source} where {a.sql} >= {b.sql} and {more}"
-            f" group by {b.sql} having count(*) > 1)",
+            (
+                f"exists (select {b.sql} {source} where {a.sql} >= {b.sql} and {more}"
+                f" group by {b.sql} having count(*) > 1)"
+            ),
             f"{a.sql} in (select distinct {b.sql} {source} where {a.sql} <= {b.sql} or {more})",
         )
         test = self.choose.one(tests)
