@@ -19,7 +19,7 @@ from pgtrickle.query.algebra import (
     Working,
     walk_nodes,
 )
-from pgtrickle.query.expression import Column, Expression, Template
+from pgtrickle.query.expression import Cast, Column, Expression, Template
 from pgtrickle.query.lowering import NotIncremental
 from pgtrickle.query.lowering.whole_rows import is_whole_row
 
@@ -45,11 +45,13 @@ def _whole_rows(nodes: list[Node]) -> dict[str, bool]:
         size = len(found)
         for node in nodes:
             for id, value in _handed_on(node):
-                if isinstance(value, Column):
-                    if value.name in found:
-                        found[id] = found[value.name]
-                elif is_whole_row(value):
+                if isinstance(node, Project) and is_whole_row(value):
                     found[id] = isinstance(value, Template)
+                    continue
+                if isinstance(value, Cast) and "." in value.type.sql:
+                    value = value.operand
+                if isinstance(value, Column) and value.name in found:
+                    found[id] = found[value.name]
     return found
 
 

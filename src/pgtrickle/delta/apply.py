@@ -172,12 +172,12 @@ def _located(target: Target, netted: str, maintenance: Maintenance) -> str:
 
 
 def _by_row(target: Target, netted: str, maintenance: Maintenance) -> str:
+    # By images as the netting, and not by *=: NaN has two forms that print alike.
     found = select(
         ["t.ctid", "row_number() OVER (PARTITION BY n.rn) AS copy", "- n.w AS copies"],
         f"FROM {netted} AS n JOIN {target.token} AS t",
         f"ON {row_hash(target, target.names('t'))} = {row_hash(target, target.values('n'))}",
-        f"AND ROW({', '.join(target.names('t'))})::record"
-        f" *= ROW({', '.join(target.values('n'))})::record",
+        f"AND {image(target.names('t'))} = {image(target.values('n'))}",
         "WHERE n.w < 0",
     )
     maintenance.add_change(

@@ -255,3 +255,17 @@ insert into r values (3, 'a');
 delete from r where id = 2;
 -- change
 delete from r;
+
+-- case not_a_number_with_a_sign
+create table r (id integer primary key, t text, f float8);
+insert into r values (6, null, 'NaN'), (7, 'a', 'NaN'), (8, 'a', 1);
+-- query
+select t, coalesce(f, 'NaN') as f from r;
+-- change
+update r set f = - f;
+-- change
+delete from r where id = 6;
+-- change
+update r set f = - f, t = 'b' where id = 7;
+-- change
+delete from r;
