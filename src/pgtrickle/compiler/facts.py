@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pgtrickle.database import Session
 from pgtrickle.delta.apply import OutputColumn
@@ -12,7 +12,7 @@ from pgtrickle.delta.relation import select
 from pgtrickle.delta.rules import RULES
 from pgtrickle.delta.state import ColumnType, Selection, States
 from pgtrickle.query import catalog
-from pgtrickle.query.algebra import Constant, Node, Scan
+from pgtrickle.query.algebra import Constant, Node, Scan, walk_nodes
 from pgtrickle.query.expression import Call, Collate, Column, Expression, Name
 from pgtrickle.query.lowering import NotIncremental, RelationFacts
 from pgtrickle.query.origins import column_origin
@@ -20,7 +20,7 @@ from pgtrickle.query.render import render_expression
 from pgtrickle.query.rendition import InvalidQuery, columns_of_query
 from pgtrickle.query.rendition import OutputColumn as ResultColumn
 from pgtrickle.query.statement import Query
-from pgtrickle.query.traverse import walk
+from pgtrickle.query.traverse import children, walk
 
 DETERMINISTIC = ("C", "POSIX", "default")
 """Collations that need not be looked up."""
@@ -77,7 +77,7 @@ class DatabaseFacts:
 
     def has_one_equality(self, root: Node) -> bool:
         """Whether no nondeterministic collation is in sight of a query."""
-        for node in walk(root):
+        for node in _nodes_and_expressions(root):
             match node:
                 case Collate(collation=collation) if collation[-1] not in DETERMINISTIC:
                     return False
@@ -242,6 +242,15 @@ class DatabaseFacts:
                 "select t::bigint, pgtrickle._hashed_form(t) from unnest(%s::oid[]) t", (types,)
             )
         )
+
+
+def _nodes_and_expressions(root: Node) -> Iterator[object]:
+    """Every operator once, and the expressions it holds."""
+    for node in walk_nodes(root):
+        yield node
+        for part in children(node):
+            if not isinstance(part, Node):
+                yield from walk(part)
 
 
 def _question(ctes: Sequence[str], selections: Sequence[Selection]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
 from pgtrickle.delta.state import States
-from pgtrickle.query.algebra import Node, moves, scans
+from pgtrickle.query.algebra import Node, Scan, moves_itself
 from pgtrickle.query.lowering import NotIncremental
 
 
@@ -39,7 +39,8 @@ class Maintenance:
     changes in this variant. `ctes` and `changes` collect what the rules need and what they do to
     state tables; `checks` are selects that must be empty, or the state is not what it should be;
     `finished` remembers the CTE a node has already added, `shared` the deltas that have one.
-    `working` is what the steps of recursions read of them, by name.
+    `working` is what the steps of recursions read of them, by name. `known` are answers of
+    `is_changed`, which is asked of the same nodes again and again.
     """
 
     rules: Mapping[type[Node], Rules]
@@ -52,10 +53,15 @@ class Maintenance:
     finished: dict[int, str] = field(default_factory=dict)
     shared: dict[int, Relation | None] = field(default_factory=dict)
     working: dict[str, Relation] = field(default_factory=dict)
+    known: dict[int, tuple[Node, bool]] = field(default_factory=dict)
 
     def is_changed(self, node: Node) -> bool:
         """Whether anything under `node` may have changed in this variant, be it with time."""
-        return moves(node) or any(self.sources[s.relid] in self.changed for s in scans(node))
+        if id(node) not in self.known:  # the node is kept with the answer, so that its id stays its
+            here = self.sources[node.relid] in self.changed if isinstance(node, Scan) else False
+            changed = here or moves_itself(node) or any(map(self.is_changed, node.children))
+            self.known[id(node)] = node, changed
+        return self.known[id(node)][1]
 
     def initial(self, node: Node) -> Relation:
         return self._rules(node).initial(node, self)

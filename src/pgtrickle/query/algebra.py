@@ -430,10 +430,13 @@ def _walk(node: Node, shared: set[int]) -> Iterator[Node]:
 
 def moves(node: Node) -> bool:
     """Whether anything in the tree changes with time alone."""
-    return any(
-        isinstance(each, MovingFilter | MovingProject)
-        or (isinstance(each, Constant) and each.former is not None)
-        for each in walk_nodes(node)
+    return any(map(moves_itself, walk_nodes(node)))
+
+
+def moves_itself(node: Node) -> bool:
+    """Whether the node changes with time alone though nothing below it does."""
+    return isinstance(node, MovingFilter | MovingProject) or (
+        isinstance(node, Constant) and node.former is not None
     )
 
 
