@@ -37,6 +37,8 @@ class Project:
         )
         self.profile(output)
         if package:
+            local = {"packages": [{"local": str(REPOSITORY)}]}
+            self.write("packages.yml", yaml.safe_dump(local))
             packages = directory / "dbt_packages"
             packages.mkdir()
             (packages / "dbt_pgtrickle").symlink_to(REPOSITORY)

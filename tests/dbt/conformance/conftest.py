@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from dbt.adapters.factory import reset_adapters
 from dbt.tests.fixtures.project import *  # noqa: F403
 from psycopg.conninfo import conninfo_to_dict
 
@@ -39,6 +40,12 @@ def dbt_profile_target(
     # Some classes compare SQL after taking the digits out, and expect the database `dbt`.
     with fresh_database(name=f"dbt{uuid.uuid4().int}"[:40]) as dsn:
         yield profile_target(dsn)
+
+
+@pytest.fixture(scope="class", autouse=True)
+def no_adapter_of_another_test() -> None:
+    """Forget the adapter of what ran before, which the suite would take for its own."""
+    reset_adapters()
 
 
 @pytest.fixture(scope="class")
