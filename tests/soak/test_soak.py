@@ -97,7 +97,9 @@ def compare(dsn: str) -> None:
                 break
         else:
             pytest.fail("somebody was always faster")
-        assert [one for one in done if one.error_code not in RETRYABLE] == []
+        unexplained = [one for one in done if one.error_code not in RETRYABLE]
+        if unexplained:
+            pytest.fail("\n".join(map(str, unexplained)))
         differing = [verdict for verdict in verdicts if not verdict.equal]
         if differing:
             pytest.fail("\n".join(f"{one}\n{story(engine, one.name)}" for one in differing))

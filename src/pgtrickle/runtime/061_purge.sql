@@ -158,7 +158,7 @@ comment on function pgtrickle._is_abandoned(pgtrickle.pgt_captures) is
     'Whether a capture seems to have no consumer, and none that is about to come; _drop_capture_if_unused knows';
 
 
-create or replace function pgtrickle._purge_all()
+create or replace function pgtrickle._purge_all(least_bytes bigint default 262144)
     returns bigint
     language plpgsql
     set search_path = pg_catalog, pg_temp
@@ -171,7 +171,7 @@ begin
     for capture in select * from pgtrickle.pgt_captures order by source_relid loop
         done := done + case when pgtrickle._is_abandoned(capture)
             then pgtrickle._drop_capture_if_unused(capture.source_relid)
-            else pgtrickle._purge(capture.source_relid) end::integer;
+            else pgtrickle._purge(capture.source_relid, least_bytes) end::integer;
     end loop;
     -- Triggers of IMMEDIATE that stayed because their source was in use.
     for source in
@@ -186,7 +186,7 @@ begin
     return done;
 end
 $$;
-comment on function pgtrickle._purge_all() is
+comment on function pgtrickle._purge_all(bigint) is
     'Purges every buffer and drops captures and maintenance triggers nobody uses any more; the number of what was emptied or dropped. For a transaction of its own';
 
 

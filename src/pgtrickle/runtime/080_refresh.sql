@@ -176,14 +176,27 @@ declare
     arms text;
 begin
     -- `lock table` wants SELECT on the whole table; reading no row of it needs one column only.
-    -- One that was dropped is not there to be locked.
+    -- One that was dropped is not there to be locked. An older snapshot shows it still, and what bears
+    -- its name now has nothing that snapshot sees.
+    if current_setting('transaction_isolation') <> 'read committed' and exists (
+        select from pgtrickle.pgt_dependencies d
+        join pg_class c on c.oid = d.source_relid
+        where d.pgt_id = target
+          and d.source_number is not null
+          and has_table_privilege(c.oid, 'SELECT') is null)
+    then
+        raise exception using
+            errcode = '40001',
+            message = 'could not serialize access: a source was dropped or rebuilt since the transaction began',
+            hint = 'Repeat the transaction';
+    end if;
     select string_agg(format('(select from %s limit 0)', c.oid::regclass), ' union all ' order by c.oid)
     into arms
     from pgtrickle.pgt_dependencies d
     join pg_class c on c.oid = d.source_relid
     where d.pgt_id = target
       and d.source_number is not null
-      and exists (select from pg_class c where c.oid = d.source_relid);
+      and has_table_privilege(c.oid, 'SELECT') is not null;
     if arms is not null then
         execute arms;
         if current_setting('transaction_isolation') <> 'read committed' then

@@ -54,6 +54,7 @@ WAITS_FOR_OTHERS = 0.5
 RECOMPILE = 60.0
 """Seconds until what could not be compiled is tried again."""
 TIDY = 10.0
+EMPTY = 30.0
 WAL = 2.0
 """Seconds after which the log is decoded though nothing is due: the server can then forget it."""
 HISTORY = 600.0
@@ -181,6 +182,7 @@ class Serving:
             wait = self._seconds_until_due()
         self._now_and_then(self._keep_wal, WAL)
         self._now_and_then(self._tidy, TIDY)
+        self._now_and_then(work.empty_buffers, EMPTY)
         self._now_and_then(work.purge_history, HISTORY)
         if self._woken:
             return BREATH

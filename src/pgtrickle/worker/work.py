@@ -184,6 +184,11 @@ def tidy(engine: Engine) -> None:
     engine.session.rows("select pgtrickle._purge_all()")
 
 
+def empty_buffers(engine: Engine) -> None:
+    """Empty small buffers, too: a table is known to be idle by the empty buffers of its sources."""
+    engine.session.rows("select pgtrickle._purge_all(1)")
+
+
 def purge_history(engine: Engine, seconds: float = 1.0) -> int:
     """Delete history past its retention, batch by batch, for about so long; how many rows."""
     end = time.monotonic() + seconds

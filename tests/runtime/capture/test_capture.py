@@ -66,6 +66,24 @@ def test_a_table_created_at_an_old_snapshot_misses_no_writer(
     assert_current(owner, "marts.positive", action="DIFFERENTIAL")
 
 
+def test_an_old_snapshot_does_not_read_what_was_rebuilt_since(
+    connect: Connect, owner: Connection, orders: None
+) -> None:
+    plans.positive_amounts(owner)
+    repeatable = connect("owner", autocommit=False)
+    repeatable.execute("set transaction isolation level repeatable read")
+    repeatable.execute("select 1")
+    with owner.transaction():
+        owner.execute("create table src.rebuilt (like src.orders including all)")
+        owner.execute("insert into src.rebuilt select * from src.orders where id > 50")
+        owner.execute("drop table src.orders")
+        owner.execute("alter table src.rebuilt rename to orders")
+    with pytest.raises(psycopg.errors.SerializationFailure, match="dropped or rebuilt"):
+        repeatable.execute("select pgtrickle.refresh_stream_table('marts.positive')")
+    repeatable.rollback()
+    assert_current(owner, "marts.positive")
+
+
 # --- partitions ---------------------------------------------------------------------------------
 
 
