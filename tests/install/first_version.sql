@@ -95,6 +95,7 @@ create table pgtrickle.pgt_stream_tables (
     defining_search_path        text not null,
     defining_settings           jsonb not null default '{}',
     pgt_owner                   oid not null,
+    st_partitions               oid[],
     unique (pgt_schema, pgt_name)
 );
 comment on table pgtrickle.pgt_stream_tables is 'One row per stream table';
@@ -106,6 +107,7 @@ comment on column pgtrickle.pgt_stream_tables.refresh_reason is 'Why the table i
 comment on column pgtrickle.pgt_stream_tables.defining_search_path is 'search_path at creation, pinned at every refresh';
 comment on column pgtrickle.pgt_stream_tables.defining_settings is 'Further settings the query''s meaning depends on, pinned at every refresh: {"TimeZone": "UTC", ...}';
 comment on column pgtrickle.pgt_stream_tables.pgt_owner is 'Role that owns the table and as which it is refreshed';
+comment on column pgtrickle.pgt_stream_tables.st_partitions is 'Partitions of a partitioned stream table that a refresh has seen';
 
 create table pgtrickle.pgt_dependencies (
     pgt_id                  bigint not null references pgtrickle.pgt_stream_tables (pgt_id) on delete cascade,

@@ -45,7 +45,8 @@ class Target:
     """The stream table as apply sees it.
 
     `key` holds positions of columns, or is None for row identity; `key_hashed`: it is found by its
-    hash. `token` stands for the table's name in the generated SQL.
+    hash. `token` stands for the table's name in the generated SQL, and `token`_partitioned for
+    whether it is partitioned, which is known when the SQL is run.
     """
 
     token: str
@@ -59,6 +60,13 @@ class Target:
 
     def values(self, alias: str) -> list[str]:
         return [f"{alias}.v{i}" for i in range(1, len(self.columns) + 1)]
+
+    def where_partitioned(self, condition: str) -> str:
+        """A condition that holds of every row where the table is not partitioned.
+
+        A row's place, its ctid, says which row only within one partition.
+        """
+        return f"(NOT {self.token}_partitioned OR {condition})"
 
 
 def apply(root: Node, delta: Relation, target: Target, maintenance: Maintenance) -> str:
@@ -133,15 +141,16 @@ def _one_per_key(root: Node) -> bool:
 def _by_key(target: Target, netted: str, maintenance: Maintenance) -> str:
     located = _located(target, netted, maintenance)
     assignments = ", ".join(f"{name} = n.v{i}" for i, name in enumerate(target.names(), start=1))
+    there = target.where_partitioned("t.tableoid = n.part")
     maintenance.add_change(
         "gone",
         f"DELETE FROM {target.token} AS t USING {located} AS n\n"
-        "WHERE n.w < 0 AND t.ctid = n.place AND NOT n.comes\nRETURNING 1",
+        f"WHERE n.w < 0 AND t.ctid = n.place AND {there} AND NOT n.comes\nRETURNING 1",
     )
     maintenance.add_change(
         "stayed",
         f"UPDATE {target.token} AS t SET {assignments} FROM {located} AS n\n"
-        "WHERE n.w > 0 AND t.ctid = n.place AND n.goes\nRETURNING 1",
+        f"WHERE n.w > 0 AND t.ctid = n.place AND {there} AND n.goes\nRETURNING 1",
     )
     maintenance.add_change(
         "come",
@@ -165,7 +174,7 @@ def _located(target: Target, netted: str, maintenance: Maintenance) -> str:
     else:
         conditions = [f"{ours[i]} = {theirs[i]}" for i in key]
     sql = select(
-        ["n.*", "t.ctid AS place"],
+        ["n.*", "t.ctid AS place", "t.tableoid AS part"],
         f"FROM {netted} AS n JOIN {target.token} AS t ON {' AND '.join(conditions)}",
     )
     return maintenance.add_cte("located", sql)
@@ -174,16 +183,25 @@ def _located(target: Target, netted: str, maintenance: Maintenance) -> str:
 def _by_row(target: Target, netted: str, maintenance: Maintenance) -> str:
     # By images as the netting, and not by *=: NaN has two forms that print alike.
     found = select(
-        ["t.ctid", "row_number() OVER (PARTITION BY n.rn) AS copy", "- n.w AS copies"],
+        [
+            "t.ctid AS place",
+            "t.tableoid AS part",
+            "row_number() OVER (PARTITION BY n.rn) AS copy",
+            "- n.w AS copies",
+        ],
         f"FROM {netted} AS n JOIN {target.token} AS t",
         f"ON {row_hash(target, target.names('t'))} = {row_hash(target, target.values('n'))}",
         f"AND {image(target.names('t'))} = {image(target.values('n'))}",
         "WHERE n.w < 0",
     )
+    victims = maintenance.add_cte(
+        "victims", f"SELECT f.place, f.part FROM (\n{found}\n) AS f WHERE f.copy <= f.copies"
+    )
+    there = f"(t.tableoid, t.ctid) IN (SELECT v.part, v.place FROM {victims} AS v)"
     maintenance.add_change(
         "gone",
         f"DELETE FROM {target.token} AS t WHERE t.ctid = ANY (ARRAY(\n"
-        f"SELECT f.ctid FROM (\n{found}\n) AS f WHERE f.copy <= f.copies))\nRETURNING 1",
+        f"SELECT v.place FROM {victims} AS v)) AND {target.where_partitioned(there)}\nRETURNING 1",
     )
     maintenance.add_change(
         "come",

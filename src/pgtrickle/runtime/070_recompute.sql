@@ -82,6 +82,7 @@ declare
     same_key text;
     old_is_null text;
     new_is_null text;
+    partitioned constant boolean := pgtrickle._is_partitioned(target);
 begin
     select string_agg(format('o.%1$I = n.%1$I', name), ' and '),
         coalesce(string_agg(format('o.%I is null', name), ' or ') filter (where is_nullable), 'false'),
@@ -96,13 +97,13 @@ begin
     -- changed or not; those that are the same on both are then recognised by their text.
     return format(
         'difference as materialized ('
-        'select o.__pgt_place, n.__pgt_present, %1$s,'
+        'select o.__pgt_place%10$s, n.__pgt_present, %1$s,'
         ' case when o.__pgt_place is not null and (%2$s) then %3$s::text end as __pgt_old,'
         ' case when n.__pgt_present and (%4$s) then %5$s::text end as __pgt_new'
-        ' from (select t.ctid as __pgt_place, %6$s from only %7$s t) o'
+        ' from (select t.ctid as __pgt_place%11$s, %6$s from %7$s t) o'
         ' full join (select true as __pgt_present, %1$s from result n) n on %8$s and %3$s::record *= %5$s::record'
         ' where o.__pgt_place is null or n.__pgt_present is null), '
-        'vanished as (select d.__pgt_place from difference d where d.__pgt_place is not null'
+        'vanished as (select d.__pgt_place%12$s from difference d where d.__pgt_place is not null'
         ' and not exists (select from difference e where e.__pgt_new = d.__pgt_old)), '
         'appeared as (select %9$s from difference d where d.__pgt_present'
         ' and not exists (select from difference e where e.__pgt_old = d.__pgt_new))',
@@ -110,13 +111,16 @@ begin
         old_is_null, old_row,
         new_is_null, new_row,
         pgtrickle._prefixed('t', columns),
-        target::regclass,
+        pgtrickle._extent(target),
         same_key,
-        pgtrickle._prefixed('d', columns));
+        pgtrickle._prefixed('d', columns),
+        case when partitioned then ', o.__pgt_part' end,
+        case when partitioned then ', t.tableoid as __pgt_part' end,
+        case when partitioned then ', d.__pgt_part' end);
 end
 $$;
 comment on function pgtrickle._difference_by_key_sql(oid, text[], text[]) is
-    'CTEs vanished (__pgt_place tid) and appeared (the columns): the table against the CTE result, rows matched by key and image';
+    'CTEs vanished (__pgt_place tid; __pgt_part oid where the table is partitioned) and appeared (the columns): the table against the CTE result, rows matched by key and image';
 
 
 create or replace function pgtrickle._difference_by_row_sql(target oid, columns text[])
@@ -129,11 +133,11 @@ as $$
         'difference as materialized ('
         'select i.image, pg_catalog.sum(i.weight) as weight from ('
         'select row(%1$s)::text collate "C" as image, 1 as weight from result n'
-        ' union all select row(%2$s)::text collate "C", -1 from only %3$s t) i'
+        ' union all select row(%2$s)::text collate "C", -1 from %3$s t) i'
         ' group by i.image having pg_catalog.sum(i.weight) <> 0), '
-        'vanished as (select p.__pgt_place from ('
-        'select t.ctid as __pgt_place, d.weight, pg_catalog.row_number() over (partition by d.image) as number'
-        ' from only %3$s t join difference d on d.image = row(%2$s)::text collate "C" where d.weight < 0) p'
+        'vanished as (select p.__pgt_place%6$s from ('
+        'select t.ctid as __pgt_place%7$s, d.weight, pg_catalog.row_number() over (partition by d.image) as number'
+        ' from %3$s t join difference d on d.image = row(%2$s)::text collate "C" where d.weight < 0) p'
         ' where p.number <= - p.weight), '
         'appeared as (select %4$s from ('
         'select %5$sd.weight as __pgt_weight, pg_catalog.row_number() over (partition by d.image) as __pgt_number'
@@ -141,12 +145,14 @@ as $$
         ' where p.__pgt_number <= p.__pgt_weight)',
         pgtrickle._prefixed('n', columns),
         pgtrickle._prefixed('t', columns),
-        target::regclass,
+        pgtrickle._extent(target),
         pgtrickle._prefixed('p', columns),
-        case when columns <> '{}' then pgtrickle._prefixed('n', columns) || ', ' else '' end)
+        case when columns <> '{}' then pgtrickle._prefixed('n', columns) || ', ' else '' end,
+        case when pgtrickle._is_partitioned(target) then ', p.__pgt_part' end,
+        case when pgtrickle._is_partitioned(target) then ', t.tableoid as __pgt_part' end)
 $$;
 comment on function pgtrickle._difference_by_row_sql(oid, text[]) is
-    'CTEs vanished (__pgt_place tid) and appeared (the columns): the table against the CTE result, as bags of rows';
+    'CTEs vanished (__pgt_place tid; __pgt_part oid where the table is partitioned) and appeared (the columns): the table against the CTE result, as bags of rows';
 
 
 create or replace function pgtrickle._recompute_sql(target oid, query text, identity jsonb, states jsonb)
@@ -170,7 +176,7 @@ begin
         -- A source's column may have another type now than when the table was made; where values of
         -- it fit the table's column they are stored, and compared, as that.
         'with %1$squery%2$s as (%3$s), result as materialized (select %7$s from query q), %4$s, '
-        'deleted as (delete from only %5$s t using vanished v where t.ctid = v.__pgt_place returning 1), '
+        'deleted as (delete from %8$s t using vanished v where t.ctid = v.__pgt_place%9$s returning 1), '
         'inserted as (insert into %5$s%2$s select %6$s from appeared a'
         ' where (select pg_catalog.count(*) from deleted) >= 0 returning 1)'
         ' select (select pg_catalog.count(*) from inserted), (select pg_catalog.count(*) from deleted),'
@@ -186,7 +192,9 @@ begin
          from pg_attribute a
          where a.attrelid = target
            and a.attnum > 0
-           and not a.attisdropped));
+           and not a.attisdropped),
+        pgtrickle._extent(target),
+        case when pgtrickle._is_partitioned(target) then ' and t.tableoid = v.__pgt_part' end);
 end
 $$;
 comment on function pgtrickle._recompute_sql(oid, text, jsonb, jsonb) is

@@ -1,5 +1,20 @@
 -- The two ways to bring a stream table up to date, and the refresh that chooses between them.
 
+create or replace function pgtrickle._aimed(delta text, token text, target oid)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    -- Whether a row's place says which row, the planner sees before it plans: what is not asked costs nothing.
+    select replace(
+        replace(delta, coalesce(token || '_partitioned', ''), pgtrickle._is_partitioned(target)::text),
+        coalesce(token, ''), target::regclass::text)
+$$;
+comment on function pgtrickle._aimed(text, text, oid) is
+    'A plan''s delta with the table''s present name in the place of its token, and true or false in that of <token>_partitioned';
+
+
 create or replace function pgtrickle._delta_sql(target oid, plan jsonb, relids oid[], which text, guards bigint[])
     returns text
     language sql
@@ -13,7 +28,7 @@ as $$
                 pgtrickle._changes_sql(relids[number + 1], array(select jsonb_array_elements_text(source -> 'columns'))),
                 coalesce(' limit ' || guards[number + 1], '')),
             '' order by number) filter (where included),
-        replace(plan -> 'deltas' ->> which, coalesce(plan ->> 'target', ''), target::regclass::text),
+        pgtrickle._aimed(plan -> 'deltas' ->> which, plan ->> 'target', target),
         string_agg(
             case when included then format('(select pg_catalog.count(*) from changes_%s)', number) else '0' end,
             ', ' order by number),
@@ -116,7 +131,7 @@ begin
         perform set_config('work_mem', '64MB', true);
     end if;
     perform pgtrickle._empty_states(states);
-    execute format('select exists (select from only %s)', stream_table.pgt_relid::regclass) into filled;
+    execute format('select exists (select from %s)', pgtrickle._extent(stream_table.pgt_relid)) into filled;
     if filled then
         statement := pgtrickle._recompute_sql(stream_table.pgt_relid, coalesce(plan ->> 'result', stream_table.defining_query), plan -> 'identity', states);
     else
@@ -229,13 +244,14 @@ begin
 
     -- What is remembered about the sources is that of before the statement that reads them.
     perform pgtrickle._lock_sources(target);
+    suspicion := pgtrickle._notice_partitions(stream_table);
     stamp := pgtrickle._catalog_stamp(target);
     if frontier.stamp is distinct from stamp then
         former_sources := pgtrickle._captured_sources(target);
-        suspicion := nullif(pgtrickle._check_sources(stream_table), '');
-        if suspicion is not null then
-            stamp := null;
-        end if;
+        suspicion := nullif(concat_ws('; ', suspicion, nullif(pgtrickle._check_sources(stream_table), '')), '');
+    end if;
+    if suspicion is not null then
+        stamp := null;
     end if;
     select case when p.plan_status = 'COMPILED' then p.plan end
     into plan

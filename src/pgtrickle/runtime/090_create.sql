@@ -9,6 +9,15 @@ declare
     id constant bigint := tg_argv[0]::bigint;
     sources text;
 begin
+    -- A partition that was detached keeps its trigger.
+    if exists (
+        select from pgtrickle.pgt_stream_tables s
+        where s.pgt_id = id
+          and s.st_partition_key is not null
+          and s.pgt_relid not in (select a.relid from pg_partition_ancestors(tg_relid) a))
+    then
+        return null;
+    end if;
     select string_agg(format('%I.%I', d.source_schema, d.source_name), ', ' order by d.source_schema, d.source_name)
     into sources
     from pgtrickle.pgt_dependencies d
@@ -32,15 +41,20 @@ create or replace function pgtrickle._create_guard(p_pgt_id bigint)
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    target pgtrickle.pgt_stream_tables;
 begin
-    execute (
-        select format(
-            'create or replace trigger pgtrickle_guard before insert or update or delete or truncate on %I.%I '
-            'for each statement when (pg_catalog.current_setting(''pgtrickle.internal_refresh'', true) is distinct from %L) '
+    select * into strict target from pgtrickle.pgt_stream_tables where pgt_id = p_pgt_id;
+    execute pgtrickle._guard_command(target.pgt_relid, p_pgt_id);
+    if target.st_partition_key is not null then
+        -- Partitions to come inherit this one; its condition costs a refresh little.
+        execute format(
+            'create or replace trigger pgtrickle_guard_row before insert or update or delete on %I.%I for each row '
+            'when (pg_catalog.current_setting(''pgtrickle.internal_refresh'', true) is distinct from %L) '
             'execute function pgtrickle._guard(%L)',
-            s.pgt_schema, s.pgt_name, s.pgt_id::text, s.pgt_id)
-        from pgtrickle.pgt_stream_tables s
-        where s.pgt_id = p_pgt_id);
+            target.pgt_schema, target.pgt_name, p_pgt_id, p_pgt_id);
+        perform pgtrickle._notice_partitions(target);
+    end if;
 end
 $$;
 comment on function pgtrickle._create_guard(bigint) is 'Makes a stream table read-only to everyone but its refresh';
@@ -89,9 +103,6 @@ begin
     if temporal then
         perform pgtrickle._refuse_option('temporal', 'true');
     end if;
-    if partition_by <> '' then
-        perform pgtrickle._refuse_option('partition_by', partition_by);
-    end if;
     if output_distribution_column <> '' then
         perform pgtrickle._refuse_option('output_distribution_column', output_distribution_column);
     end if;
@@ -134,6 +145,7 @@ begin
         'requested_cdc_mode', lower(cdc_mode),
         'is_append_only', append_only,
         'pooler_compatibility_mode', pooler_compatibility_mode,
+        'st_partition_key', partition_by,
         'max_differential_joins', max_differential_joins,
         'max_delta_fraction', max_delta_fraction));
 end
@@ -240,20 +252,29 @@ begin
                 else 'Choose another name, or rename or drop what has this one' end;
     end if;
     analysis := pgtrickle._analyze_query(query, search_path);
-    execute format('create table %I.%I (%s)', p_schema, p_name, (
-        select string_agg(format('%I %s', c ->> 'name', c ->> 'declaration'), ', ' order by (c ->> 'position')::integer)
-        from jsonb_array_elements(analysis.columns) c));
+    given := jsonb_populate_record(null::pgtrickle.pgt_stream_tables, options);
+    if given.st_partition_key <> '' then
+        given.st_partition_key := pgtrickle._partition_column(analysis.columns, given.st_partition_key);
+    else
+        given.st_partition_key := null;
+    end if;
+    execute format('create table %I.%I (%s)%s', p_schema, p_name, (
+            select string_agg(format('%I %s', c ->> 'name', c ->> 'declaration'), ', ' order by (c ->> 'position')::integer)
+            from jsonb_array_elements(analysis.columns) c),
+        case when given.st_partition_key is not null then format(' partition by range (%I)', given.st_partition_key) end);
+    if given.st_partition_key is not null then
+        perform pgtrickle._create_default_partition(p_schema, p_name);
+    end if;
     -- A publication FOR ALL TABLES would otherwise make deletes fail.
     execute format('alter table %I.%I replica identity full', p_schema, p_name);
     relation := pgtrickle._relation_oid(p_schema, p_name);
 
-    given := jsonb_populate_record(null::pgtrickle.pgt_stream_tables, options);
     perform pgtrickle._check_diamond(coalesce(given.diamond_consistency, 'atomic'), given.diamond_schedule_policy);
     insert into pgtrickle.pgt_stream_tables (
         pgt_id, pgt_relid, pgt_name, pgt_schema, defining_query, original_query, schedule,
         refresh_mode, requested_refresh_mode, diamond_consistency, diamond_schedule_policy,
         requested_cdc_mode, is_append_only, pooler_compatibility_mode, max_differential_joins, max_delta_fraction,
-        defining_search_path, defining_settings, pgt_owner)
+        defining_search_path, defining_settings, pgt_owner, st_partition_key, st_partitions)
     values (
         id, relation, p_name, p_schema,
         case when analysis.faithful then analysis.canonical else query end,
@@ -262,7 +283,8 @@ begin
         coalesce(given.diamond_consistency, 'atomic'), coalesce(given.diamond_schedule_policy, 'fastest'),
         given.requested_cdc_mode, coalesce(given.is_append_only, false), coalesce(given.pooler_compatibility_mode, false),
         given.max_differential_joins, given.max_delta_fraction,
-        search_path, settings, (select r.oid from pg_roles r where r.rolname = current_user));
+        search_path, settings, (select r.oid from pg_roles r where r.rolname = current_user),
+        given.st_partition_key, case when given.st_partition_key is not null then '{}'::oid[] end);
     perform pgtrickle._store_dependencies(id, analysis.sources);
     insert into pgtrickle.pgt_frontiers (pgt_id, cluster_id) values (id, pgtrickle._cluster_id());
     insert into pgtrickle.pgt_plans (pgt_id) values (id);

@@ -262,7 +262,8 @@ as $$
       and k.conkey && (select array_agg(attnum) from again)
       and not k.conkey && coalesce((select array_agg(attnum) from lost), '{}')
     union all
-    select pg_get_indexdef(i.indexrelid)
+    -- Of a partitioned table the text says ON ONLY, which would make no index on its partitions.
+    select regexp_replace(pg_get_indexdef(i.indexrelid), '^(CREATE (?:UNIQUE )?INDEX (?:"(?:[^"]|"")*"|\S+) ON )ONLY ', '\1')
     from pg_index i
     where i.indrelid = relation
       and exists (
@@ -505,6 +506,7 @@ declare
     commands text[] := '{}';
 begin
     perform pgtrickle._check_no_cycle(target.pgt_relid, analysis.sources);
+    perform pgtrickle._check_partition_column_stays(target, changed.dropped || changed.retyped);
     perform pgtrickle._check_rebuildable(target, changed.dropped || changed.retyped);
     perform pgtrickle._lock_frontier(target.pgt_id, true);
     update pgtrickle.pgt_stream_tables s
@@ -562,6 +564,9 @@ declare
     altered pgtrickle.pgt_stream_tables := jsonb_populate_record(target, options);
 begin
     perform pgtrickle._check_diamond(altered.diamond_consistency, altered.diamond_schedule_policy);
+    if options ? 'st_partition_key' then
+        perform pgtrickle._check_partitioning_stays(target, options ->> 'st_partition_key');
+    end if;
     update pgtrickle.pgt_stream_tables s
     set schedule = case when altered.requested_refresh_mode <> 'IMMEDIATE' then altered.schedule end,
         diamond_consistency = altered.diamond_consistency,
@@ -760,6 +765,7 @@ begin
     former_role := pgtrickle._act_as_owner(target);
     perform pgtrickle._lock_writers(target);
     perform pgtrickle._alter_options(target, options);
+    perform pgtrickle._name_default_partition(target);
     if options ? 'requested_refresh_mode'::text then
         perform pgtrickle._alter_mode(target, options ->> 'requested_refresh_mode'::text, query is not null);
     end if;
@@ -816,6 +822,7 @@ begin
             'requested_cdc_mode', null,
             'is_append_only', false,
             'pooler_compatibility_mode', false,
+            'st_partition_key', null,
             'max_differential_joins', null,
             'max_delta_fraction', null)
         || options;

@@ -341,7 +341,12 @@ begin
         where c.name = any (columns)
           and not pgtrickle._is_sortable(c.type));
     if sortable then
-        execute format('create unique index %I on %I.%I (%s) nulls not distinct',
+        -- What is unique in a partitioned table includes what it is partitioned by. Without it the
+        -- index finds rows all the same, and a delta counts what it found.
+        execute format(
+            case when target.st_partition_key is null or target.st_partition_key = any (columns)
+                then 'create unique index %I on %I.%I (%s) nulls not distinct'
+                else 'create index %I on %I.%I (%s)' end,
             pgtrickle._identity_name(p_pgt_id), target.pgt_schema, target.pgt_name,
             (select string_agg(quote_ident(name), ', ' order by number) from unnest(columns) with ordinality k (name, number)));
     else

@@ -77,7 +77,7 @@ as $$
              from (%3$s) as r group by 1, 2, 3
              union all
              select row(r.*)::text collate "C", row(%1$s)::text collate "C", array[%2$s]::float8[], - pg_catalog.count(*)
-             from only %4$s as r group by 1, 2, 3),
+             from %4$s as r group by 1, 2, 3),
          differences as (
              select image, exact, floats, pg_catalog.sum(n) as n from rows group by 1, 2, 3 having pg_catalog.sum(n) operator(pg_catalog.<>) 0),
          copies as (
@@ -96,7 +96,7 @@ as $$
             filter (where not is_float),
         string_agg(name, ', ' order by position) filter (where is_float),
         pgtrickle._expected_sql(stream_table),
-        stream_table.pgt_relid::regclass)
+        pgtrickle._extent(stream_table.pgt_relid))
     from columns
 $$;
 comment on function pgtrickle._verify_sql(pgtrickle.pgt_stream_tables) is

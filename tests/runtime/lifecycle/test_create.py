@@ -172,7 +172,6 @@ def test_if_not_exists_leaves_what_there_is(owner: Connection) -> None:
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("partition_by", "customer"),
         ("output_distribution_column", "customer"),
         ("temporal", True),
         ("storage_backend", "citus"),
