@@ -74,7 +74,9 @@ class Project:
     def remove(self, path: str) -> None:
         (self.directory / path).unlink()
 
-    def dbt(self, *arguments: str, fails: bool = False, artifacts: bool = False) -> dict[str, str]:
+    def dbt(
+        self, *arguments: str, fails: bool = False, artifacts: bool = False, quiet: bool = True
+    ) -> dict[str, str]:
         """Run dbt; the message of each node by its name. `messages` has all it printed.
 
         `artifacts` has it write manifest.json and run_results.json, which takes a while.
@@ -88,7 +90,7 @@ class Project:
                 str(self.directory),
                 "--profiles-dir",
                 str(self.directory),
-                "--quiet",
+                *(["--quiet"] if quiet else []),
                 "--write-json" if artifacts else "--no-write-json",
             ]
         )

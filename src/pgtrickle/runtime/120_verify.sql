@@ -106,6 +106,8 @@ comment on function pgtrickle._verify_sql(pgtrickle.pgt_stream_tables) is
 create or replace function pgtrickle._verify(target bigint, examples integer)
     returns table (row_text text, in_query bigint, in_table bigint)
     language plpgsql
+    -- What is estimated for the copies makes compiling take seconds, for nothing.
+    set jit = off
 as $$
 #variable_conflict use_column
 declare

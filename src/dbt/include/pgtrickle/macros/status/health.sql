@@ -26,7 +26,7 @@
       s.is_populated,
       coalesce(to_jsonb(s) ->> 'requested_refresh_mode', s.refresh_mode) as refresh_mode,
       coalesce(to_jsonb(s) ->> 'effective_refresh_mode', s.refresh_mode) as effective_refresh_mode,
-      coalesce(to_jsonb(s) ->> 'refresh_reason', to_jsonb(s) ->> 'blow_reason') as reason,
+      coalesce(to_jsonb(s) ->> 'blow_reason', to_jsonb(s) ->> 'refresh_reason') as reason,
       to_jsonb(s) ->> 'last_error_message' as last_error_message
     from (
       select c.oid

@@ -1,13 +1,14 @@
 {#
   The query to define the stream table by. Under --empty and --sample dbt replaces each reference
-  by a subquery that holds back rows; a definition outlives the run, so they are put back.
+  by a subquery that holds back rows; a definition outlives the run, so they are put back. dbt 2
+  gives those subqueries no name.
 #}
 {% macro _definition(sql) %}
   {% set definition = namespace(sql=sql) %}
-  {% if '_dbt_limit_subq_' in sql or '_dbt_et_filter_subq_' in sql %}
+  {% if flags.EMPTY or '_dbt_limit_subq_' in sql or '_dbt_et_filter_subq_' in sql %}
     {% for name in dbt_pgtrickle._references(model.unique_id) %}
       {% set held_back = '\\(select \\* from ' ~ modules.re.escape(name)
-        ~ ' (?:where false )?limit \\d+\\) _dbt_limit_subq_\\S+' %}
+        ~ ' (?:where false )?limit \\d+\\)(?: _dbt_limit_subq_\\S+)?' %}
       {% set definition.sql = modules.re.sub(held_back, name.replace('\\', '\\\\'), definition.sql) %}
       {% set sampled = '\\(select \\* from ' ~ modules.re.escape(name)
         ~ ' where \\S+ (?:>=|<) \'[^\']*\'(?: and \\S+ < \'[^\']*\')?\\) _dbt_et_filter_subq_\\S+' %}
