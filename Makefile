@@ -17,10 +17,10 @@ PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 pyth
 	"$$candidate" -c 'import ensurepip, sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null \
 	&& { command -v "$$candidate"; break; }; done)
 
-.PHONY: help demo test test-all soak bench bench-full coverage-report conformance-report lint format audit lock clean
+.PHONY: help demo test test-all test-dbt test-dbt-matrix soak bench bench-full coverage-report conformance-report lint format audit lock clean
 
 help: ## Show what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(VENV): $(STAMP)
 
@@ -39,6 +39,12 @@ test: $(STAMP) ## Run the tests that take minutes, not hours
 
 test-all: $(STAMP) ## Run the slow tests as well
 	$(PYTEST) -m 'not soak'
+
+test-dbt: $(STAMP) ## Run the integration project with package and adapter
+	integration_tests/scripts/run_dbt_tests.sh
+
+test-dbt-matrix: $(STAMP) ## Run it on each version of dbt, installed under .venvs
+	$(BIN)/python -m pytest -m slow tests/dbt/test_matrix.py
 
 soak: $(STAMP) ## Run the long randomised tests
 	$(PYTEST) -m soak
@@ -75,5 +81,5 @@ lock: $(STAMP) ## Resolve requirements.lock anew from pyproject.toml
 		--extra dev --constraints constraints.txt --output-file requirements.lock pyproject.toml
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venvs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

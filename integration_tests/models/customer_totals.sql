@@ -1,3 +1,5 @@
+{{ config(materialized=var('as', 'stream_table'), schedule=var('every', '5m')) }}
+
 select
     c.customer_id,
     c.name,

@@ -1,5 +1,5 @@
 {{ config(
-    alias='Large Orders',
+    alias=env_var('LARGE_ORDERS', 'Large Orders'),
     schedule=none,
     refresh_mode='AUTO',
     indexes=[{'columns': ['order_id'], 'unique': true}],

@@ -7,26 +7,29 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+from tests.dbt.native.standin import standin
 from tests.dbt.project import REPOSITORY
 
+SCRIPT = REPOSITORY / "integration_tests" / "scripts" / "run_dbt_tests.sh"
 
-@pytest.mark.slow
-@pytest.mark.parametrize("target", ["package", "adapter"])
-def test_the_integration_project_passes(database: str, target: str) -> None:
+
+def run_integration_project(database: str, targets: str, programs: Path) -> str:
+    """Run the script on a database with these programs; what it printed."""
     server = conninfo_to_dict(database)
     done = subprocess.run(
-        [REPOSITORY / "integration_tests" / "scripts" / "run_dbt_tests.sh"],
+        [SCRIPT],
         env={
             **os.environ,
-            "DBT_BIN": str(Path(sys.executable).parent),
-            "DBT_TARGETS": target,
-            "PGHOST": server["host"],
-            "PGPORT": server["port"],
-            "PGUSER": server["user"],
-            "PGPASSWORD": server.get("password", "unused"),
-            "PGDATABASE": server["dbname"],
+            "DBT_BIN": str(programs),
+            "DBT_TARGETS": targets,
+            "PGHOST": str(server["host"]),
+            "PGPORT": str(server["port"]),
+            "PGUSER": str(server["user"]),
+            "PGPASSWORD": str(server.get("password", "unused")),
+            "PGDATABASE": str(server["dbname"]),
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -34,3 +37,28 @@ def test_the_integration_project_passes(database: str, target: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["package", "adapter"])
+def test_the_integration_project_passes(database: str, target: str) -> None:
+    run_integration_project(database, target, Path(sys.executable).parent)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["0.15.0", "0.108.3"])
+def test_it_passes_on_the_signatures_of_the_extension(database: str, version: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(standin(version))  # type: ignore[arg-type]
+    said = run_integration_project(database, "package adapter", Path(sys.executable).parent)
+    assert "== package on the native engine" in said
+    assert "adapter" not in said
+
+
+def test_the_script_tells_its_options_and_refuses_others() -> None:
+    told = subprocess.run([SCRIPT, "--help"], capture_output=True, text=True, check=True).stdout
+    assert all(option in told for option in ("--docker", "--skip-build", "--keep-container"))
+    refused = subprocess.run([SCRIPT, "--dockr"], capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "--dockr" in refused.stderr

@@ -23,9 +23,12 @@
     dbt_pgtrickle._present_configuration(relation, existing.row, wanted), wanted
   ) %}
   {% set is_configured = dbt_pgtrickle._is_to_apply(relation, changes) %}
-  {% if is_configured and changes.requires_full_refresh %}
-    {% set reason = dbt_pgtrickle._changes_in_words(changes) | join(', ') %}
-    {{ return(dbt_pgtrickle._build_anew(engine, relation, existing, definition, settings, reason)) }}
+  {% if is_configured and changes.requires_full_refresh and not dbt_pgtrickle._can_repartition(engine) %}
+    {# Not done unasked: partitions that users made would go. #}
+    {% do exceptions.raise_compiler_error(
+      'The stream table ' ~ relation ~ ' would have to be built anew: '
+      ~ dbt_pgtrickle._changes_in_words(changes) | join(', ') ~ '. Run with --full-refresh to do that.'
+    ) %}
   {% endif %}
   {% if not is_configured %}
     {% set settings = dbt_pgtrickle._settings_of(existing.row, settings) %}

@@ -9,6 +9,8 @@
   {% for name in dbt_pgtrickle._columns_of_settings({}) if settings[name] is not none %}
     {% do compared.update({name: 'SUSPENDED' if settings[name] == 'PAUSED' else settings[name]}) %}
   {% endfor %}
+  {# None is a wish too. #}
+  {% do compared.update({'partition_by': settings.partition_by}) %}
   {% if settings.refresh_mode != 'IMMEDIATE' %}
     {% do compared.update({'schedule': settings.schedule or 'calculated'}) %}
   {% else %}

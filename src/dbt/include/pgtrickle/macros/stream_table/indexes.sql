@@ -1,16 +1,27 @@
-{# The indexes a model declares. #}
+{# The indexes a model declares. dbt has a parser for them, which dbt 2 lacks so far. #}
 {% macro _wanted_indexes() %}
   {% set wanted = [] %}
   {% for raw in config.get('indexes', []) or [] %}
-    {% set index = adapter.parse_index(raw) %}
-    {% set shape = [index.columns, index.unique or false, index.type or 'btree'] %}
+    {% do dbt_pgtrickle._check_index(raw) %}
+    {% set shape = [raw.columns, raw.get('unique') or false, raw.get('type') or 'btree'] %}
     {% do wanted.append({
       'mark': local_md5(tojson(shape)),
-      'label': index.columns | join(', '),
+      'label': raw.columns | join(', '),
       'raw': raw,
     }) %}
   {% endfor %}
   {{ return(wanted) }}
+{% endmacro %}
+
+
+{% macro _check_index(raw) %}
+  {% if raw is not mapping or raw.get('columns') is string or not raw.get('columns')
+      or raw.keys() | reject('in', ['columns', 'unique', 'type']) | list %}
+    {% do exceptions.raise_compiler_error(
+      'The stream table ' ~ model.name ~ ' sets indexes to a list with ' ~ (raw | tojson)
+      ~ ', which must be like {columns: [a, b], unique: true, type: btree}; only columns is needed.'
+    ) %}
+  {% endif %}
 {% endmacro %}
 
 
@@ -105,12 +116,12 @@
 {% endmacro %}
 
 
-{# dbt makes the name up as it makes the command, so it is read from there. #}
+{# Named by a hash of its own, as dbt names indexes: the one it replaces may still be there. #}
 {% macro _create_index_statements(relation, index) %}
-  {% set command = get_create_index_sql(relation, index.raw) | trim %}
-  {% set name = modules.re.search('"[0-9a-f]{32}"', command).group() %}
+  {% set name = local_md5(invocation_id ~ relation ~ index.mark) %}
   {{ return([
-    command,
-    'comment on index ' ~ dbt_pgtrickle._identifier(relation.schema) ~ '.' ~ name ~ " is 'dbt " ~ index.mark ~ "'",
+    'create ' ~ ('unique ' if index.raw.get('unique') else '') ~ 'index "' ~ name ~ '" on ' ~ relation.include(database=false)
+    ~ ' using ' ~ (index.raw.get('type') or 'btree') ~ ' (' ~ index.raw.columns | join(', ') ~ ')',
+    'comment on index ' ~ dbt_pgtrickle._identifier(relation.schema) ~ '."' ~ name ~ '" is ' ~ "'dbt " ~ index.mark ~ "'",
   ]) }}
 {% endmacro %}

@@ -9,13 +9,19 @@
   } %}
   {% if not is_new %}
     {% do columns.update({'status': 'status'}) %}
+    {% if dbt_pgtrickle._can_repartition(engine) %}
+      {% do columns.update({'partition_by': 'st_partition_key'}) %}
+    {% endif %}
   {% endif %}
   {% set arguments = {} %}
   {% set changes = [] %}
-  {% for key, column in columns.items() if settings[key] is not none %}
+  {% for key, column in columns.items() if settings[key] is not none or key == 'partition_by' %}
     {% set wanted = 'SUSPENDED' if settings[key] == 'PAUSED' else settings[key] %}
+    {% if key == 'partition_by' and wanted is none %}
+      {% set wanted = '' if row.get(column) else none %}
+    {% endif %}
     {% if wanted | string | lower != row.get(column) | string | lower %}
-      {% do arguments.update({key: wanted | lower if wanted is string and key != 'status' else wanted}) %}
+      {% do arguments.update({key: wanted | lower if wanted is string and key not in ('status', 'partition_by') else wanted}) %}
       {% do changes.append(key ~ ' ' ~ row.get(column) ~ ' to ' ~ wanted) %}
     {% endif %}
   {% endfor %}
@@ -25,4 +31,10 @@
     {% endcall %}
   {% endif %}
   {{ return(changes) }}
+{% endmacro %}
+
+
+{# Whether another partition_by can be applied to a table that is there. #}
+{% macro _can_repartition(engine) %}
+  {{ return(engine.name == 'native' and 'partition_by' in (engine.functions.get('alter_stream_table') or [])) }}
 {% endmacro %}

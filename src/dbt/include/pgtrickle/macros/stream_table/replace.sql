@@ -25,6 +25,12 @@
       {{ dbt_pgtrickle._call(engine, 'alter_stream_table', {'name': dbt_pgtrickle._name(relation, engine)}) }}
     {% endcall %}
     {% do dbt_pgtrickle._remove(engine, old, existing) %}
+    {% if settings.partition_by is not none %}
+      {# The default partition takes its name from the table, now that the old one has left it. #}
+      {% call statement('pgtrickle_named') %}
+        {{ dbt_pgtrickle._call(engine, 'alter_stream_table', {'name': dbt_pgtrickle._name(relation, engine)}) }}
+      {% endcall %}
+    {% endif %}
   {% endif %}
   {% do dbt_pgtrickle._give_again(relation, kept) %}
 {% endmacro %}

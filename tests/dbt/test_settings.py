@@ -1,0 +1,194 @@
+"""Configuration: every key reaches the engine, from wherever it is given, and when it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+from tests.dbt.project import Project
+
+MakeProject = Callable[..., Project]
+
+TOTALS = (
+    "select customer_id, count(*) as orders, sum(amount) as total"
+    " from {{ source('shop', 'orders') }} group by customer_id"
+)
+# As a model says it, and as the catalog has it.
+GIVEN: dict[str, Any] = {
+    "schedule": "1h30m",
+    "refresh_mode": "AUTO",
+    "cdc_mode": "trigger",
+    "append_only": True,
+    "diamond_consistency": "atomic",
+    "diamond_schedule_policy": "SLOWEST",
+    "pooler_compatibility_mode": True,
+    "max_differential_joins": 3,
+    "max_delta_fraction": 0.5,
+    "tier": "COLD",
+    "fuse": "on",
+    "fuse_ceiling": 1000,
+    "fuse_sensitivity": 2,
+    "partition_by": "customer_id",
+}
+STORED = {
+    "schedule": "1h30m",
+    "requested_refresh_mode": "AUTO",
+    "requested_cdc_mode": "trigger",
+    "is_append_only": True,
+    "diamond_consistency": "atomic",
+    "diamond_schedule_policy": "slowest",
+    "pooler_compatibility_mode": True,
+    "max_differential_joins": 3,
+    "max_delta_fraction": 0.5,
+    "refresh_tier": "cold",
+    "fuse_mode": "on",
+    "fuse_ceiling": 1000,
+    "fuse_sensitivity": 2,
+    "st_partition_key": "customer_id",
+}
+OTHER: dict[str, Any] = {
+    "schedule": "5m",
+    "refresh_mode": "FULL",
+    "append_only": False,
+    "diamond_schedule_policy": "fastest",
+    "max_differential_joins": 4,
+    "tier": "hot",
+    "fuse": "off",
+    "fuse_ceiling": 2000,
+}
+
+
+def _stored(project: Project, name: str) -> dict[str, Any]:
+    [row] = project.sql(
+        f"select to_jsonb(s) from pgtrickle.pgt_stream_tables s where pgt_name = '{name}'"
+    )
+    return {key: row[0][key] for key in STORED}
+
+
+def test_every_setting_reaches_the_engine_from_wherever_it_is_given(project: Project) -> None:
+    project.model("in_the_model", TOTALS, **GIVEN)
+    project.model("in_meta", TOTALS, meta=GIVEN)
+    project.model("in_the_properties", TOTALS)
+    project.model("marts/in_the_project", TOTALS)
+    project.model("marts/overridden", TOTALS, schedule="2m")
+    project.write(
+        "models/properties.yml",
+        yaml.safe_dump({"models": [{"name": "in_the_properties", "config": GIVEN}]}),
+    )
+    settings = yaml.safe_load((project.directory / "dbt_project.yml").read_text())
+    settings["models"] = {"shop": {"marts": {f"+{key}": value for key, value in GIVEN.items()}}}
+    project.write("dbt_project.yml", yaml.safe_dump(settings))
+    project.dbt("run")
+    for name in ("in_the_model", "in_meta", "in_the_properties", "in_the_project"):
+        assert _stored(project, name) == STORED, name
+    assert _stored(project, "overridden") == {**STORED, "schedule": "2m"}
+    messages = project.dbt("run")
+    assert all(message.startswith("unchanged") for message in messages.values()), messages
+
+
+def test_on_configuration_change_is_about_every_setting(project: Project) -> None:
+    project.model("totals", TOTALS, **GIVEN)
+    project.dbt("run")
+    changed = {**GIVEN, **OTHER}
+    for policy, fails in (("continue", False), ("fail", True)):
+        project.model("totals", TOTALS, on_configuration_change=policy, **changed)
+        project.dbt("run", fails=fails)
+        assert _stored(project, "totals") == STORED
+        told = "\n".join(project.messages)
+        assert [key for key in OTHER if f"{key} (" not in told] == []
+    project.model("totals", TOTALS, **changed)
+    message = project.dbt("run")["totals"]
+    assert message.startswith("altered schedule 1h30m to 5m, refresh_mode AUTO to FULL")
+    assert _stored(project, "totals") == {
+        **STORED,
+        "schedule": "5m",
+        "requested_refresh_mode": "FULL",
+        "is_append_only": False,
+        "diamond_schedule_policy": "fastest",
+        "max_differential_joins": 4,
+        "refresh_tier": "hot",
+        "fuse_mode": "off",
+        "fuse_ceiling": 2000,
+    }
+
+
+def test_a_partitioned_stream_table_keeps_its_partitions_until_it_is_built_anew(
+    project: Project,
+) -> None:
+    project.model("totals", TOTALS, partition_by="customer_id")
+    project.dbt("run")
+    project.sql(
+        "create table $schema.high partition of $schema.totals for values from (10) to (20)"
+    )
+    project.sql("select pgtrickle.add_partition('analytics.totals', '1', '3')")
+    project.sql("insert into $schema.orders values (100, 12, 1), (101, 2, 1)")
+    project.model(
+        "totals", TOTALS.replace("sum(amount)", "2 * sum(amount)"), partition_by="Customer_ID"
+    )
+    assert project.dbt("run")["totals"].startswith("altered query")
+    of = "select tableoid::regclass::text, customer_id from $schema.totals order by 2"
+    assert [(table.split(".")[-1], number) for table, number in project.sql(of)] == [
+        ("totals_1", 1),
+        ("totals_1", 2),
+        ("totals_default", 3),
+        ("high", 12),
+    ]
+    for wanted in ("orders", None):
+        project.model("totals", TOTALS, partition_by=wanted)
+        message = project.dbt("run", fails=True)["totals"]
+        assert f"partition_by (customer_id in the database, {wanted} in the model)" in message
+        assert "--full-refresh" in message
+    project.model("totals", TOTALS, partition_by="orders")
+    for _ in range(2):
+        assert project.dbt("run", "--full-refresh")["totals"].startswith("rebuilt")
+        assert {table.split(".")[-1] for table, _ in project.sql(of)} == {"totals_default"}
+
+
+def test_a_model_may_forbid_its_full_refresh(project: Project) -> None:
+    project.model("totals", TOTALS, full_refresh=False)
+    project.dbt("run")
+    oid = project.oid("totals")
+    assert project.dbt("run", "--full-refresh")["totals"].startswith("unchanged")
+    assert project.oid("totals") == oid
+
+
+def test_an_option_the_engine_lacks_is_an_error_that_names_model_option_and_value(
+    project: Project,
+) -> None:
+    project.model("spread", TOTALS, output_distribution_column="customer_id")
+    message = project.dbt("run", fails=True)["spread"]
+    for part in ("spread", "output_distribution_column", "customer_id", "not supported"):
+        assert part in message
+
+
+def test_eight_threads_create_alter_and_rebuild_without_deadlock(project: Project) -> None:
+    project.profile({**project.output, "threads": 8})
+
+    def models(amount: str) -> None:
+        """Eight stream tables of the same sources, and eight on two of them each."""
+        query = TOTALS.replace("sum(amount)", amount)
+        for number in range(8):
+            project.model(f"low{number}", query)
+            project.model(
+                f"high{number}",
+                "select l.customer_id, l.total + r.total as total"
+                f" from {{{{ ref('low{number}') }}}} l"
+                f" join {{{{ ref('low{(number + 1) % 8}') }}}} r using (customer_id)",
+            )
+
+    models("sum(amount)")
+    assert set(project.dbt("run").values()) == {"created"}
+    models("max(amount)")
+    assert all(
+        message.startswith("altered query")
+        for name, message in project.dbt("run").items()
+        if name.startswith("low")
+    )
+    assert all(
+        message.startswith("rebuilt") for message in project.dbt("run", "--full-refresh").values()
+    )
+    project.dbt("run")
+    for number in range(8):
+        name = f"analytics.high{number}"
+        assert project.sql(f"select * from pgtrickle.verify_stream_table('{name}')") == []
