@@ -133,7 +133,6 @@ operations() {
 portable_alone() {
   operation pgtrickle_verify '{model_name: large_orders}'
   operation add_month '{model_name: orders_by_day, from_value: 2024-01-01, to_value: 2024-02-01}'
-  operation change_orders
   dbt build --exclude-resource-type seed
 }
 
