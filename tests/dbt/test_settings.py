@@ -160,35 +160,3 @@ def test_an_option_the_engine_lacks_is_an_error_that_names_model_option_and_valu
     message = project.dbt("run", fails=True)["spread"]
     for part in ("spread", "output_distribution_column", "customer_id", "not supported"):
         assert part in message
-
-
-def test_eight_threads_create_alter_and_rebuild_without_deadlock(project: Project) -> None:
-    project.profile({**project.output, "threads": 8})
-
-    def models(amount: str) -> None:
-        """Eight stream tables of the same sources, and eight on two of them each."""
-        query = TOTALS.replace("sum(amount)", amount)
-        for number in range(8):
-            project.model(f"low{number}", query)
-            project.model(
-                f"high{number}",
-                "select l.customer_id, l.total + r.total as total"
-                f" from {{{{ ref('low{number}') }}}} l"
-                f" join {{{{ ref('low{(number + 1) % 8}') }}}} r using (customer_id)",
-            )
-
-    models("sum(amount)")
-    assert set(project.dbt("run").values()) == {"created"}
-    models("max(amount)")
-    assert all(
-        message.startswith("altered query")
-        for name, message in project.dbt("run").items()
-        if name.startswith("low")
-    )
-    assert all(
-        message.startswith("rebuilt") for message in project.dbt("run", "--full-refresh").values()
-    )
-    project.dbt("run")
-    for number in range(8):
-        name = f"analytics.high{number}"
-        assert project.sql(f"select * from pgtrickle.verify_stream_table('{name}')") == []
