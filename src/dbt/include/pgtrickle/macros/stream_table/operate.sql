@@ -22,7 +22,7 @@
     {% endif %}
     {% if wanted | string | lower != row.get(column) | string | lower %}
       {% do arguments.update({key: wanted | lower if wanted is string and key not in ('status', 'partition_by') else wanted}) %}
-      {% do changes.append(key ~ ' ' ~ row.get(column) ~ ' to ' ~ wanted) %}
+      {% do changes.append(key ~ ' ' ~ row.get(column) ~ ' to ' ~ (wanted or 'none' if key == 'partition_by' else wanted)) %}
     {% endif %}
   {% endfor %}
   {% if arguments %}
