@@ -83,6 +83,8 @@ def kill_server(process: Process, server: Server, random: Random) -> None:
     pid = server.status().pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
+    while server.status().running:
+        time.sleep(0.01)
 
 
 KILLERS: dict[str, Callable[[Process, Server, Random], None]] = {
@@ -106,5 +108,5 @@ def wait_for_silence(dsn: str, seconds: float = 60) -> None:
             ).fetchone()
             if row == (0,):
                 return
-        assert time.monotonic() < until, "sessions outlive their clients"
+        assert time.monotonic() < until, "the server is silent, or sessions outlive their clients"
         time.sleep(0.02)
