@@ -1,4 +1,4 @@
-{{ config(partition_by='ordered_on', fuse='on', fuse_ceiling=100000, tier='warm') }}
+{{ config(partition_by='ordered_on', meta={'fuse': 'on', 'fuse_ceiling': 100000, 'tier': 'warm'}) }}
 
 select ordered_on, count(*) as orders, sum(amount) as total
 from {{ ref('orders') }}
