@@ -151,7 +151,7 @@ begin
     left join pg_class c on c.oid = member
     where d.pgt_id = target
       and d.source_number is not null
-      and (c.oid is null
+      and (c.oid is null and has_table_privilege(member, 'SELECT') is not null  -- not one dropped before
            or c.relfilenode <> coalesce(pg_relation_filenode(member), 0)
            or member <> d.source_relid and not c.relispartition)
     limit 1;
