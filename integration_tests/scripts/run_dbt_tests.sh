@@ -66,9 +66,9 @@ while True:
         time.sleep(0.5)
 there = "select from pg_extension where extname = 'pg_trickle'"
 possible = "select from pg_available_extensions where name = 'pg_trickle'"
-if connection.execute(there).fetchone() is None and connection.execute(possible).fetchone():
+if not connection.execute(there).fetchall() and connection.execute(possible).fetchall():
     connection.execute("create extension pg_trickle")
-print("native" if connection.execute(there).fetchone() else "portable")
+print("native" if connection.execute(there).fetchall() else "portable")
 PYTHON
 }
 engine=$(prepare)
