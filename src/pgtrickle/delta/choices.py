@@ -40,7 +40,7 @@ class Choosing(Maintenance):
     @classmethod
     def of(cls, maintenance: Maintenance, root: Node) -> Choosing:
         """The same variant, in which only what is open has state."""
-        kept = {id(node) for node in walk_nodes(root) if isinstance(node, TopN | Window)}
+        kept = {id(node) for node in walk_nodes(root) if _is_open(node)}
         tables = {
             owner: table for owner, table in maintenance.states.tables.items() if owner in kept
         }
@@ -51,6 +51,11 @@ class Choosing(Maintenance):
         if id(node) in self.states.tables:
             return self.old(node)
         return super().initial(node)
+
+
+def _is_open(node: Node) -> bool:
+    """A window that keeps some of its rows has one answer: see `Window`."""
+    return isinstance(node, TopN) or (isinstance(node, Window) and node.where is None)
 
 
 def violations(root: Node, choosing: Choosing) -> Iterator[str]:

@@ -310,7 +310,8 @@ class MarkJoin(Node):
 class Window(Node):
     """Every row with window functions over its partition; all calls have the same PARTITION BY.
 
-    `where` says which of the rows come out, their functions computed over all.
+    `where` says which of the rows come out, their functions computed over all. There is one only
+    where the order of each function is one of single rows.
     """
 
     child: Node

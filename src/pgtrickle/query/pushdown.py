@@ -22,7 +22,8 @@ from pgtrickle.query.algebra import (
     Shared,
     Window,
 )
-from pgtrickle.query.expression import Column, Expression
+from pgtrickle.query.expression import Call, Column, Expression, WindowSpec
+from pgtrickle.query.keys import keys
 from pgtrickle.query.lowering.conditions import conjunction, conjuncts
 from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.moments import reads_moment
@@ -84,12 +85,14 @@ class _Pushing:
         """Conditions become the window's; what reads the moment has rules of its own.
 
         None goes below the window, not even one on the partition keys: rows of one partition may
-        differ in them (1.0 and 1.00).
+        differ in them (1.0 and 1.00). Where peers leave the functions open all rows are kept, for
+        what was chosen must be known.
         """
-        own = [each for each in conditions if not reads_moment(each)]
+        node = replace(node, child=self.down(node.child))
+        own = [each for each in conditions if not reads_moment(each)] if _is_settled(node) else []
         rest = tuple(each for each in conditions if each not in own)
         where = conjunction((*conjuncts(node.where), *own))
-        return _filtered(replace(node, child=self.down(node.child), where=where), rest)
+        return _filtered(replace(node, where=where), rest)
 
     def _with_children(self, node: Node) -> Node:
         """`node` with conditions moved down inside each child."""
@@ -103,6 +106,19 @@ class _Pushing:
             case (left, right) if hasattr(node, "left"):
                 return replace(node, left=self.down(left), right=self.down(right))  # type: ignore[call-arg]
         return replace(node, branches=tuple(map(self.down, node.children)))  # type: ignore[call-arg]
+
+
+def _is_settled(node: Window) -> bool:
+    """Whether each function's order is one of single rows, so that it has one value for each."""
+    of_partition = [key.name for key in node.partition if isinstance(key, Column)]
+    unique = keys(node.child)
+
+    def orders_single_rows(call: Call) -> bool:
+        order = call.over.order_by if isinstance(call.over, WindowSpec) else ()
+        by = [key.expression.name for key in order if isinstance(key.expression, Column)]
+        return any(key <= {*of_partition, *by} for key in unique)
+
+    return all(orders_single_rows(call) for _, call in node.calls)
 
 
 def _window_below(node: Node) -> bool:
