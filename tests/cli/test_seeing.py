@@ -86,6 +86,8 @@ def test_watch_keeps_the_board_live_until_it_is_interrupted(engine: Engine, data
         stderr=subprocess.PIPE,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "140"},
         start_new_session=True,
+        # A run in the background ignores the signal, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     try:
         seen = b""

@@ -31,12 +31,14 @@ def _interrupt_a_run(project: Project, *arguments: str) -> str:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            # A run in the background ignores the signal, and so would its children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         while not (blocked := holder.execute(BLOCKED).fetchall()):
             assert run.poll() is None, run.communicate()[0]
             time.sleep(0.05)
         os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to all it started
-        printed, _ = run.communicate()
+        printed, _ = run.communicate(timeout=120)
         # The lock is still held: what waited for it was cancelled, not served.
         assert holder.execute(BLOCKED).fetchall() == []
         [(pid,)] = blocked
