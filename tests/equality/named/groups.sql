@@ -411,3 +411,19 @@ select a.g, a.a, b.n from (select g, array_agg(x) as a from r group by g) as a j
 delete from r where id = 7;
 -- change
 update r set x = 0, f = f + 0.1 where g = 1;
+
+-- case correlated_with_the_empty_side_of_an_outer_join
+create table r (k integer not null);
+create table s (id integer primary key, m numeric not null);
+insert into r values (1), (2);
+insert into s values (1, 1.0);
+-- query
+select r.k, s.m, (select count(*) from s as o where o.m >= s.m) as n from s right join r on s.id = r.k;
+-- change
+insert into r values (7);
+-- change
+insert into r values (8);
+insert into s values (7, 2);
+-- change
+delete from r where k = 8;
+delete from s where id = 1;

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from pgtrickle.query.algebra import Attribute
+from pgtrickle.query.algebra import Attribute, Node
 from pgtrickle.query.expression import (
     Column,
     Expression,
@@ -42,6 +42,16 @@ class Scope:
             self.outer or other.outer,
             self.whole | other.whole,
         )
+
+    def within(self, node: Node) -> Scope:
+        """The same names for the attributes of `node`: an outer join makes them nullable."""
+        present = {attribute.id: attribute for attribute in node.attributes}
+
+        def of(columns: dict[str, Attribute]) -> dict[str, Attribute]:
+            return {name: present.get(each.id, each) for name, each in columns.items()}
+
+        relations = {name: of(columns) for name, columns in self.relations.items()}
+        return replace(self, relations=relations, whole=of(self.whole))
 
     def resolve(
         self,

@@ -143,7 +143,8 @@ def _join(item: s.Join, environment: Environment) -> Source:
         scope = replace(scope, merged=scope.merged | merged)
         columns = (*merged.items(), *((n, e) for n, e in columns if n not in merged))
     _check_local(condition, left.node, right.node)
-    joined = Source(_join_node(item.kind, left.node, right.node, condition), scope, columns)
+    node = _join_node(item.kind, left.node, right.node, condition)
+    joined = Source(node, scope.within(node), columns)
     return joined if item.alias is None else _renamed_join(item.alias, joined, environment)
 
 
