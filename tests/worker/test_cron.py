@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from pgtrickle.engine import Engine
 from pgtrickle.worker.cron import AHEAD, next_times, store_next_times
+from pgtrickle.worker.wal import Wal
 from pgtrickle.worker.work import once
 
 
@@ -66,12 +68,13 @@ def test_an_unknown_time_zone_stops_nobody(engine: Engine) -> None:
     assert times(engine) == []
 
 
-def test_a_time_that_has_passed_is_made_up_for_once(own_engine: Engine) -> None:
+def test_a_time_that_has_passed_is_made_up_for_once(own_engine: Engine, database: str) -> None:
     own_engine.create_stream_table("t", "select id from src", schedule="0 0 * * *")
     own_engine.connection.execute(
         "insert into src values (1);"
         "update pgtrickle.pgt_stream_tables set last_refresh_at = now() - interval '3 days'"
     )
-    assert [refresh.name for refresh in once(own_engine).refreshed] == ["public.t"]
-    assert once(own_engine).refreshed == []
+    with closing(Wal(own_engine, database)) as wal:
+        assert [refresh.name for refresh in once(own_engine, wal).refreshed] == ["public.t"]
+        assert once(own_engine, wal).refreshed == []
     assert own_engine.session.rows("select count(*) from t") == [(1,)]
