@@ -105,3 +105,4 @@ def start_worker() -> Iterator[Callable[..., Worker]]:
         if worker.process.poll() is None:
             worker.process.kill()
             worker.process.wait()
+        print(f"worker {worker.process.pid} logged", *worker.lines, sep="\n")

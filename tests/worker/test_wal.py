@@ -235,7 +235,7 @@ def test_what_can_no_longer_be_read_from_the_log_goes_back_to_triggers(
     create(ready)
     with psycopg.connect(database, autocommit=True) as listening:
         listening.execute("listen pg_trickle_cdc_transition")
-        start_worker("--dsn", database, "--poll", "0.2")
+        start_worker("--dsn", database, "--poll", "5")
         moved(ready)
         ready.connection.execute("alter table src replica identity default")
         ready.connection.execute("update src set v = v + 1")

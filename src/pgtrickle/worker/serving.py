@@ -176,11 +176,11 @@ class Serving:
         least = AFTER_SKIP if self._finished() else BREATH
         self._compile()
         store_next_times(session)
+        self._now_and_then(self._keep_wal, WAL)
         wait = self._seconds_until_due()
         if wait <= 0:
             least = max(least, self._begin())
             wait = self._seconds_until_due()
-        self._now_and_then(self._keep_wal, WAL)
         self._now_and_then(self._tidy, TIDY)
         self._now_and_then(work.empty_buffers, EMPTY)
         self._now_and_then(work.purge_history, HISTORY)
@@ -204,7 +204,8 @@ class Serving:
             return 0.0
         self._regroup(due, now)
         todo = units.units(due, self._groups, under_way)
-        begun = units.startable(todo, under_way, self.lanes.free)
+        allowed = [unit for unit in todo if not (unit.reads_wal and self.wal.waits)]
+        begun = units.startable(allowed, under_way, self.lanes.free)
         for unit in begun:
             for table in unit.tables:
                 self._looked_at[table.id] = now
@@ -241,6 +242,8 @@ class Serving:
 
     def _keep_wal(self, _engine: Engine) -> None:
         self.wal.keep()
+        if self.wal.waits:
+            self._next[self._keep_wal] = 0.0
 
     def _tidy(self, engine: Engine) -> None:
         work.tidy(engine)

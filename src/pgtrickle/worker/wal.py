@@ -27,13 +27,15 @@ class Wal:
     """The log of one database, as the leading worker reads it.
 
     `keep` is called now and then; `decoded` opens a transaction in which stream tables may be
-    refreshed from the log.
+    refreshed from the log. Both want the slot for themselves: while `keep` waits for its turn, no
+    further refresh from the log is to begin, or tables that are always due would keep it out.
     """
 
     def __init__(self, engine: Engine, dsn: str) -> None:
         self.engine = engine
         self.dsn = dsn
         self.is_read = False
+        self.waits = False
         self._flusher: psycopg.Connection[Any] | None = None
         self._not_before = 0.0
         self._reading = threading.RLock()
@@ -56,9 +58,10 @@ class Wal:
     def keep(self) -> None:
         """Move sources to the log and back as is wished, and see to the slot and its lag.
 
-        Does nothing while a refresh reads the log.
+        While a refresh reads the log it does nothing, and `waits` is set.
         """
-        if self._reading.acquire(blocking=False):
+        self.waits = not self._reading.acquire(blocking=False)
+        if not self.waits:
             try:
                 self._keep()
             finally:
