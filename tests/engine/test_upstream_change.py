@@ -235,6 +235,61 @@ def test_a_retyped_column_is_compiled_again(engine: Engine) -> None:
     differential_again(engine, "totals", "insert into orders values (1000, 2, 7)")
 
 
+@pytest.mark.parametrize("mode", ["DIFFERENTIAL", "FULL"])
+@pytest.mark.parametrize(
+    ("before", "after", "value"),
+    [
+        ("integer", "numeric", "7.5"),
+        ("numeric(8,2)", "numeric", "7.125"),
+        ("numeric(8,2)", "numeric(8,3)", "7.125"),
+        ("timestamp(0)", "timestamp", "'2024-01-01 00:00:00.25'"),
+        ("date", "timestamp", "'2024-01-01 12:00'"),
+        ("real", "double precision", "0.1"),
+        ("char(4)", "text", "'ab'"),
+    ],
+)
+def test_a_column_that_would_round_values_is_refused_until_it_is_altered(
+    mode: str, before: str, after: str, value: str, engine: Engine
+) -> None:
+    run(engine, f"create table facts (id integer primary key, x {before})")
+    engine.create_stream_table("copy", "select id, x from facts", refresh_mode=mode)
+    run(engine, f"alter table facts alter x type {after}", f"insert into facts values (1, {value})")
+    for _ in range(2):
+        with pytest.raises(RefreshFailed, match=r"column x of public\.copy is of type"):
+            engine.refresh("copy")
+    run(engine, f"alter table copy alter x type {after}")
+    current(engine, "copy")
+    if mode == "DIFFERENTIAL":
+        differential_again(engine, "copy", f"insert into facts values (2, {value})")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "value"),
+    [("varchar(3)", "varchar(9)", "'longer'"), ("numeric(5,2)", "numeric(9,2)", "1234567.25")],
+)
+def test_a_wider_column_is_followed(before: str, after: str, value: str, engine: Engine) -> None:
+    """PostgreSQL rewrites no row of it, and what was kept of its values is too narrow."""
+    run(engine, f"create table facts (id integer primary key, x {before})")
+    engine.create_stream_table("counts", "select count(*) as n from facts group by x")
+    engine.create_stream_table("copy", "select id, x from facts")
+    run(engine, f"alter table facts alter x type {after}", f"insert into facts values (1, {value})")
+    with pytest.raises(RefreshFailed, match=r"too long|overflow"):
+        engine.refresh("copy")
+    run(engine, f"alter table copy alter x type {after}")
+    for name in ("counts", "copy"):
+        assert "public.facts.x" in str(current(engine, name))
+        differential_again(engine, name, "insert into facts select max(id) + 1, max(x) from facts")
+
+
+def test_a_numeric_without_scale_now_is_summed_with_the_digits_it_has(engine: Engine) -> None:
+    run(engine, "create table facts (id integer primary key, x numeric(8,2))")
+    engine.create_stream_table("total", "select coalesce(sum(x), 0) as s from facts")
+    run(engine, "alter table facts alter x type numeric")
+    run(engine, "insert into facts values (1, 1.25), (2, 1.12345)")
+    current(engine, "total")
+    differential_again(engine, "total", "delete from facts where id = 2")
+
+
 def test_a_key_that_goes_takes_the_plan_with_it(engine: Engine) -> None:
     engine.create_stream_table("copy", "select id, amount from orders")
     run(
@@ -276,6 +331,19 @@ def test_a_table_dropped_and_created_again(engine: Engine) -> None:
     )
     current(engine, "joined")
     differential_again(engine, "joined", CHANGE)
+
+
+def test_a_table_that_others_come_to_inherit_from_is_recomputed(engine: Engine) -> None:
+    engine.create_stream_table("copy", "select id, amount from orders")
+    for _ in range(2):
+        run(engine, "create table special () inherits (orders)")
+        for id in (2000, 2001):
+            run(engine, f"insert into special values ({id}, 1, 5)")
+            assert "inheritance" in str(current(engine, "copy", "REINITIALIZE"))
+        run(engine, "drop table special")
+        current(engine, "copy")
+        run(engine, "update orders set amount = amount + 1 where id = 3")
+        current(engine, "copy", "DIFFERENTIAL")
 
 
 def test_partitions_come_and_go(engine: Engine) -> None:

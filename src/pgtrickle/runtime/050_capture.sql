@@ -159,7 +159,7 @@ $$;
 comment on function pgtrickle._row_security_applies(oid, name) is 'Whether policies hide rows of the relation from the role';
 
 
-create or replace function pgtrickle._not_capturable(source oid)
+create or replace function pgtrickle._not_observable(source oid)
     returns text
     language sql
     stable
@@ -174,7 +174,6 @@ as $$
             when member.oid is not null then format('%s is %s', member.oid::regclass,
                 case when member.relkind = 'f' then 'a foreign table' else 'an unlogged table' end)
             when c.relnamespace = 'pg_catalog'::regnamespace then format('%s is a system table', c.oid::regclass)
-            when pgtrickle._is_replicated(c.oid) then format('%s is written by logical replication', c.oid::regclass)
         end
     from pg_class c
     left join lateral (
@@ -186,7 +185,20 @@ as $$
     ) member on true
     where c.oid = source
 $$;
-comment on function pgtrickle._not_capturable(oid) is 'Why changes of the relation cannot be captured, null when they can';
+comment on function pgtrickle._not_observable(oid) is
+    'Why neither triggers nor the log tell all changes of what a query reads under the relation''s name, null when they do';
+
+
+create or replace function pgtrickle._not_capturable(source oid)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(pgtrickle._not_observable(source),
+        case when pgtrickle._is_replicated(source) then format('%s is written by logical replication', source::regclass) end)
+$$;
+comment on function pgtrickle._not_capturable(oid) is 'Why changes of the relation cannot be captured by triggers, null when they can';
 
 
 create or replace function pgtrickle._lock_capture(source oid)

@@ -278,7 +278,7 @@ $$;
 comment on function pgtrickle._replaced_functions(bigint) is 'Which functions of users that a stream table''s query calls are others than they were; null where none';
 
 
-create or replace function pgtrickle._altered_columns(target bigint, modifiers boolean)
+create or replace function pgtrickle._altered_columns(target bigint)
     returns text
     language plpgsql
     stable
@@ -293,18 +293,112 @@ begin
         cross join lateral jsonb_array_elements_text(p.plan -> 'sources' -> d.source_number -> 'columns') wanted (name)
         left join lateral (select item from jsonb_array_elements(d.column_snapshot) c (item) where item ->> 'name' = wanted.name) former on true
         left join lateral (select item from jsonb_array_elements(defined.columns) c (item) where item ->> 'name' = wanted.name) present on true
-        cross join lateral (select case when modifiers then '^$' else '\(\d+(, ?-?\d+)?\)' end) ignored (pattern)
         where p.pgt_id = target
           and p.plan_status = 'COMPILED'
           and (former.item ? 'not_null' and not coalesce(present.item ? 'not_null', false)
-               or regexp_replace(former.item ->> 'type', ignored.pattern, '') is distinct from regexp_replace(present.item ->> 'type', ignored.pattern, '')
+               -- Modifiers included: a varchar(3) made a varchar(10) does not fit where the plan keeps it.
+               or former.item ->> 'type' is distinct from present.item ->> 'type'
                -- Of a whole row, used as a value, a column more is a change too.
                or (p.plan -> 'sources' -> d.source_number -> 'whole' = 'true'::jsonb
                    and jsonb_array_length(defined.columns) <> jsonb_array_length(d.column_snapshot))));
 end
 $$;
-comment on function pgtrickle._altered_columns(bigint, boolean) is
-    'Which captured columns are gone, have other types (told by their modifiers too: numeric(10,2), or without them), or may be NULL now where the plan relies on it that they are not; null where none';
+comment on function pgtrickle._altered_columns(bigint) is
+    'Which captured columns are gone, have other types (numeric(10,2) and numeric are two), or may be NULL now where the plan relies on it that they are not; null where none';
+
+
+create or replace function pgtrickle._loses_silently(from_type oid, from_modifier integer, to_type oid, to_modifier integer)
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    -- What merely may not fit (a bigint in an integer, a longer text) raises an error when it does not.
+    with base as (
+        select coalesce(nullif(f.typelem, 0), f.oid) as source, coalesce(nullif(t.typelem, 0), t.oid) as target,
+            case when from_modifier >= 4 then (from_modifier - 4) & 2047 end as digits,
+            case when to_modifier >= 4 then (to_modifier - 4) & 2047 end as kept
+        from pg_type f, pg_type t
+        where f.oid = pgtrickle._base_type(from_type)
+          and t.oid = pgtrickle._base_type(to_type)
+    )
+    select case
+            when target = any ('{int2,int4,int8}'::regtype[]) then source = any ('{float4,float8,numeric}'::regtype[])
+            when target = 'numeric'::regtype then source = any ('{float4,float8}'::regtype[])
+                or source = 'numeric'::regtype and kept is not null and (digits is null or digits > kept)
+            when target = 'float8'::regtype then source = any ('{int8,numeric}'::regtype[])
+            when target = 'float4'::regtype then source = any ('{int4,int8,float8,numeric}'::regtype[])
+            when target = 'bpchar'::regtype then source <> target or from_modifier <> to_modifier and to_modifier <> -1
+            when target = any ('{text,varchar}'::regtype[]) then source = 'bpchar'::regtype
+            when target = any ('{date,time,timetz,timestamp,timestamptz}'::regtype[]) then
+                source <> target and not (source = 'date'::regtype and target = 'timestamp'::regtype)
+                or to_modifier >= 0 and (from_modifier < 0 or from_modifier > to_modifier)
+            when target = 'interval'::regtype then to_modifier <> -1 and from_modifier <> to_modifier
+            else source <> target and array[source, target] <@ '{json,jsonb,inet,cidr}'::regtype[]::oid[]
+        end
+    from base
+$$;
+comment on function pgtrickle._loses_silently(oid, integer, oid, integer) is
+    'Whether a value of one type and modifier can become another one, without an error, by being stored in a column of another type';
+
+
+create or replace function pgtrickle._check_columns_hold(stream_table pgtrickle.pgt_stream_tables)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    probe constant oid := pgtrickle._create_probe(stream_table.defining_query, stream_table.defining_search_path);
+    wrong record;
+begin
+    select a.attname, format_type(a.atttypid, a.atttypmod) as type, q.declaration
+    into wrong
+    from pgtrickle._probe_columns(probe) q
+    join pg_attribute a on a.attrelid = stream_table.pgt_relid and a.attname = q.name and not a.attisdropped
+    where pgtrickle._loses_silently(q.type, q.typmod, a.atttypid, a.atttypmod)
+    order by q.position
+    limit 1;
+    perform pgtrickle._drop_probe(probe);
+    if wrong.attname is not null then
+        raise exception using
+            errcode = '42804',
+            message = format('column %I of %I.%I is of type %s, which does not hold the values of type %s its query gives now',
+                wrong.attname, stream_table.pgt_schema, stream_table.pgt_name, wrong.type, wrong.declaration),
+            hint = format('ALTER TABLE %I.%I ALTER COLUMN %I TYPE %s', stream_table.pgt_schema, stream_table.pgt_name, wrong.attname, wrong.declaration);
+    end if;
+    -- What is recomputed remembers the sources it was checked for.
+    update pgtrickle.pgt_dependencies d
+    set column_snapshot = pgtrickle._columns_as_defined(d.source_relid)
+    where d.pgt_id = stream_table.pgt_id
+      and d.source_number is null
+      and d.column_snapshot is distinct from pgtrickle._columns_as_defined(d.source_relid);
+end
+$$;
+comment on function pgtrickle._check_columns_hold(pgtrickle.pgt_stream_tables) is
+    'Error 42804 where a column of a stream table would round or cut what its query gives, since a source has other types now';
+
+
+create or replace function pgtrickle._retyped(target bigint)
+    returns boolean
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return exists (
+        select
+        from pgtrickle.pgt_dependencies d
+        cross join lateral (select pgtrickle._columns_as_defined(d.source_relid) as columns offset 0) defined  -- once per source
+        cross join lateral jsonb_array_elements(defined.columns) present (item)
+        join lateral jsonb_array_elements(d.column_snapshot) former (item) on former.item ->> 'name' = present.item ->> 'name'
+        where d.pgt_id = target
+          and d.source_number is null
+          and present.item ->> 'name' = any (d.columns_used)
+          and present.item ->> 'type' <> former.item ->> 'type');
+end
+$$;
+comment on function pgtrickle._retyped(bigint) is
+    'Whether a column that a query reads, and no plan watches, has another type than when it was last looked at';
 
 
 create or replace function pgtrickle._dropped_keys(target bigint)

@@ -49,6 +49,7 @@ begin
             (select string_agg(t.xmin::text || t.ctid, ' ' order by t.oid) from pg_trigger t where t.tgrelid = relation),
             case when c.relkind = 'v' then pgtrickle._view_stamp(relation) end,
             case when c.relkind = 'p' then pgtrickle._partitions_stamp(relation) end,
+            case when c.relkind = 'r' and c.relhassubclass then exists (select from pg_inherits i where i.inhparent = relation) end,
             case when c.relrowsecurity then pgtrickle._row_security_applies(relation, current_user) end)
         from pg_class c
         where c.oid = relation);

@@ -103,6 +103,9 @@ begin
     if capture.cdc_mode <> 'WAL' and pgtrickle._is_replicated(dependency.source_relid) then
         return format('%s is written by logical replication, which fires no triggers of statements', relation);
     end if;
+    if pgtrickle._not_observable(dependency.source_relid) is not null then
+        return pgtrickle._not_observable(dependency.source_relid);
+    end if;
     if pgtrickle._row_security_applies(dependency.source_relid, current_user) then
         return format('row security of %s applies to the stream table''s owner', relation);
     end if;
@@ -223,10 +226,12 @@ declare
 begin
     perform pgtrickle._lock_sources(id);  -- those rebound now as well
     suspicions := pgtrickle._suspicions(id);
-    -- A varchar(5) made a varchar(10) is rewritten by nobody, and no plan minds.
-    altered := nullif(concat_ws('; ', pgtrickle._altered_columns(id, suspicions is not null), pgtrickle._dropped_keys(id)), '');
+    altered := nullif(concat_ws('; ', pgtrickle._altered_columns(id), pgtrickle._dropped_keys(id)), '');
     if altered is not null then
         perform pgtrickle._retire_plan(id, altered);
+    end if;
+    if concat(rebuilt, replaced, altered) <> '' or pgtrickle._retyped(id) then
+        perform pgtrickle._check_columns_hold(stream_table);
     end if;
     return concat_ws('; ', rebuilt, replaced, altered, suspicions);
 end

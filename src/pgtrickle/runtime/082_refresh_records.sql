@@ -88,13 +88,21 @@ create or replace function pgtrickle._remember_storage(target bigint)
     language sql
     set search_path = pg_catalog, pg_temp
 as $$
+    -- The storage of one whose changes go unseen for now says nothing of the rows it was read with.
     update pgtrickle.pgt_dependencies d
-    set source_storage = pgtrickle._source_storage(d.source_relid),
-        column_snapshot = pgtrickle._columns_as_defined(d.source_relid)
+    set source_storage = present.storage,
+        column_snapshot = present.columns
+    from (
+        select p.source_relid,
+            case when pgtrickle._not_observable(p.source_relid) is null then pgtrickle._source_storage(p.source_relid) end as storage,
+            pgtrickle._columns_as_defined(p.source_relid) as columns
+        from pgtrickle.pgt_dependencies p
+        where p.pgt_id = target
+          and p.source_number is not null
+    ) present
     where d.pgt_id = target
-      and d.source_number is not null
-      and (d.source_storage, d.column_snapshot)
-          is distinct from (pgtrickle._source_storage(d.source_relid), pgtrickle._columns_as_defined(d.source_relid))
+      and d.source_relid = present.source_relid
+      and (d.source_storage, d.column_snapshot) is distinct from (present.storage, present.columns)
 $$;
 comment on function pgtrickle._remember_storage(bigint) is
     'Notes how the captured sources are stored and defined, for the next refresh to compare with';
