@@ -30,6 +30,16 @@ UNORDERED = (
     ),
     "select count(*) n from (select id from orders limit 5 offset 2) s",
 )
+AROUND = (
+    "select customer, (select sum(o.customer)) as s from orders o group by customer",
+    "select (select count(o.id)) as n from orders o",
+    "select (select max(o.id) from customers) as m from orders o",
+    (
+        "select customer from orders o group by customer"
+        " having exists (select from customers c where c.id = count(o.customer))"
+    ),
+    "select customer, (select grouping(o.customer)) as g from orders o group by rollup (customer)",
+)
 TWO_ROWS = {
     "uncorrelated": "select id, (select region from customers where id > 8) as r from orders",
     "correlated": (
@@ -68,6 +78,58 @@ def test_a_limit_without_order_is_refused_with_the_reason(query: str, engine: En
         engine.create_stream_table("st", query, refresh_mode="DIFFERENTIAL")
     engine.create_stream_table("st", query, refresh_mode="AUTO")
     assert engine.refresh("st").action == "FULL"
+
+
+@pytest.mark.parametrize("query", AROUND)
+def test_an_aggregate_of_the_query_around_a_subquery_is_recomputed(
+    query: str, engine: Engine
+) -> None:
+    with pytest.raises(psycopg.errors.FeatureNotSupported, match="aggregates the rows around it"):
+        engine.create_stream_table("st", query, refresh_mode="DIFFERENTIAL")
+    engine.create_stream_table("st", query, refresh_mode="AUTO")
+    engine.connection.execute("insert into orders values (99, 1, 5)")
+    assert engine.refresh("st").action == "FULL"
+    assert engine.verify("st").equal
+
+
+ONE_ROW = {
+    "select id, (select started(o.id) from orders o where o.customer = c.id + 1) as s"
+    " from customers c": "over no rows this aggregate may have a value",
+    "select id, (select sum(count(*)) over () from orders o where o.customer = c.id + 1) as s"
+    " from customers c": "its only row is numbered",
+    "select id, (select count(*) from orders o where o.customer = c.id + 1 offset 1) as s"
+    " from customers c": "may be left out",
+}
+
+
+@pytest.mark.parametrize("query", ONE_ROW)
+def test_an_only_row_that_is_not_null_where_nothing_matches(query: str, engine: Engine) -> None:
+    engine.connection.execute(
+        "create aggregate started(integer) (sfunc = int4pl, stype = integer, initcond = '100')"
+    )
+    with pytest.raises(psycopg.errors.FeatureNotSupported, match=ONE_ROW[query]):
+        engine.create_stream_table("st", query, refresh_mode="DIFFERENTIAL")
+    engine.create_stream_table("st", query, refresh_mode="AUTO")
+    assert engine.verify("st").equal
+
+
+def test_a_type_whose_operators_are_out_of_sight_is_no_key(engine: Engine) -> None:
+    engine.connection.execute(
+        "create schema extensions; create extension citext schema extensions;"
+        "create table words (id integer primary key, w extensions.citext);"
+        "insert into words values (1, 'a')"
+    )
+    query = "select count(*) as n from words group by w"
+    with pytest.raises(psycopg.errors.FeatureNotSupported, match="not in the search_path"):
+        engine.create_stream_table("st", query, refresh_mode="DIFFERENTIAL")
+    engine.create_stream_table("st", query, refresh_mode="AUTO")
+    engine.create_stream_table("copy", "select id, w from words", refresh_mode="DIFFERENTIAL")
+    engine.connection.execute("set search_path = public, extensions")
+    engine.create_stream_table("seen", query, refresh_mode="DIFFERENTIAL")
+    engine.connection.execute("insert into words values (2, 'A')")
+    for name, action in (("st", "FULL"), ("copy", "DIFFERENTIAL"), ("seen", "DIFFERENTIAL")):
+        assert engine.refresh(name).action == action
+        assert engine.verify(name).equal
 
 
 def contents(engine: Engine) -> list[tuple[object, ...]]:

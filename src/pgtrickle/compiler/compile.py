@@ -11,7 +11,7 @@ from uuid import uuid4
 from pgtrickle import __version__
 from pgtrickle.compiler.advice import advise
 from pgtrickle.compiler.facts import DatabaseFacts
-from pgtrickle.compiler.functions import check_functions
+from pgtrickle.compiler.functions import check_functions, groups_as_compared
 from pgtrickle.compiler.outline import outline
 from pgtrickle.compiler.storable import check_storable
 from pgtrickle.database import Session
@@ -79,11 +79,15 @@ def _full(canonical: Canonical, construct: str, reason: str) -> Plan:
 def _differential(session: Session, canonical: Canonical) -> Plan:
     facts = DatabaseFacts(session)
     facts.check_settings()
-    tree = _trusted_tree(session, canonical, facts)
-    root = separate_moments(prune(push_down(lower(tree, facts).node)))
+    tree, one_equality = _trusted_tree(session, canonical, facts)
+    lowered = lower(tree, facts, one_equality=one_equality)
+    if one_equality and not facts.has_one_equality(lowered.node):
+        one_equality = False
+        lowered = lower(tree, facts, one_equality=False)
+    root = separate_moments(prune(push_down(lowered.node)))
     check_storable(root)
     sources = _sources(root)  # none for a query of constants, which then has no deltas
-    states = States(facts, facts.has_one_equality(root))
+    states = States(facts, one_equality)
     numbers = {source.relid: number for number, source in enumerate(sources)}
 
     def maintenance(changed: frozenset[int]) -> Maintenance:
@@ -120,8 +124,13 @@ def _differential(session: Session, canonical: Canonical) -> Plan:
     )
 
 
-def _trusted_tree(session: Session, canonical: Canonical, facts: DatabaseFacts) -> Query:
-    """The tree of the query, views inlined: proved to mean what the user's query means."""
+def _trusted_tree(
+    session: Session, canonical: Canonical, facts: DatabaseFacts
+) -> tuple[Query, bool]:
+    """The tree of the query, views inlined: proved to mean what the user's query means.
+
+    And whether its comparisons have the equality that groups have.
+    """
     if canonical.obstacle is not None:
         raise NotIncremental("canonical form", canonical.obstacle)
     tree = parse(canonical.text)
@@ -133,9 +142,10 @@ def _trusted_tree(session: Session, canonical: Canonical, facts: DatabaseFacts) 
     for view in inlined.opaque_views:
         raise NotIncremental(f"view {view.schema}.{view.name}", view.reason)
     trees = [canonical.tree, *(view.tree for view in inlined.views.values())]
-    check_functions(function_uses_of_tree(session, " ".join(trees)))
+    uses = function_uses_of_tree(session, " ".join(trees))
+    check_functions(uses)
     facts.read_functions(inlined.query)
-    return with_moments(inlined.query)
+    return with_moments(inlined.query), groups_as_compared(uses)
 
 
 MOST_COLUMNS = 1597
@@ -208,6 +218,8 @@ def _target(root: Node, canonical: Canonical, facts: DatabaseFacts) -> Target:
     found = [key for key in keys(root) if key]
     chosen = found[0] if found else frozenset(group_key(root) or ())
     key = tuple(i for i, id in enumerate(root.ids) if id in chosen)
+    if not all(facts.compares(canonical.columns[i]) for i in key):
+        found, key = [], ()
     columns = facts.output(canonical.columns)
     hashed = not all(columns[i].bounded for i in key) or not found
     return Target(f"t_{uuid4().hex}", columns, key or None, hashed)

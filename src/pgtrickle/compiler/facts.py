@@ -94,6 +94,9 @@ class DatabaseFacts:
     def is_aggregate(self, name: Name) -> bool:
         return "a" in self._kind(name)
 
+    def is_null_over_no_rows(self, name: Name) -> bool:
+        return "value" not in self._kind(name)
+
     def returns_set(self, name: Name) -> bool:
         return "set" in self._kind(name)
 
@@ -102,7 +105,11 @@ class DatabaseFacts:
         self._read_kinds({node.name for node in walk(query) if isinstance(node, Call)})
 
     def _kind(self, name: Name) -> frozenset[str]:
-        """prokind of every function of that name, and 'set' where one returns a set."""
+        """What the functions of that name are.
+
+        Their prokind, 'set' where one returns a set, 'value' where an aggregate may be other than
+        NULL over no rows.
+        """
         if name not in self._kinds:
             self._read_kinds({name})
         return self._kinds[name]
@@ -110,16 +117,21 @@ class DatabaseFacts:
     def _read_kinds(self, names: set[Name]) -> None:
         asked = {name: (name[-2] if len(name) > 1 else "pg_catalog", name[-1]) for name in names}
         rows = self._session.rows(
-            "select distinct n.nspname::text, p.proname::text, p.prokind::text, p.proretset"
+            "select distinct n.nspname::text, p.proname::text, unnest(array[p.prokind::text,"
+            " case when p.proretset then 'set' end,"
+            " case when a.agginitval is not null or not coalesce(f.proisstrict, true)"
+            " then 'value' end])"
             " from unnest(%s::text[], %s::text[]) as asked (schema, name)"
             " join pg_catalog.pg_namespace n on n.nspname = asked.schema"
-            " join pg_catalog.pg_proc p on p.pronamespace = n.oid and p.proname = asked.name",
+            " join pg_catalog.pg_proc p on p.pronamespace = n.oid and p.proname = asked.name"
+            " left join pg_catalog.pg_aggregate a on a.aggfnoid = p.oid"
+            " left join pg_catalog.pg_proc f on f.oid = a.aggfinalfn",
             ([schema for schema, _ in asked.values()], [name for _, name in asked.values()]),
         )
         for name, place in asked.items():
-            found = [(kind, is_set) for *found_at, kind, is_set in rows if tuple(found_at) == place]
-            kinds = {kind for kind, _ in found}
-            self._kinds[name] = frozenset(kinds | ({"set"} if any(s for _, s in found) else set()))
+            self._kinds[name] = frozenset(
+                kind for *found_at, kind in rows if tuple(found_at) == place and kind is not None
+            )
 
     def check_settings(self) -> None:
         """Raise NotIncremental where the session prints values so that different ones look alike.
@@ -200,7 +212,12 @@ class DatabaseFacts:
             self._is_image(column),
             self._hashable(column),
             self._bounded(column),
+            self.compares(column),
         )
+
+    def compares(self, column: ResultColumn) -> bool:
+        """Whether ``=`` of the column's type is the equality that keys of it have."""
+        return self.catalog.type(column.type_oid).compares
 
     def _is_image(self, column: ResultColumn) -> bool:
         known = self.catalog.type(column.type_oid).equal_is_same
@@ -215,6 +232,8 @@ class DatabaseFacts:
         """Whether every value of the column fits into an index entry."""
         if column.type_oid in SHORT or self.catalog.type(column.type_oid).category == "E":
             return True
+        if column.type.endswith("[]"):
+            return False  # of any number of short values
         limit = re.search(r"\((\d+)", column.type)
         return limit is not None and int(limit[1]) <= LONGEST
 

@@ -39,6 +39,19 @@ AGES = frozenset({1386, 2059})
 """OIDs of age(x), reckoned from today, for timestamptz and timestamp."""
 
 
+GROUPS_OTHERWISE = re.compile(
+    r"(timestamp|date)_eq_timestamptz | timestamptz_eq_(timestamp|date)"
+    r" | (circle|box|lseg|line|path_n)_eq",
+    re.VERBOSE,
+)
+"""Equalities by which nothing is grouped: of two values equal to a third, both may differ."""
+
+
+def groups_as_compared(uses: Iterable[FunctionUse]) -> bool:
+    """Whether values that are equal by a comparison of the query are equal for GROUP BY, too."""
+    return not any(GROUPS_OTHERWISE.fullmatch(use.name) for use in uses)
+
+
 def check_functions(uses: Iterable[FunctionUse]) -> None:
     """Raise NotIncremental for the first function whose value may change by itself."""
     for use in uses:

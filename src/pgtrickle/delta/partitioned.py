@@ -53,10 +53,9 @@ def prepare(node: Partitioned, maintenance: Maintenance) -> None:
     analysis = _analysis(node)
     child = maintenance.initial(node.child)
     for type in states.types[id(node)]:
-        if not type.hashable:
-            raise NotIncremental(
-                "PARTITION BY", f"values of type {type.name} have no hash function"
-            )
+        obstacle = type.obstacle()
+        if obstacle is not None:
+            raise NotIncremental("PARTITION BY", obstacle)
     fill = select(
         [*analysis.matching.hash_column("b"), "b.*"],
         f"FROM ({_body(node, _with_partition(node, analysis, child)).sql}) AS b",
@@ -114,11 +113,24 @@ def _first_rows(node: TopN, keyed: Relation) -> str:
     )
     conditions = []
     if limit is not None:
-        conditions.append(f"t.{RANK} <= {limit}" + (f" + {offset}" if offset else ""))
+        conditions.append(_within(f"t.{RANK}", limit, offset))
     if offset is not None:
-        conditions.append(f"t.__number > {offset}")
+        conditions.append(f"t.__number > coalesce({_whole(offset)}, 0)")
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     return select([f"t.{id}" for id in keyed.ids], f"FROM ({ranked}) AS t", where)
+
+
+def _within(place: str, limit: str, offset: str | None) -> str:
+    """Whether a row's place is one of the first: all are, where the limit is NULL."""
+    if offset is not None:
+        place = f"{place} - coalesce({_whole(offset)}, 0)"
+    within = f"{place} <= {_whole(limit)}"
+    return within if limit.isdigit() else f"({_whole(limit)} IS NULL OR {within})"
+
+
+def _whole(number: str) -> str:
+    """A number of rows as LIMIT takes it: rounded."""
+    return number if number.isdigit() else f"({number})::bigint"
 
 
 def _initial(node: Partitioned, maintenance: Maintenance) -> Relation:

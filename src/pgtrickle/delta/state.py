@@ -18,7 +18,7 @@ class ColumnType:
 
     `name` as format_type spells it, typmod included. `bitwise`: equal values print equally, so
     that equality decides whether a value changed. `hashable`: it has a hash function. `bounded`:
-    its values always fit into an index entry.
+    its values always fit into an index entry. `compares`: ``=`` means the equality of groups.
     """
 
     oid: int
@@ -26,6 +26,15 @@ class ColumnType:
     bitwise: bool
     hashable: bool
     bounded: bool
+    compares: bool = True
+
+    def obstacle(self) -> str | None:
+        """Why rows cannot be kept by values of this type, or None."""
+        if not self.hashable:
+            return f"values of type {self.name} have no hash function"
+        if not self.compares:
+            return f"the operators of type {self.name} are not in the search_path"
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,8 @@ class TypeFacts:
 
     `equal_is_same`: values that compare equal under a deterministic collation print the same
     (not so for numeric, float, jsonb, interval, bpchar, citext, ...). `has_equality` and
-    `has_order` come with a default btree operator class, `has_hash` with a hash one.
+    `has_order` come with a default btree operator class, `has_hash` with a hash one. `compares`:
+    under the search_path, ``=`` is that equality.
     """
 
     oid: int
@@ -108,6 +109,7 @@ class TypeFacts:
     has_equality: bool
     has_order: bool
     has_hash: bool
+    compares: bool
 
 
 class Catalog:
@@ -231,7 +233,9 @@ def _type(oid: int, made: Mapping[int, tuple[Any, ...]], known: dict[int, TypeFa
     """What a row of types.sql says, with what those of the parts say; added to `known`."""
     if oid in known:
         return known[oid]
-    _, schema, name, kind, category, base, element, subtype, attributes, *operators = made[oid]
+    _, schema, name, kind, category, base, element, subtype, attributes, *operators, seen = made[
+        oid
+    ]
     under = [base] if kind == "d" else [part for part in (element, subtype) if part]
     if kind == "c":
         under = attributes
@@ -241,8 +245,9 @@ def _type(oid: int, made: Mapping[int, tuple[Any, ...]], known: dict[int, TypeFa
         same = all(part.equal_is_same for part in parts)
         hashed = all(part.has_hash for part in parts)
         equality = all(part.has_equality for part in parts)
+        seen = kind != "d" or parts[0].compares  # all others are compared part by part
     else:
         order, same, hashed = operators
         equality = order or hashed
-    known[oid] = TypeFacts(oid, schema, name, category, same, equality, order, hashed)
+    known[oid] = TypeFacts(oid, schema, name, category, same, equality, order, hashed, seen)
     return known[oid]

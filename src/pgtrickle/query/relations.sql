@@ -2,8 +2,9 @@
 --
 --   unseen   a partition at any depth whose changes nothing captures, and why
 --   reads    OIDs of what a view names itself
---   keys     unique indexes that identify rows (on plain columns, all NOT NULL, checked at once):
---            [index, [columns], is primary], the primary key first, then the narrowest
+--   keys     unique indexes that identify rows (on plain columns, all NOT NULL, checked at once, and
+--            equal there where they are equal to queries): [index, [columns], is primary], the
+--            primary key first, then the narrowest
 --   columns  [name, number, type OID, type, type modifier, is NOT NULL, generated, collation OID or
 --            0, whether the collation is deterministic] in order, without dropped ones
 --
@@ -98,8 +99,12 @@ cross join lateral (
       i.indisprimary as is_primary, i.indnkeyatts as width
     from pg_catalog.pg_index i
     join pg_catalog.pg_class x on x.oid = i.indexrelid
-    cross join lateral unnest(i.indkey::smallint[]) with ordinality as k (number, place)
+    cross join lateral rows from (
+      unnest(i.indkey::smallint[]), unnest(i.indclass::oid[]), unnest(i.indcollation::oid[])
+    ) with ordinality as k (number, operators, sorting, place)
     left join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
+    left join pg_catalog.pg_opclass o on o.oid = k.operators
+    left join pg_catalog.pg_collation l on l.oid = a.attcollation
     where i.indrelid = c.oid
       and i.indisunique
       and i.indisvalid
@@ -110,7 +115,10 @@ cross join lateral (
       and k.place <= i.indnkeyatts
     group by i.indexrelid, x.relname, i.indisprimary, i.indnkeyatts
     having bool_and(
-      a.attnotnull and not exists (
+      o.opcdefault
+      and (a.attcollation = k.sorting or coalesce(l.collisdeterministic, true))
+      and a.attnotnull
+      and not exists (
         select from pg_catalog.pg_constraint n
         where n.conrelid = a.attrelid
           and n.contype = 'n'

@@ -5,6 +5,8 @@
 --     one it is silently and binarily taken for (varchar for text), or of all enums. Whether equal
 --     values have equal images is known to PostgreSQL as support function 4 of a btree class. bpchar
 --     claims it, but 'a'::bpchar and 'a '::bpchar are equal and differ.
+--   is_compared   whether = finds the equality of these classes: not where an extension's schema is
+--     not in the search_path. Two values of citext are then compared as text.
 with recursive made_of (oid, base, element, subtype, attributes) as not materialized (
   select t.oid, t.typbasetype,
     case when t.typsubscript = 'pg_catalog.array_subscript_handler'::regproc
@@ -74,7 +76,17 @@ select t.oid::bigint, n.nspname::text, t.typname::text, t.typtype::text, t.typca
       and c.method = 'btree'
       and c.type <> 'pg_catalog.bpchar'::regtype
   ),
-  exists (select from class c where c.oid = r.oid and c.method = 'hash')
+  exists (select from class c where c.oid = r.oid and c.method = 'hash'),
+  not exists (
+    select from class c
+    join pg_catalog.pg_amop o
+      on o.amopfamily = c.family
+      and o.amoplefttype = c.type
+      and o.amoprighttype = c.type
+      and o.amopstrategy = case c.method when 'btree' then 3 else 1 end
+    where c.oid = r.oid
+      and not pg_catalog.pg_operator_is_visible(o.amopopr)
+  )
 from reached r
 join pg_catalog.pg_type t on t.oid = r.oid
 join pg_catalog.pg_namespace n on n.oid = t.typnamespace

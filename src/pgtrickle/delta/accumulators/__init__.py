@@ -94,7 +94,7 @@ def accumulator(id: str, call: Call, type: ColumnType | None, not_null: bool) ->
     plain = not (call.order_by or call.within_group) and not any(
         a.variadic or a.name for a in call.arguments
     )
-    if len(call.name) != 1 or not plain:
+    if len(call.name) != 1 or not plain or (type is not None and not type.compares):
         return whole(id, call)
     condition = "" if call.filter is None else render_expression(call.filter)
     arguments = [render_expression(each.value) for each in call.arguments]

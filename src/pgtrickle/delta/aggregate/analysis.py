@@ -103,12 +103,9 @@ def analyse(node: Aggregate, states: States) -> Analysis:
     types = states.types[id(node)]
     key_types = types[: len(node.keys)]
     for (_, expression), type in zip(node.keys, key_types, strict=True):
-        if not type.hashable:
-            raise NotIncremental(
-                node.construct,
-                f"values of type {type.name} have no hash function "
-                f"({render_expression(expression)})",
-            )
+        obstacle = type.obstacle()
+        if obstacle is not None:
+            raise NotIncremental(node.construct, f"{obstacle} ({render_expression(expression)})")
     not_null = not_null_ids(node.child.attributes)
     accumulators = []
     for (attribute, call), type in zip(node.aggregates, types[len(node.keys) :], strict=True):

@@ -6,15 +6,26 @@ from dataclasses import replace
 
 from pgtrickle.query import statement as s
 from pgtrickle.query.algebra import Filter, Node
-from pgtrickle.query.expression import Call, Column, Expression, Field, SortKey, Sublink
+from pgtrickle.query.expression import (
+    Call,
+    Column,
+    Expression,
+    Field,
+    SortKey,
+    SqlFunction,
+    Sublink,
+    WholeRow,
+)
 from pgtrickle.query.lowering import subqueries
 from pgtrickle.query.lowering.conditions import conjunction, conjuncts
 from pgtrickle.query.lowering.environment import Environment
 from pgtrickle.query.lowering.grouping import Grouped, group
+from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.lowering.sources import lower_from
 from pgtrickle.query.lowering.whole_rows import whole_rows_in
 from pgtrickle.query.pruning import columns_of
+from pgtrickle.query.traverse import expressions
 
 
 class Block:
@@ -33,12 +44,28 @@ class Block:
         self.node: Node = source.node
         self.scope = source.scope
         self.correlation: list[Expression] = []
+        self._check_levels()
         self._where()
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the result columns."""
         return tuple(_name(target) for target in self.query.targets)
+
+    def _check_levels(self) -> None:
+        """Raise NotIncremental for an aggregate that belongs to a block around.
+
+        So does one that reads columns from there alone, wherever it stands.
+        """
+        here, around = replace(self.scope, outer=None), self.environment.outer
+        if around is None:
+            return
+        for each in expressions(self.query, into_queries=False):
+            if not (self.is_aggregate(each) or _is_grouping(each)):
+                continue
+            read = [name for name in expressions(each) if isinstance(name, Column | WholeRow)]
+            if any(map(around.names, read)) and not any(map(here.names, read)):
+                raise NotIncremental("correlated subquery", "it aggregates the rows around it")
 
     def _where(self) -> None:
         plain: list[Expression] = []
@@ -71,7 +98,7 @@ class Block:
 
     @property
     def reads_outer_above(self) -> bool:
-        """Whether the select list or HAVING reads the block around."""
+        """Whether what is selected, or how rows are grouped or ordered, reads the block around."""
         outer = self.environment.outer
         if outer is None:
             return False
@@ -86,19 +113,20 @@ class Block:
                 reads = reads or not columns_of(found) <= frozenset(self.node.ids)
             return None
 
-        for target in self.query.targets:
-            rewrite(target.expression, look)
+        query = self.query
+        rewrite((query.targets, query.distinct, query.windows), look)
+        if query.group_by:
+            rewrite(query.having, look)
+        if query.limit is not None or query.offset is not None or query.distinct:
+            rewrite(query.order_by, look)
         return reads
 
     @property
     def is_aggregation(self) -> bool:
         """Whether the block groups its rows."""
         query = self.query
-        return (
-            bool(query.group_by)
-            or query.having is not None
-            or any(self._has_aggregate(target.expression) for target in query.targets)
-        )
+        above = (query.targets, query.distinct, query.order_by, query.windows)
+        return bool(query.group_by) or query.having is not None or self._has_aggregate(above)
 
     @property
     def is_scalar_aggregation(self) -> bool:
@@ -110,10 +138,19 @@ class Block:
             and query.distinct is None
             and query.limit is None
             and query.offset is None
-            and not query.windows
+            and not self.numbers_rows
         )
 
-    def _has_aggregate(self, expression: Expression) -> bool:
+    @property
+    def numbers_rows(self) -> bool:
+        """Whether a window function stands in the select list."""
+        return any(
+            isinstance(each, Call) and each.over is not None
+            for target in self.query.targets
+            for each in expressions(target, into_queries=False)
+        )
+
+    def _has_aggregate(self, value: object) -> bool:
         found = False
 
         def look(each: Expression) -> Expression | None:
@@ -123,7 +160,7 @@ class Block:
             found = found or self.is_aggregate(each)
             return None
 
-        rewrite(expression, look)
+        rewrite(value, look)
         return found
 
     def is_aggregate(self, expression: Expression) -> bool:
@@ -144,6 +181,10 @@ class Block:
     ) -> Grouped:
         """As `grouped`, for other expressions than the select list."""
         return group(self.query, self, expressions, extra_keys or [])
+
+
+def _is_grouping(expression: Expression) -> bool:
+    return isinstance(expression, SqlFunction) and expression.keyword == "GROUPING"
 
 
 def _name(target: s.Target) -> str:

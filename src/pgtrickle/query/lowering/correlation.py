@@ -18,14 +18,13 @@ from dataclasses import replace
 
 from pgtrickle.query import statement as s
 from pgtrickle.query.algebra import Aggregate, TopN
-from pgtrickle.query.expression import Call, Case, Expression, Literal, Operator, SqlFunction
+from pgtrickle.query.expression import Case, Expression, Literal, Operator, SqlFunction
 from pgtrickle.query.lowering.block import Block
 from pgtrickle.query.lowering.correlated import Correlated, are_equated, equated
 from pgtrickle.query.lowering.domain import Around, Pair, same
 from pgtrickle.query.lowering.environment import Environment
 from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.lowering.rewriting import rewrite
-from pgtrickle.query.traverse import expressions
 
 
 def lower_correlated(query: s.Query, environment: Environment) -> Correlated:
@@ -37,23 +36,35 @@ def lower_correlated(query: s.Query, environment: Environment) -> Correlated:
         if block.is_scalar_aggregation:
             return _aggregation(block)
         return _independent(query, environment)
+    if block.is_aggregation and not query.group_by and not block.is_scalar_aggregation:
+        return lower_correlated(_of_one_row(block), environment)
     limited = query.limit is not None or query.offset is not None
-    if query.distinct is None and not limited and not block.is_aggregation and not _numbers(query):
+    if (
+        query.distinct is None
+        and not limited
+        and not block.is_aggregation
+        and not block.numbers_rows
+    ):
         values = tuple(block.resolve(target.expression) for target in query.targets)
         return Correlated(block.node, block.names, values, tuple(block.correlation))
-    by_keys = not (query.group_by or query.distinct is not None or _numbers(query))
+    by_keys = not (query.group_by or query.distinct is not None or block.numbers_rows)
     if not by_keys or not are_equated(block.correlation, block.node) or block.reads_outer_above:
         return lower_dependent(query, environment)
     return _first_rows(block) if limited else _aggregation(block)
 
 
-def _numbers(query: s.Select) -> bool:
-    """Whether a window function stands in the select list."""
-    return any(
-        isinstance(each, Call) and each.over is not None
-        for target in query.targets
-        for each in expressions(target, into_queries=False)
-    )
+def _of_one_row(block: Block) -> s.Select:
+    """An aggregation into one row without what decides nothing there. Raises NotIncremental."""
+    query = block.query
+    some = query.limit is None or is_some(query.limit)
+    if block.numbers_rows or query.distinct or query.offset is not None or not some:
+        raise NotIncremental("correlated subquery", "its only row is numbered, or may be left out")
+    return replace(query, distinct=None, limit=None)
+
+
+def is_some(limit: Expression | None) -> bool:
+    """Whether a LIMIT lets at least one row through."""
+    return isinstance(limit, Literal) and limit.sql.isdigit() and int(limit.sql) > 0
 
 
 def lower_dependent(query: s.Query, environment: Environment) -> Correlated:
@@ -101,6 +112,9 @@ def _aggregation(block: Block, around: tuple[Pair, ...] = ()) -> Correlated:
         )
     values, having = grouped.targets, grouped.having
     if pairs:
+        for _, call in aggregate.aggregates:
+            if len(call.name) > 1 and not block.environment.facts.is_null_over_no_rows(call.name):
+                raise NotIncremental(call.name[-1], "over no rows this aggregate may have a value")
         values = [_without_rows(value, aggregate) for value in values]
         having = None if having is None else _without_rows(having, aggregate)
     if having is not None:
@@ -115,21 +129,31 @@ def _aggregation(block: Block, around: tuple[Pair, ...] = ()) -> Correlated:
     )
 
 
+OVER_NO_ROWS = {
+    "count": "0",
+    "regr_count": "0",
+    "rank": "1",
+    "dense_rank": "1",
+    "percent_rank": "0",
+    "cume_dist": "1",
+}
+"""PostgreSQL's aggregates that are not NULL over no rows, and what they are then."""
+
+
 def _without_rows(value: Expression, aggregate: Aggregate) -> Expression:
-    """Count is 0, not NULL, where the outer join found no group."""
-    counts = {a.reference for a, call in aggregate.aggregates if is_count(call)}
+    """What is not NULL over no rows, where the outer join found no group."""
+    known = {
+        a.reference: OVER_NO_ROWS[call.name[0]]
+        for a, call in aggregate.aggregates
+        if len(call.name) == 1 and call.name[0] in OVER_NO_ROWS
+    }
 
     def replaced(expression: Expression) -> Expression | None:
-        if expression in counts:
-            return SqlFunction("COALESCE", (expression, Literal("0")))
+        if expression in known:
+            return SqlFunction("COALESCE", (expression, Literal(known[expression])))  # type: ignore[index]
         return None
 
     return rewrite(value, replaced)
-
-
-def is_count(call: Call) -> bool:
-    """Whether an aggregate is 0, and not NULL, over no rows."""
-    return call.name in (("count",), ("regr_count",))
 
 
 def _first_rows(block: Block) -> Correlated:

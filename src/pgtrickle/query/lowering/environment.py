@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgtrickle.query.algebra import Attribute, Node
+from pgtrickle.query.expression import Name
 from pgtrickle.query.lowering.attributes import Attributes
 from pgtrickle.query.lowering.correlated import Correlated
+from pgtrickle.query.lowering.equality import EQUAL
 from pgtrickle.query.lowering.facts import Facts
 from pgtrickle.query.lowering.scope import Scope
 from pgtrickle.query.statement import Query
@@ -30,7 +32,7 @@ class Environment:
     may, `lower_dependent` such a one over a domain; `lower_block` what a block selects, for each
     combination of some columns of its FROM, which it appends. (They are handed around to keep the
     modules below them free of cycles.) `whole_rows` names the FROM items whose rows the block uses
-    as values.
+    as values; `equality` is the operator of JOIN USING (see `equality`).
     """
 
     facts: Facts
@@ -42,3 +44,4 @@ class Environment:
     lower_block: Callable[[Any, tuple[Attribute, ...]], Lowered]
     outer: Scope | None = None
     whole_rows: frozenset[str] = frozenset()
+    equality: Name = EQUAL

@@ -169,7 +169,7 @@ class _Grouping:
 
     def _aggregate(self, call: Call) -> Attribute:
         if call not in self._aggregates:
-            self._aggregates[call] = self._attributes.new(call.name[-1] == "count")
+            self._aggregates[call] = self._attributes.new(call.name == ("count",))
         return self._aggregates[call]
 
     def _level(self, arguments: KeySet) -> Attribute:

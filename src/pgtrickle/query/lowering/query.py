@@ -32,8 +32,9 @@ from pgtrickle.query.expression import (
 from pgtrickle.query.keys import keys as keys_of
 from pgtrickle.query.lowering.attributes import Attributes
 from pgtrickle.query.lowering.block import Block
-from pgtrickle.query.lowering.correlation import lower_correlated, lower_dependent
+from pgtrickle.query.lowering.correlation import is_some, lower_correlated, lower_dependent
 from pgtrickle.query.lowering.environment import Environment, Lowered
+from pgtrickle.query.lowering.equality import COMPARED, compared_alone
 from pgtrickle.query.lowering.facts import Facts
 from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.lowering.recursion import lower_recursive
@@ -46,12 +47,14 @@ from pgtrickle.query.pruning import columns_of
 from pgtrickle.query.render import quote_identifier, render_expression
 
 
-def lower(query: s.Query, facts: Facts) -> Lowered:
-    """Lower a whole query. Raises NotIncremental."""
+def lower(query: s.Query, facts: Facts, *, one_equality: bool = True) -> Lowered:
+    """Lower a whole query; without `one_equality`, what is equal need not group. NotIncremental."""
     environment = Environment(
         facts, Attributes(), {}, _query, lower_correlated, lower_dependent, _selected
     )
-    return _query(query, environment)
+    if one_equality:
+        return _query(query, environment)
+    return _query(compared_alone(query), replace(environment, equality=COMPARED))
 
 
 def _query(query: s.Query, environment: Environment) -> Lowered:
@@ -141,7 +144,9 @@ def _selected(block: Block, each: tuple[Attribute, ...]) -> Lowered:
     around: list[Expression] = [attribute.reference for attribute in each]
     targets = [written_out(query, target.expression) for target in query.targets]
     limited = query.limit is not None or query.offset is not None
-    keys = query.order_by if limited or query.distinct else ()
+    # (What is ordered by a set comes once for each of its values.)
+    decides = limited or query.distinct or _returns_set(query.order_by, environment)
+    keys = query.order_by if decides else ()
     ordered = [written_out(query, key.expression) for key in keys]
     wanted = [*targets, *(query.distinct or ()), *ordered]
     if block.is_aggregation:
@@ -205,7 +210,7 @@ class _Projection:
 
     def node(self) -> Node:
         items = tuple((attribute, e) for e, attribute in self._by_expression.items())
-        expands = any(self._returns_set(expression) for expression in self._by_expression)
+        expands = _returns_set(tuple(self._by_expression), self._environment)
         return Project(self._below, items, expands)
 
     def _output(self, expression: Expression) -> Attribute:
@@ -218,17 +223,19 @@ class _Projection:
                 return self._environment.attributes.new(sql.upper() != "NULL")
         return self._environment.attributes.new()
 
-    def _returns_set(self, expression: Expression) -> bool:
-        found = False
 
-        def look(each: Expression) -> Expression | None:
-            nonlocal found
-            if isinstance(each, Call):
-                found = found or self._environment.facts.returns_set(each.name)
-            return each if isinstance(each, Sublink) else None
+def _returns_set(value: object, environment: Environment) -> bool:
+    """Whether a call in the expressions of `value`, outside of subqueries, returns a set."""
+    found = False
 
-        rewrite(expression, look)
-        return found
+    def look(each: Expression) -> Expression | None:
+        nonlocal found
+        if isinstance(each, Call):
+            found = found or environment.facts.returns_set(each.name)
+        return each if isinstance(each, Sublink) else None
+
+    rewrite(value, look)
+    return found
 
 
 def _distinct(
@@ -262,18 +269,13 @@ def _first_rows(
 ) -> Node:
     """LIMIT and OFFSET with an order, in each partition."""
     if not sort and query.limit != Literal("0"):
-        if frozenset() in keys_of(node) and query.offset is None and _is_some(query.limit):
+        if frozenset() in keys_of(node) and query.offset is None and is_some(query.limit):
             return node
         raise NotIncremental("LIMIT", "without ORDER BY any rows may be taken")
     for bound in (query.limit, query.offset):
         if bound is not None:
             Scope().resolve(bound)  # raises for anything but constants
     return TopN(node, partition, sort, query.limit, query.offset, query.with_ties)
-
-
-def _is_some(limit: Expression | None) -> bool:
-    """Whether a LIMIT lets at least one row through."""
-    return isinstance(limit, Literal) and limit.sql.isdigit() and int(limit.sql) > 0
 
 
 def _ordered(query: s.Query, lowered: Lowered) -> Lowered:

@@ -53,6 +53,14 @@ class Scope:
         relations = {name: of(columns) for name, columns in self.relations.items()}
         return replace(self, relations=relations, whole=of(self.whole))
 
+    def names(self, reference: Column | WholeRow) -> bool:
+        """Whether a reference means something of this scope, or of one around it."""
+        if isinstance(reference, Column):
+            return self._find(reference.relation, reference.name) is not None
+        return reference.relation in self.relations or (
+            self.outer is not None and self.outer.names(reference)
+        )
+
     def resolve(
         self,
         expression: Expression,

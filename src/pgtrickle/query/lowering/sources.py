@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from pgtrickle.query import statement as s
@@ -16,7 +17,14 @@ from pgtrickle.query.algebra import (
     Project,
     Scan,
 )
-from pgtrickle.query.expression import Column, Expression, Literal, Operator, SqlFunction
+from pgtrickle.query.expression import (
+    Case,
+    Column,
+    Expression,
+    Literal,
+    Operator,
+    SqlFunction,
+)
 from pgtrickle.query.lowering.conditions import conjunction
 from pgtrickle.query.lowering.environment import Environment
 from pgtrickle.query.lowering.obstacle import NotIncremental
@@ -136,9 +144,12 @@ def _join(item: s.Join, environment: Environment) -> Source:
             (left.scope.resolve(Column(None, name)), right.scope.resolve(Column(None, name)))
             for name in item.using
         ]
-        condition = conjunction([Operator(("=",), a, b) for a, b in pairs])
+        condition = conjunction([Operator(environment.equality, a, b) for a, b in pairs])
+        types = [environment.facts.types(left.node, [a for a, _ in pairs])]
+        types.append(environment.facts.types(right.node, [b for _, b in pairs]))
         merged = {
-            name: _merged(item.kind, a, b) for name, (a, b) in zip(item.using, pairs, strict=True)
+            name: _merged(item.kind, a, b, _without_modifier(c) == _without_modifier(d))
+            for name, (a, b), c, d in zip(item.using, pairs, *types, strict=True)
         }
         scope = replace(scope, merged=scope.merged | merged)
         columns = (*merged.items(), *((n, e) for n, e in columns if n not in merged))
@@ -167,11 +178,21 @@ def _renamed_join(alias: s.Alias, joined: Source, environment: Environment) -> S
     return Source(node, scope, _references(visible))
 
 
-def _merged(kind: str, left: Expression, right: Expression) -> Expression:
-    """What the one column of JOIN USING is."""
-    if kind == "FULL":
+def _merged(kind: str, left: Expression, right: Expression, alike: bool) -> Expression:
+    """What the one column of JOIN USING is; of the type common to both sides, if not `alike`.
+
+    COALESCE and CASE find that type as USING does, from the left side's first. Only where both
+    sides are NULL has one of them no row.
+    """
+    if kind == "FULL" or not (alike or kind == "RIGHT"):
         return SqlFunction("COALESCE", (left, right))
+    if not alike:
+        return Case(None, ((Literal("true"), right),), left)
     return right if kind == "RIGHT" else left
+
+
+def _without_modifier(type: str) -> str:
+    return re.sub(r"\([^()\"]*\)", "", type)
 
 
 def _join_node(kind: str, left: Node, right: Node, condition: Expression | None) -> Node:

@@ -37,11 +37,11 @@ from pgtrickle.query.lowering.collecting import collected
 from pgtrickle.query.lowering.conditions import conjunction
 from pgtrickle.query.lowering.correlated import Correlated, are_equated
 from pgtrickle.query.lowering.environment import Environment
+from pgtrickle.query.lowering.equality import COMPARED, EQUAL
 from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.lowering.scope import Scope
 
-EQUAL = ("=",)
 NULL = Literal("NULL")
 """Compared by IS DISTINCT FROM: IS NULL would look into the fields of a row."""
 NULL_BOOLEAN = Cast(NULL, TypeName("boolean"))
@@ -180,7 +180,7 @@ def _comparison(
     if len(tests) != len(inner.values):
         raise NotIncremental(sublink.kind, "it compares whole rows")
     operator = sublink.operator
-    if len(tests) > 1 and operator != EQUAL:
+    if len(tests) > 1 and operator not in (EQUAL, COMPARED):
         rows = SqlFunction("ROW", tests), SqlFunction("ROW", inner.values)
         return node, inner, [Operator(operator, *rows)]
     pairs = zip(tests, inner.values, strict=True)
