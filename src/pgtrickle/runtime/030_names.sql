@@ -92,11 +92,12 @@ create or replace function pgtrickle._is_restored(target pgtrickle.pgt_stream_ta
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return exists (
+    -- The name first: what server this is has to be read from its control file.
+    return target.pgt_relid is distinct from pgtrickle._relation_oid(target.pgt_schema, target.pgt_name)
+        and exists (
             select from pgtrickle.pgt_frontiers f
             where f.pgt_id = target.pgt_id
-              and f.cluster_id <> pgtrickle._cluster_id())
-        and target.pgt_relid is distinct from pgtrickle._relation_oid(target.pgt_schema, target.pgt_name);
+              and f.cluster_id <> pgtrickle._cluster_id());
 end
 $$;
 comment on function pgtrickle._is_restored(pgtrickle.pgt_stream_tables) is

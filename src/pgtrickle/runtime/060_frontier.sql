@@ -124,10 +124,12 @@ comment on function pgtrickle._buffers_are_empty(oid[]) is
 
 create or replace function pgtrickle._own_sequence()
     returns bigint
-    language sql
+    language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
-    select coalesce(pg_sequence_last_value('pgtrickle_changes.change_seq'::regclass), 0)
+begin
+    return coalesce(pg_sequence_last_value('pgtrickle_changes.change_seq'::regclass), 0);
+end
 $$;
 comment on function pgtrickle._own_sequence() is
     'Bounds the changes this transaction has captured so far: they are numbered up to it, its later ones above it';

@@ -95,7 +95,6 @@ as $$
 begin
     return (
         select md5(concat_ws(' ',
-            pgtrickle._cluster_id(),
             (select p.xmin::text || p.ctid from pgtrickle.pgt_plans p where p.pgt_id = target),
             case when s.functions_used <> '{}' then (
                 select string_agg(concat_ws(' ', p.oid, p.xmin, p.ctid), ' ' order by f.signature)
@@ -121,4 +120,4 @@ begin
 end
 $$;
 comment on function pgtrickle._catalog_stamp(bigint) is
-    'Hash of the versions of all catalog rows that a refresh relies on: while it is the same, what was found out about sources, views, functions, columns and capture still holds';
+    'Hash of the versions of all catalog rows of this database that a refresh relies on: while it is the same, what was found out about sources, views, functions, columns and capture still holds';

@@ -1,49 +1,7 @@
 -- The two ways to bring a stream table up to date, and the refresh that chooses between them.
 
-create or replace function pgtrickle._aimed(delta text, token text, target oid)
-    returns text
-    language sql
-    stable
-    set search_path = pg_catalog, pg_temp
-as $$
-    -- Whether a row's place says which row, the planner sees before it plans: what is not asked costs nothing.
-    select replace(
-        replace(delta, coalesce(token || '_partitioned', ''), pgtrickle._is_partitioned(target)::text),
-        coalesce(token, ''), target::regclass::text)
-$$;
-comment on function pgtrickle._aimed(text, text, oid) is
-    'A plan''s delta with the table''s present name in the place of its token, and true or false in that of <token>_partitioned';
-
-
-create or replace function pgtrickle._delta_sql(target oid, plan jsonb, relids oid[], which text, guards bigint[])
-    returns text
-    language sql
-    stable
-    set search_path = pg_catalog, pg_temp
-as $$
-    select format(
-        'with %s%s select o.rows_inserted, o.rows_deleted, o.consistent, pg_catalog.pg_current_snapshot(), array[%s]::bigint[], %s from outcome o',
-        string_agg(
-            format('changes_%s as materialized (%s%s), ', number,
-                pgtrickle._changes_sql(relids[number + 1], array(select jsonb_array_elements_text(source -> 'columns'))),
-                coalesce(' limit ' || guards[number + 1], '')),
-            '' order by number) filter (where included),
-        pgtrickle._aimed(plan -> 'deltas' ->> which, plan ->> 'target', target),
-        string_agg(
-            case when included then format('(select pg_catalog.count(*) from changes_%s)', number) else '0' end,
-            ', ' order by number),
-        coalesce(string_agg(pgtrickle._has_changes_sql(relids[number + 1]), ' or ' order by number) filter (where not included), 'false'))
-    from (
-        select source, position::integer - 1 as number, which in ('*', (position - 1)::text) as included
-        from jsonb_array_elements(plan -> 'sources') with ordinality s(source, position)
-    ) sources
-$$;
-comment on function pgtrickle._delta_sql(oid, jsonb, oid[], text, bigint[]) is
-    'Statement that applies a plan''s delta for one source (its number), several ("*") or none ("time"). One row: rows inserted, rows deleted, consistent, snapshot, rows read per source, and whether a source left out has changes after all';
-
-
 create or replace function pgtrickle._refresh_by_delta(
-        stream_table pgtrickle.pgt_stream_tables, plan jsonb, frontier pgtrickle.pgt_frontiers, relids oid[], pending bigint[], stamp text,
+        stream_table pgtrickle.pgt_stream_tables, plan jsonb, frontier pgtrickle.pgt_frontiers, relids oid[], pending bigint[], stamp text, mark text,
         out rows_inserted bigint, out rows_deleted bigint, out snapshot pg_snapshot, out rows_read bigint, out failure text)
     language plpgsql
     set search_path = pg_catalog, pg_temp
@@ -53,6 +11,8 @@ declare
     -- The guard tells the planner how many changes there are. Some may arrive after they were counted.
     guards bigint[] := array(select n + 8 + n / 8 from unnest(pending) n);
     every_source constant text := case cardinality(relids) when 1 then '0' else '*' end;
+    class constant bigint := pgtrickle._guard_class(guards);
+    statement text;
     applied record;
 begin
     select case count(*) when 0 then 'time' when 1 then min(number - 1)::text else '*' end
@@ -62,7 +22,13 @@ begin
     for attempt in 1 .. 4 loop
         begin
             failure := null;
-            applied := pgtrickle._apply(stream_table, pgtrickle._delta_sql(stream_table.pgt_relid, plan, relids, which, guards), frontier);
+            if attempt = 1 and class is not null and mark is not null then
+                guards := array_fill(class, array[cardinality(relids)]);
+                statement := pgtrickle._delta_program(stream_table, plan, mark, relids, which, class);
+            else
+                statement := pgtrickle._delta_sql(stream_table.pgt_relid, plan, relids, which, guards);
+            end if;
+            applied := pgtrickle._apply(stream_table, statement, frontier);
             if applied.overtaken then
                 which := every_source;
                 raise exception using errcode = 'TR001';
@@ -75,7 +41,7 @@ begin
                 failure := 'a row to be removed was not in the table';
                 raise exception using errcode = 'TR001';
             end if;
-            if pgtrickle._catalog_stamp(stream_table.pgt_id) is distinct from stamp then
+            if stamp is not null and pgtrickle._catalog_stamp(stream_table.pgt_id) <> stamp then
                 failure := pgtrickle._suspicions(stream_table.pgt_id);
                 if failure is not null then
                     raise exception using errcode = 'TR001';
@@ -84,7 +50,7 @@ begin
             rows_inserted := applied.rows_inserted;
             rows_deleted := applied.rows_deleted;
             snapshot := applied.snapshot;
-            rows_read := (select sum(n) from unnest(applied.rows_read) n);
+            rows_read := pgtrickle._sum(applied.rows_read);
             return;
         exception
             when sqlstate 'TR001' then
@@ -108,8 +74,8 @@ begin
     failure := coalesce(failure, 'changes kept arriving while they were applied');
 end
 $$;
-comment on function pgtrickle._refresh_by_delta(pgtrickle.pgt_stream_tables, jsonb, pgtrickle.pgt_frontiers, oid[], bigint[], text) is
-    'Applies the pending changes. stamp: of the catalogs when the sources were checked. Where that cannot be done nothing is changed and failure says why';
+comment on function pgtrickle._refresh_by_delta(pgtrickle.pgt_stream_tables, jsonb, pgtrickle.pgt_frontiers, oid[], bigint[], text, text) is
+    'Applies the pending changes. stamp: of the catalogs when the sources were checked, null where nobody can have changed anything since; mark: of the programs to use, null for none. Where that cannot be done nothing is changed and failure says why';
 
 
 create or replace function pgtrickle._refresh_by_recompute(
@@ -193,6 +159,73 @@ comment on function pgtrickle._restore_captures(pgtrickle.pgt_stream_tables, jso
     'Makes the captures of a plan''s sources whole again; says why that cannot be done, null when it could';
 
 
+create or replace function pgtrickle._sum(numbers bigint[])
+    returns bigint
+    language plpgsql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    number bigint;
+    total bigint := 0;
+begin
+    foreach number in array numbers loop
+        total := total + number;
+    end loop;
+    return total;
+end
+$$;
+comment on function pgtrickle._sum(bigint[]) is 'Sum of an array, for which no query has to be started';
+
+
+create or replace function pgtrickle._is_unchanged(
+        stream_table pgtrickle.pgt_stream_tables, frontier pgtrickle.pgt_frontiers, relids oid[], cluster text)
+    returns boolean
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- Nothing is locked: sources were as the stamp says when it was taken, and the buffers, looked at
+    -- before, held nothing then that was not consumed. So the table equals its query as of that moment.
+    return stream_table.is_populated
+        and not stream_table.needs_reinit
+        and stream_table.refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE')
+        and stream_table.st_partition_key is null
+        and frontier.snapshot is not null
+        and frontier.cluster_id = cluster
+        and relids <> '{}'
+        and current_setting('transaction_isolation') = 'read committed'
+        and pgtrickle._buffers_are_empty(relids)
+        and not exists (select from pgtrickle.pgt_captures c where c.source_relid = any (relids) and (c.cdc_mode = 'WAL' or c.wal_until is not null))
+        and frontier.stamp = pgtrickle._catalog_stamp(stream_table.pgt_id)
+        and exists (
+            select from pgtrickle.pgt_plans p
+            where p.pgt_id = stream_table.pgt_id
+              and p.plan_status = 'COMPILED'
+              and p.plan ->> 'mode' = 'DIFFERENTIAL'
+              and not p.plan -> 'deltas' ? 'time');
+end
+$$;
+comment on function pgtrickle._is_unchanged(pgtrickle.pgt_stream_tables, pgtrickle.pgt_frontiers, oid[], text) is
+    'Whether nothing at all has happened to what a stream table reads since its last refresh. cluster: as _cluster_id; relids: its captured sources';
+
+
+create or replace function pgtrickle._is_written_here(relids oid[])
+    returns boolean
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return cardinality(relids) = 1
+        and current_setting('transaction_isolation') = 'read committed'
+        and exists (select from pg_class c where c.oid = relids[1] and c.relkind = 'r');
+end
+$$;
+comment on function pgtrickle._is_written_here(oid[]) is
+    'Whether a writer''s statement, which has come to maintain the readers of these sources, locks all of them itself: there is one, a plain table, and its triggers and its file stay until commit';
+
+
 create or replace function pgtrickle._refresh(
         target bigint, mode text default null, initiated_by text default 'MANUAL', wait boolean default true)
     returns pgtrickle.refresh_outcome
@@ -206,13 +239,17 @@ declare
     plan jsonb;
     differential boolean;
     asked constant text := upper(coalesce(mode, ''));
+    cluster constant text := pgtrickle._cluster_id();
+    relids oid[];
+    source oid;
+    locked boolean;  -- against whoever would rewrite a source or take its triggers away
     stamp text;
     suspicion text;
     former_sources oid[];
-    relids oid[];
     pending bigint[];
     markers bigint[];
     own_seq bigint;
+    mark text;
     snapshot pg_snapshot;
     quiet boolean := false;  -- there is nothing in the buffers, so the frontier stays where it is
     applied record;
@@ -242,11 +279,27 @@ begin
         end if;
     end if;
 
+    relids := pgtrickle._captured_sources(target);
+    if asked = '' and initiated_by is distinct from 'STATEMENT' and pgtrickle._is_unchanged(stream_table, frontier, relids, cluster) then
+        outcome.action := 'NO_DATA';
+        outcome.delta_row_count := 0;
+        outcome.rows_inserted := 0;
+        outcome.rows_deleted := 0;
+        outcome.duration_ms := 1000 * extract(epoch from clock_timestamp() - started);
+        perform pgtrickle._record_success(outcome, started, initiated_by, true);
+        return outcome;
+    end if;
+
     -- What is remembered about the sources is that of before the statement that reads them.
-    perform pgtrickle._lock_sources(target);
-    suspicion := pgtrickle._notice_partitions(stream_table);
+    locked := initiated_by is not distinct from 'STATEMENT' and pgtrickle._is_written_here(relids);
+    if not locked then
+        perform pgtrickle._lock_sources(target);
+    end if;
+    if stream_table.st_partition_key is not null then
+        suspicion := pgtrickle._notice_partitions(stream_table);
+    end if;
     stamp := pgtrickle._catalog_stamp(target);
-    if frontier.stamp is distinct from stamp then
+    if frontier.stamp is distinct from stamp or frontier.cluster_id is distinct from cluster then
         former_sources := pgtrickle._captured_sources(target);
         suspicion := nullif(concat_ws('; ', suspicion, nullif(pgtrickle._check_sources(stream_table), '')), '');
     end if;
@@ -275,7 +328,7 @@ begin
             outcome.action := 'FULL';
             outcome.reason := 'first population';
         when asked = 'REINITIALIZE' or frontier.snapshot is null or stream_table.needs_reinit or suspicion is not null
-            or frontier.cluster_id is distinct from pgtrickle._cluster_id()
+            or frontier.cluster_id is distinct from cluster
         then
             outcome.action := 'REINITIALIZE';
             outcome.reason := coalesce(suspicion,
@@ -298,14 +351,15 @@ begin
             outcome.rows_deleted := 0;
             quiet := true;
         else
-            execute pgtrickle._pending_sql(relids)
+            mark := pgtrickle._program_mark(stream_table, plan, relids);
+            execute pgtrickle._pending_program(stream_table, mark, relids)
             into pending, markers, snapshot
             using frontier.snapshot, frontier.own_xid, frontier.own_seq;
-            outcome.delta_row_count := (select sum(n) from unnest(pending) n);
+            outcome.delta_row_count := pgtrickle._sum(pending);
             if stream_table.is_append_only then
                 perform pgtrickle._check_append_only(stream_table, relids, frontier);
             end if;
-            if exists (select from unnest(markers) n where n > 0) then
+            if 0 < any (markers) then
                 outcome.action := 'FULL';
                 outcome.reason := (
                     select string_agg(format('%s was truncated, or its columns were changed', relid::regclass), '; ')
@@ -324,7 +378,8 @@ begin
     end case;
 
     if outcome.action = 'DIFFERENTIAL' then
-        applied := pgtrickle._refresh_by_delta(stream_table, plan, frontier, relids, pending, stamp);
+        applied := pgtrickle._refresh_by_delta(stream_table, plan, frontier, relids, pending,
+            case when not locked then stamp end, mark);
         if applied.failure is null then
             snapshot := applied.snapshot;
             outcome.rows_inserted := applied.rows_inserted;
@@ -367,7 +422,7 @@ begin
         set snapshot = _refresh_frontier.snapshot,
             own_xid = pg_current_xact_id(),
             own_seq = _refresh_frontier.own_seq,
-            cluster_id = pgtrickle._cluster_id(),
+            cluster_id = cluster,
             moment = transaction_timestamp(),
             statement_moment = statement_timestamp(),
             stamp = _refresh_frontier.stamp
@@ -379,15 +434,16 @@ begin
     outcome.duration_ms := 1000 * extract(epoch from clock_timestamp() - started);
     perform pgtrickle._record_success(outcome, started, case asked when 'INITIAL' then 'INITIAL' else initiated_by end, differential);
     if former_sources <> pgtrickle._captured_sources(target) then
-        perform pgtrickle._drop_capture_if_unused(source)
-        from unnest(former_sources) source
-        where source <> all (coalesce(relids, '{}'));
+        perform pgtrickle._drop_capture_if_unused(former)
+        from unnest(former_sources) former
+        where former <> all (coalesce(relids, '{}'));
     end if;
     if relids is not null and not quiet then
         -- Equal times: the first statement of its transaction. (A client that prepares it has other
         -- times, and deletes, though it may be alone.)
-        perform pgtrickle._purge(relid, truncates => transaction_timestamp() = statement_timestamp())
-        from unnest(relids) relid;
+        foreach source in array relids loop
+            perform pgtrickle._purge(source, truncates => transaction_timestamp() = statement_timestamp());
+        end loop;
     end if;
     return outcome;
 end

@@ -72,19 +72,6 @@ comment on function pgtrickle._create_executor(bigint) is
     'Creates, or makes anew with the settings now in the catalog, a stream table''s executor functions. Call it as the table''s owner';
 
 
-create or replace function pgtrickle._drop_executor(target bigint)
-    returns void
-    language plpgsql
-    set search_path = pg_catalog, pg_temp
-as $$
-begin
-    execute format('drop function if exists pgtrickle_state.refresh_%s(text, text, boolean, boolean)', target);
-    execute format('drop function if exists pgtrickle_state.verify_%s(integer)', target);
-end
-$$;
-comment on function pgtrickle._drop_executor(bigint) is 'Drops a stream table''s executor functions';
-
-
 create or replace function pgtrickle._check_executor(stream_table pgtrickle.pgt_stream_tables, signature text)
     returns void
     language plpgsql

@@ -3,12 +3,14 @@
 
 create or replace function pgtrickle._alerts(target pgtrickle.pgt_stream_tables)
     returns boolean
-    language sql
+    language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select not target.pooler_compatibility_mode
-        and coalesce(lower(pgtrickle._setting('alerts')), 'on') not in ('off', 'false', 'no', '0')
+begin
+    return not target.pooler_compatibility_mode
+        and coalesce(lower(pgtrickle._setting('alerts')), 'on') not in ('off', 'false', 'no', '0');
+end
 $$;
 comment on function pgtrickle._alerts(pgtrickle.pgt_stream_tables) is
     'Whether events of a stream table are sent: not in pooler_compatibility_mode, nor where the setting alerts is off';

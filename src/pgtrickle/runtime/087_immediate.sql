@@ -18,44 +18,69 @@
 
 create or replace function pgtrickle._immediate_readers(source oid)
     returns bigint[]
-    language sql
+    language plpgsql
     stable
     security definer
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    ids bigint[];
+begin
+    -- Mostly there is one step to go.
+    ids := array(
+        select s.pgt_id
+        from pgtrickle.pgt_dependencies d
+        join pgtrickle.pgt_stream_tables s on s.pgt_id = d.pgt_id
+        where d.source_relid = source
+          and s.refresh_mode = 'IMMEDIATE'
+          and s.is_populated
+          and s.status <> 'SUSPENDED'
+        order by s.pgt_id);
+    if not exists (select from pg_trigger t where t.tgrelid = source and t.tgisinternal)
+        and not exists (
+            select
+            from pgtrickle.pgt_stream_tables s
+            where s.pgt_id = any (ids)
+              and (exists (select from pgtrickle.pgt_dependencies d where d.source_relid = s.pgt_relid)
+                  or exists (select from pg_trigger t where t.tgrelid = s.pgt_relid and t.tgisinternal)))
+    then
+        return ids;
+    end if;
     -- Cascades are followed whatever the event: ON CONFLICT and MERGE announce several, one by one.
-    with recursive written (relid) as (
-        select source
-        union
-        select n.relid
+    return (
+        with recursive written (relid) as (
+            select source
+            union
+            select n.relid
+            from written w
+            cross join lateral (
+                select coalesce((
+                    select a.relid
+                    from pg_partition_ancestors(k.conrelid) a
+                    where a.relid in (select d.source_relid from pgtrickle.pgt_dependencies d)
+                    limit 1)::oid, k.conrelid) as relid
+                from pg_constraint k
+                where k.contype = 'f'
+                  and k.confrelid = w.relid
+                  and (k.confdeltype in ('c', 'n', 'd') or k.confupdtype in ('c', 'n', 'd'))
+                union all
+                select s.pgt_relid
+                from pgtrickle.pgt_dependencies d
+                join pgtrickle.pgt_stream_tables s on s.pgt_id = d.pgt_id
+                where d.source_relid = w.relid
+                  and s.refresh_mode = 'IMMEDIATE'
+                  and s.is_populated
+                  and s.status <> 'SUSPENDED'
+            ) n
+        )
+        select coalesce(array_agg(s.pgt_id order by s.pgt_id), '{}')
         from written w
-        cross join lateral (
-            select coalesce((
-                select a.relid
-                from pg_partition_ancestors(k.conrelid) a
-                where a.relid in (select d.source_relid from pgtrickle.pgt_dependencies d)
-                limit 1)::oid, k.conrelid) as relid
-            from pg_constraint k
-            where k.contype = 'f'
-              and k.confrelid = w.relid
-              and (k.confdeltype in ('c', 'n', 'd') or k.confupdtype in ('c', 'n', 'd'))
-            union all
-            select s.pgt_relid
-            from pgtrickle.pgt_dependencies d
-            join pgtrickle.pgt_stream_tables s on s.pgt_id = d.pgt_id
-            where d.source_relid = w.relid
-              and s.refresh_mode = 'IMMEDIATE'
-              and s.is_populated
-              and s.status <> 'SUSPENDED'
-        ) n
-    )
-    select coalesce(array_agg(s.pgt_id order by s.pgt_id), '{}')
-    from written w
-    join pgtrickle.pgt_stream_tables s on s.pgt_relid = w.relid
-    where w.relid <> source
-      and s.refresh_mode = 'IMMEDIATE'
-      and s.is_populated
-      and s.status <> 'SUSPENDED'
+        join pgtrickle.pgt_stream_tables s on s.pgt_relid = w.relid
+        where w.relid <> source
+          and s.refresh_mode = 'IMMEDIATE'
+          and s.is_populated
+          and s.status <> 'SUSPENDED');
+end
 $$;
 comment on function pgtrickle._immediate_readers(oid) is
     'Ids, ascending, of the IMMEDIATE stream tables that a write of a relation may maintain: its readers, theirs, and those of tables its foreign keys cascade to';
@@ -96,19 +121,21 @@ comment on function pgtrickle._lock_immediate(bigint[], bigint[]) is
 
 create or replace function pgtrickle._reads_several(ids bigint[])
     returns bigint[]
-    language sql
+    language plpgsql
     stable
     security definer
     set search_path = pg_catalog, pg_temp
 as $$
-    select array(
+begin
+    return array(
         select d.pgt_id
         from pgtrickle.pgt_dependencies d
         where d.pgt_id = any (ids)
           and d.source_type = 'TABLE'
         group by d.pgt_id
         having count(*) > 1
-        order by d.pgt_id)
+        order by d.pgt_id);
+end
 $$;
 comment on function pgtrickle._reads_several(bigint[]) is 'Those of the stream tables that read several tables';
 
@@ -120,10 +147,12 @@ create or replace function pgtrickle._call_maintainer(id bigint, only_lock boole
 as $$
 begin
     -- Its owner may exchange it for a function that runs with the rights of the writer.
-    if not coalesce((
-        select p.prosecdef
+    if exists (
+        select
         from pg_proc p
-        where p.oid = to_regprocedure(format('pgtrickle_state.maintain_%s(boolean)', id))), true)
+        where p.proname = 'maintain_' || id
+          and p.pronamespace = 'pgtrickle_state'::regnamespace
+          and not p.prosecdef)
     then
         raise exception using
             errcode = '42501',
@@ -165,49 +194,56 @@ comment on function pgtrickle._begin_statement(oid, bigint[]) is
 
 create or replace function pgtrickle._next_immediate(ids bigint[])
     returns bigint
-    language sql
+    language plpgsql
     stable
     security definer
     set search_path = pg_catalog, pg_temp
 as $$
-    with recursive upstream (pgt_id, relid) as (
-        select id, d.source_relid
+begin
+    if cardinality(ids) = 1 then
+        return ids[1];
+    end if;
+    return (
+        with recursive upstream (pgt_id, relid) as (
+            select id, d.source_relid
+            from unnest(ids) id
+            join pgtrickle.pgt_dependencies d on d.pgt_id = id
+            union
+            select u.pgt_id, d.source_relid
+            from upstream u
+            join pgtrickle.pgt_stream_tables s on s.pgt_relid = u.relid
+            join pgtrickle.pgt_dependencies d on d.pgt_id = s.pgt_id
+        )
+        select min(id)
         from unnest(ids) id
-        join pgtrickle.pgt_dependencies d on d.pgt_id = id
-        where cardinality(ids) > 1
-        union
-        select u.pgt_id, d.source_relid
-        from upstream u
-        join pgtrickle.pgt_stream_tables s on s.pgt_relid = u.relid
-        join pgtrickle.pgt_dependencies d on d.pgt_id = s.pgt_id
-    )
-    select min(id)
-    from unnest(ids) id
-    where not exists (
-        select
-        from upstream u
-        join pgtrickle.pgt_stream_tables s on s.pgt_relid = u.relid
-        where u.pgt_id = id
-          and s.pgt_id = any (ids))
+        where not exists (
+            select
+            from upstream u
+            join pgtrickle.pgt_stream_tables s on s.pgt_relid = u.relid
+            where u.pgt_id = id
+              and s.pgt_id = any (ids)));
+end
 $$;
 comment on function pgtrickle._next_immediate(bigint[]) is 'One of these stream tables that reads none of the others, directly or through more';
 
 
 create or replace function pgtrickle._immediate_on(sources oid[])
     returns bigint[]
-    language sql
+    language plpgsql
     stable
     security definer
     set search_path = pg_catalog, pg_temp
 as $$
-    select array(
+begin
+    return array(
         select distinct s.pgt_id
         from pgtrickle.pgt_dependencies d
         join pgtrickle.pgt_stream_tables s on s.pgt_id = d.pgt_id
         where d.source_relid = any (sources)
           and s.refresh_mode = 'IMMEDIATE'
           and s.is_populated
-          and s.status <> 'SUSPENDED')
+          and s.status <> 'SUSPENDED');
+end
 $$;
 comment on function pgtrickle._immediate_on(oid[]) is 'IMMEDIATE stream tables that read one of these relations themselves';
 

@@ -10,17 +10,16 @@ declare
 begin
     perform pgtrickle._drop_state(p_pgt_id);
     for executor in
-        select p.oid::regprocedure
-        from pg_proc p
-        where p.pronamespace = 'pgtrickle_state'::regnamespace
-          and p.proname in ('refresh_' || p_pgt_id, 'verify_' || p_pgt_id, 'maintain_' || p_pgt_id)
-          and pg_has_role(p.proowner, 'USAGE')
+        select f
+        from pgtrickle._functions_of(p_pgt_id) f
+        join pg_proc p on p.oid = f
+        where pg_has_role(p.proowner, 'USAGE')
     loop
         execute format('drop function %s', executor);
     end loop;
 end
 $$;
-comment on function pgtrickle._drop_hidden(bigint) is 'Drops state tables and executor of a stream table, as far as they are the caller''s to drop';
+comment on function pgtrickle._drop_hidden(bigint) is 'Drops state tables and functions of a stream table, as far as they are the caller''s to drop';
 
 
 create or replace function pgtrickle._follow_renames()
@@ -103,10 +102,8 @@ begin
               and c.relkind = 'r'
               and obj_description(c.oid, 'pg_class') = 'State of stream table ' || moved.pgt_id
             union all
-            select format('drop function %s', p.oid::regprocedure)
-            from pg_proc p
-            where p.pronamespace = 'pgtrickle_state'::regnamespace
-              and p.proname in ('refresh_' || moved.pgt_id, 'verify_' || moved.pgt_id, 'maintain_' || moved.pgt_id)
+            select format('drop function %s', f)
+            from pgtrickle._functions_of(moved.pgt_id) f
         loop
             execute command;
         end loop;
@@ -172,7 +169,7 @@ begin
           and c.relkind = 'r'
           and pg_has_role(c.relowner, 'USAGE')
         union
-        select substring(p.proname from '^(?:refresh|verify|maintain)_(\d+)$')::bigint
+        select substring(p.proname from '^(?:refresh|verify|maintain|pending|delta)_(\d+)(?:_|$)')::bigint
         from pg_proc p
         where p.pronamespace = 'pgtrickle_state'::regnamespace
           and pg_has_role(p.proowner, 'USAGE')

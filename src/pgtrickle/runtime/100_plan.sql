@@ -547,6 +547,7 @@ begin
     end if;
     update pgtrickle.pgt_dependencies set source_number = null where pgt_id = p_pgt_id;
     perform pgtrickle._drop_state(p_pgt_id);
+    perform pgtrickle._drop_programs(p_pgt_id);
     if used ->> 'mode' = 'DIFFERENTIAL' then
         begin
             perform pgtrickle._prepare_plan(p_pgt_id, used);
@@ -575,14 +576,18 @@ comment on function pgtrickle._replace_plan(bigint, jsonb) is
 
 create or replace function pgtrickle._captured_sources(p_pgt_id bigint)
     returns oid[]
-    language sql
+    language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select coalesce(array_agg(d.source_relid order by d.source_relid), '{}')
-    from pgtrickle.pgt_dependencies d
-    where d.pgt_id = p_pgt_id
-      and d.source_number is not null
+begin
+    return array(
+        select d.source_relid
+        from pgtrickle.pgt_dependencies d
+        where d.pgt_id = p_pgt_id
+          and d.source_number is not null
+        order by d.source_relid);
+end
 $$;
 comment on function pgtrickle._captured_sources(bigint) is 'Sources whose captured changes a stream table consumes';
 

@@ -98,7 +98,7 @@ as $$
       and s.is_populated
       and s.status <> 'SUSPENDED'
       and pg_has_role(s.pgt_owner, 'USAGE')
-      and f.stamp <> pgtrickle._catalog_stamp(s.pgt_id)
+      and (f.cluster_id <> pgtrickle._cluster_id() or f.stamp <> pgtrickle._catalog_stamp(s.pgt_id))
 $$;
 comment on function pgtrickle._adrift() is
     'IMMEDIATE stream tables whose sources may not be maintaining them any more, for one was rebuilt under its name or lost its triggers: a refresh mends that';

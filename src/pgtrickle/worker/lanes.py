@@ -15,6 +15,8 @@ from pgtrickle.engine import Engine, Refresh
 if TYPE_CHECKING:
     from .units import Unit
 
+MOST_TABLES = 128
+"""Refreshed over one connection: the server's session keeps some megabyte of plans for each."""
 Perform = Callable[[Engine, "Unit"], Sequence[Refresh]]
 log = logging.getLogger(__name__)
 
@@ -23,7 +25,8 @@ class Lanes:
     """At most so many units at a time; `done` is called, in the lane's thread, after each.
 
     A lane connects when it is first needed. One whose connection was lost makes another for the
-    next unit: a refresh that was cut off was rolled back and is still due.
+    next unit: a refresh that was cut off was rolled back and is still due. So does one that has
+    seen many tables, for its session keeps their plans.
     """
 
     def __init__(
@@ -78,11 +81,16 @@ class Lanes:
 
     def _run(self) -> None:
         engine: Engine | None = None
+        seen: set[int] = set()
         while (unit := self._waiting.get()) is not None:
             done: Sequence[Refresh] = ()
             try:
+                if engine is not None and len(seen) >= MOST_TABLES and not unit.ids <= seen:
+                    engine.close()
                 if engine is None or engine.connection.closed:
                     engine = Engine(self._connect())
+                    seen.clear()
+                seen |= unit.ids
                 done = self._perform(engine, unit)
             except psycopg.Error as error:
                 log.warning("lane_failed", extra={"error": str(error).strip()})

@@ -1,0 +1,224 @@
+-- Programs: the statements of a refresh as functions, so that a session plans them once.
+--
+-- What EXECUTE runs is planned every time, and for some hundred rows that takes longer than running
+-- it. So a stream table has, in pgtrickle_state and owned as its executor is,
+--   pending_<pgt_id>()               what is not consumed, counted
+--   delta_<pgt_id>_<which>_<guard>() the delta for one source ("all": for several) and up to so many
+--                                    changed rows of each
+-- made by the refresh that first needs one. The guard stands in the statement as a constant, so the
+-- planner knows the delta's size with no parameter known to it; more changes than the largest guard
+-- are planned by themselves each time.
+--
+-- The comment on each ends with a mark of all that its text was made from. One whose mark is another
+-- is made anew: after a compilation, a rename, a rebuilt source, an upgrade; and when a relation it reads
+-- has become four times as large, for a kept plan would go on scanning what was small.
+
+create or replace function pgtrickle._aimed(delta text, token text, target oid)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    -- Whether a row's place says which row, the planner sees before it plans: what is not asked costs nothing.
+    select replace(
+        replace(delta, coalesce(token || '_partitioned', ''), pgtrickle._is_partitioned(target)::text),
+        coalesce(token, ''), target::regclass::text)
+$$;
+comment on function pgtrickle._aimed(text, text, oid) is
+    'A plan''s delta with the table''s present name in the place of its token, and true or false in that of <token>_partitioned';
+
+
+create or replace function pgtrickle._delta_sql(target oid, plan jsonb, relids oid[], which text, guards bigint[])
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select format(
+        'with %s%s select o.rows_inserted, o.rows_deleted, o.consistent, pg_catalog.pg_current_snapshot(), array[%s]::bigint[], %s from outcome o',
+        string_agg(
+            format('changes_%s as materialized (%s%s), ', number,
+                pgtrickle._changes_sql(relids[number + 1], array(select jsonb_array_elements_text(source -> 'columns'))),
+                coalesce(' limit ' || guards[number + 1], '')),
+            '' order by number) filter (where included),
+        pgtrickle._aimed(plan -> 'deltas' ->> which, plan ->> 'target', target),
+        string_agg(
+            case when included then format('(select pg_catalog.count(*) from changes_%s)', number) else '0' end,
+            ', ' order by number),
+        coalesce(string_agg(pgtrickle._has_changes_sql(relids[number + 1]), ' or ' order by number) filter (where not included), 'false'))
+    from (
+        select source, position::integer - 1 as number, which in ('*', (position - 1)::text) as included
+        from jsonb_array_elements(plan -> 'sources') with ordinality s(source, position)
+    ) sources
+$$;
+comment on function pgtrickle._delta_sql(oid, jsonb, oid[], text, bigint[]) is
+    'Statement that applies a plan''s delta for one source (its number), several ("*") or none ("time"). One row: rows inserted, rows deleted, consistent, snapshot, rows read per source, and whether a source left out has changes after all';
+
+
+create or replace function pgtrickle._guard_class(guards bigint[])
+    returns bigint
+    language plpgsql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return case when 128 >= all (guards) then 128 when 2048 >= all (guards) then 2048 end;
+end
+$$;
+comment on function pgtrickle._guard_class(bigint[]) is
+    'The guard of the program that suits so many changed rows per source; null where they are too many for one';
+
+
+create or replace function pgtrickle._functions_of(p_pgt_id bigint)
+    returns setof regprocedure
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select p.oid::regprocedure
+    from pg_proc p
+    where p.pronamespace = 'pgtrickle_state'::regnamespace
+      and p.proname ~ format('^(refresh|verify|maintain|pending|delta)_%s(_|$)', p_pgt_id)
+$$;
+comment on function pgtrickle._functions_of(bigint) is 'The functions that were made for a stream table in pgtrickle_state';
+
+
+create or replace function pgtrickle._drop_programs(p_pgt_id bigint)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    program regprocedure;
+begin
+    for program in
+        select f
+        from pgtrickle._functions_of(p_pgt_id) f
+        join pg_proc p on p.oid = f
+        where p.proname ~ '^(pending|delta)_'
+          and pg_has_role(p.proowner, 'USAGE')
+    loop
+        execute format('drop function %s', program);
+    end loop;
+end
+$$;
+comment on function pgtrickle._drop_programs(bigint) is 'Drops the programs of a stream table, which the next refreshes make again as they need them';
+
+
+create or replace function pgtrickle._program_mark(
+        stream_table pgtrickle.pgt_stream_tables, plan jsonb, relids oid[], out mark text)
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- The sizes are those of files, to the power of four, from half a megabyte on.
+    select md5(concat_ws(' ',
+        plan ->> 'target',
+        stream_table.pgt_relid::regclass, stream_table.defining_search_path, stream_table.requested_refresh_mode,
+        string_agg(concat_ws(' ', r.relid, r.reads_wal,
+            (ln(greatest(pg_relation_size(r.relid), 524288)) / ln(4))::integer), ' ' order by r.relid),
+        (select string_agg(p.xmin::text, ' ') from pg_proc p where p.oid = 'pgtrickle._create_program(bigint, text, text, text, text, text)'::regprocedure)))
+    into mark
+    from (
+        select relid, pgtrickle._reads_wal(relid) as reads_wal from unnest(relids) relid
+        union all
+        select stream_table.pgt_relid, null
+    ) r
+    -- Sizes of partitions are costly to ask, and nothing else tells that they have grown.
+    having not exists (select from pg_class c where c.oid = any (relids || stream_table.pgt_relid) and c.relkind = 'p');
+end
+$$;
+comment on function pgtrickle._program_mark(pgtrickle.pgt_stream_tables, jsonb, oid[]) is
+    'Hash of what a stream table''s programs are made from and were planned for; null where it is to have none';
+
+
+create or replace function pgtrickle._has_program(name text, mark text)
+    returns boolean
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return exists (
+        select
+        from pg_proc p
+        join pg_description d on d.objoid = p.oid and d.classoid = 'pg_proc'::regclass and d.objsubid = 0
+        where p.proname = name
+          and p.pronamespace = 'pgtrickle_state'::regnamespace
+          and right(d.description, 32) = mark);
+end
+$$;
+comment on function pgtrickle._has_program(text, text) is 'Whether the program of this name stands and was made from what is there now';
+
+
+create or replace function pgtrickle._create_program(
+        target bigint, name text, mark text, arguments text, results text, statement text)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+    set check_function_bodies = off
+as $$
+declare
+    stream_table pgtrickle.pgt_stream_tables;
+begin
+    select s.* into strict stream_table from pgtrickle.pgt_stream_tables s where s.pgt_id = target;
+    execute format(
+        'create or replace function pgtrickle_state.%I(%s, %s) language plpgsql set search_path = %s'
+        ' set plan_cache_mode = force_generic_plan set jit = off set join_collapse_limit = 12 set from_collapse_limit = 12 as %L',
+        name, arguments,
+        (select string_agg('out ' || r, ', ') from regexp_split_to_table(results, ', ') r),
+        pgtrickle._pinned_search_path(stream_table.defining_search_path),
+        format(E'#variable_conflict use_column\nbegin\n    %s\n    into %s;\nend\n', statement,
+            (select string_agg(split_part(r, ' ', 1), ', ') from regexp_split_to_table(results, ', ') r)));
+    execute format('revoke all on function pgtrickle_state.%I from public', name);
+    execute format('comment on function pgtrickle_state.%I is %L', name,
+        format('A statement of the refresh of stream table %I.%I, kept planned; made from %s', stream_table.pgt_schema, stream_table.pgt_name, mark));
+end
+$$;
+comment on function pgtrickle._create_program(bigint, text, text, text, text, text) is
+    'Creates, or makes anew, a program: a function that runs one statement, whose row becomes the results ("name type, ..."). Call it as the stream table''s owner';
+
+
+create or replace function pgtrickle._delta_program(
+        stream_table pgtrickle.pgt_stream_tables, plan jsonb, mark text, relids oid[], which text, guard bigint)
+    returns text
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    name constant text := format('delta_%s_%s_%s', stream_table.pgt_id, replace(which, '*', 'all'), guard);
+begin
+    if not pgtrickle._has_program(name, mark) then
+        perform pgtrickle._create_program(stream_table.pgt_id, name, mark,
+            'pg_snapshot, xid8, bigint, timestamptz, timestamptz',
+            'rows_inserted bigint, rows_deleted bigint, consistent boolean, snapshot pg_snapshot, rows_read bigint[], overtaken boolean',
+            pgtrickle._delta_sql(stream_table.pgt_relid, plan, relids, which, array_fill(guard, array[cardinality(relids)])));
+    end if;
+    return format('select * from pgtrickle_state.%I($1, $2, $3, $4, $5)', name);
+end
+$$;
+comment on function pgtrickle._delta_program(pgtrickle.pgt_stream_tables, jsonb, text, oid[], text, bigint) is
+    'Statement that calls the program for a delta (as _delta_sql, with one guard for all sources), made if it is not there';
+
+
+create or replace function pgtrickle._pending_program(stream_table pgtrickle.pgt_stream_tables, mark text, relids oid[])
+    returns text
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    name constant text := format('pending_%s', stream_table.pgt_id);
+begin
+    if mark is null then
+        return pgtrickle._pending_sql(relids);
+    end if;
+    if not pgtrickle._has_program(name, mark) then
+        perform pgtrickle._create_program(stream_table.pgt_id, name, mark,
+            'pg_snapshot, xid8, bigint', 'pending bigint[], markers bigint[], snapshot pg_snapshot', pgtrickle._pending_sql(relids));
+    end if;
+    return format('select * from pgtrickle_state.%I($1, $2, $3)', name);
+end
+$$;
+comment on function pgtrickle._pending_program(pgtrickle.pgt_stream_tables, text, oid[]) is
+    'Statement that counts what is pending (as _pending_sql) by calling the program for it, made if it is not there';

@@ -1,0 +1,157 @@
+"""The statements of small refreshes are functions, which a session plans once."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from pgtrickle.engine import Engine
+
+TOTALS = "select customer, sum(amount) as s, count(*) as n from orders group by 1"
+BOTH = (
+    "select c.region, sum(o.amount) as s from orders o join customers c on c.id = o.customer"
+    " group by 1"
+)
+
+
+def programs(engine: Engine) -> dict[str, int]:
+    """Names of the programs there are, with the versions of their catalog rows."""
+    rows = engine.connection.execute(
+        "select proname, xmin::text::bigint from pg_proc"
+        " where pronamespace = 'pgtrickle_state'::regnamespace and proname ~ '^(delta|pending)_'"
+    ).fetchall()
+    return dict(rows)
+
+
+def touch(engine: Engine, rows: int = 3) -> None:
+    engine.connection.execute(f"update orders set amount = amount + 1 where id <= {rows}")
+
+
+def test_programs_are_made_once_and_used_again(engine: Engine) -> None:
+    engine.create_stream_table("totals", TOTALS)
+    touch(engine)
+    engine.refresh("totals")
+    made = programs(engine)
+    assert sorted(made) == ["delta_1_0_128", "pending_1"]
+    for _ in range(3):
+        touch(engine)
+        assert engine.refresh("totals").action == "DIFFERENTIAL"
+    assert programs(engine) == made
+    assert engine.verify("totals").equal
+
+
+def test_there_is_one_for_each_set_of_changed_sources(engine: Engine) -> None:
+    engine.create_stream_table("both", BOTH)
+    run = engine.connection.execute
+    for statements in (
+        ["update customers set region = 'r9' where id = 1"],
+        ["update orders set amount = 5 where id = 1"],
+        ["update customers set region = 'r8' where id = 2", "delete from orders where id = 3"],
+    ):
+        for statement in statements:
+            run(statement)
+        assert engine.refresh("both").action == "DIFFERENTIAL"
+        assert engine.verify("both").equal
+    assert sorted(programs(engine)) == [
+        "delta_1_0_128",
+        "delta_1_1_128",
+        "delta_1_all_128",
+        "pending_1",
+    ]
+
+
+@pytest.mark.parametrize(("inserted", "made"), [(1000, "delta_1_0_2048"), (5000, None)])
+def test_many_changes_are_planned_for_what_they_are(
+    engine: Engine, inserted: int, made: str | None
+) -> None:
+    engine.create_stream_table("totals", TOTALS, refresh_mode="DIFFERENTIAL")
+    engine.connection.execute(
+        f"insert into orders select 100 + i, 1 + i % 9, i from generate_series(1, {inserted}) i"
+    )
+    assert engine.refresh("totals").action == "DIFFERENTIAL"
+    assert sorted(programs(engine)) == sorted({"pending_1", made} - {None})
+    assert engine.verify("totals").equal
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "alter table marts.totals rename to sums",
+        "alter table marts.totals set schema public",
+        "alter schema marts rename to shops",
+        (
+            "alter table orders rename to old; create table orders (like old including all);"
+            " insert into orders select * from old where id < 40"
+        ),
+        "alter table orders add column note text",
+        "create index on orders (customer)",
+        "alter table orders alter column amount type numeric(12, 2)",
+    ],
+)
+def test_a_program_does_not_outlive_what_it_was_made_from(engine: Engine, change: str) -> None:
+    engine.connection.execute("create schema marts")
+    engine.create_stream_table("marts.totals", TOTALS)
+    touch(engine)
+    engine.refresh("marts.totals")
+    engine.connection.execute(change)
+    name = engine.connection.execute(
+        "select n.nspname || '.' || c.relname from pgtrickle.pgt_stream_tables s"
+        " join pg_class c on c.oid = s.pgt_relid join pg_namespace n on n.oid = c.relnamespace"
+    ).fetchone()
+    assert name is not None
+    for _ in range(2):
+        touch(engine)
+        engine.refresh(name[0])
+        assert engine.verify(name[0]).equal
+
+
+def test_a_source_that_has_grown_is_planned_for_anew(engine: Engine) -> None:
+    engine.create_stream_table("totals", TOTALS)
+    touch(engine)
+    engine.refresh("totals")
+    before = programs(engine)
+    engine.connection.execute(
+        "insert into orders select 100 + i, 1 + i % 9, i from generate_series(1, 60000) i"
+    )
+    engine.refresh("totals")
+    touch(engine)
+    engine.refresh("totals")
+    after = programs(engine)
+    assert after.keys() >= before.keys()
+    assert all(after[name] != before[name] for name in before)
+    assert engine.verify("totals").equal
+
+
+def test_programs_go_with_their_table(engine: Engine) -> None:
+    engine.create_stream_table("totals", TOTALS)
+    touch(engine)
+    engine.refresh("totals")
+    engine.drop_stream_table("totals")
+    assert programs(engine) == {}
+
+
+def test_only_the_owner_may_run_a_program(engine: Engine, other: psycopg.Connection) -> None:
+    engine.create_stream_table("totals", TOTALS)
+    touch(engine)
+    engine.refresh("totals")
+    rows = engine.connection.execute(
+        "select p.proname, p.proowner = s.pgt_owner, p.prosecdef,"
+        " (select bool_or(a.grantee = 0) from aclexplode(p.proacl) a)"
+        " from pg_proc p, pgtrickle.pgt_stream_tables s"
+        " where pronamespace = 'pgtrickle_state'::regnamespace and proname ~ '^(delta|pending)_'"
+    ).fetchall()
+    assert len(rows) == 2
+    assert all(row[1:] == (True, False, False) for row in rows)
+
+
+def test_an_error_over_changes_alone_is_none_of_the_query(engine: Engine) -> None:
+    engine.create_stream_table("shares", "select id, 100 / amount as share from orders")
+    run = engine.connection.execute
+    touch(engine)
+    engine.refresh("shares")
+    run("update orders set amount = 0 where id = 7")
+    with pytest.raises(Exception, match="division by zero"):
+        engine.refresh("shares")
+    run("update orders set amount = 4 where id = 7")
+    engine.refresh("shares")
+    assert engine.verify("shares").equal
