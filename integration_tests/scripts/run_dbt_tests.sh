@@ -7,8 +7,7 @@
 #       --keep-container            leave the container running
 #   DBT_TARGETS=package ...         with one of the two only
 #   DBT_BIN=DIR ...                 with the dbt, pgtrickle and python in that directory
-# Where the database has, or can have, the extension pg_trickle, that is the engine, and the package
-# alone is run.
+# Where the database has, or can have, the extension pg_trickle, that is the engine.
 set -euo pipefail
 
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -74,7 +73,6 @@ PYTHON
 engine=$(prepare)
 targets=${DBT_TARGETS:-package adapter}
 if [[ $engine == native ]]; then
-  targets=package
   export LARGE_ORDERS=large_orders  # the extension takes plain names only
 fi
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+from tests.conftest import FreshDatabase
+from tests.dbt.native.installed import INSTALLED, native_database
 from tests.dbt.native.standin import standin
 from tests.dbt.project import REPOSITORY
 
@@ -47,13 +49,18 @@ def test_the_integration_project_passes(database: str, target: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("version", ["0.15.0", "0.108.3"])
-def test_it_passes_on_the_signatures_of_the_extension(database: str, version: str) -> None:
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute(standin(version))  # type: ignore[arg-type]
-    said = run_integration_project(database, "package adapter", Path(sys.executable).parent)
+@pytest.mark.parametrize("version", ["0.15.0", "0.108.3", *INSTALLED])
+def test_it_passes_on_the_extension(
+    fresh_database: FreshDatabase, database_name: str, version: str
+) -> None:
+    is_installed = version in INSTALLED
+    with (native_database if is_installed else fresh_database)(name=database_name) as dsn:
+        if not is_installed:
+            with psycopg.connect(dsn, autocommit=True) as connection:
+                connection.execute(standin(version))  # type: ignore[arg-type]
+        said = run_integration_project(dsn, "package adapter", Path(sys.executable).parent)
     assert "== package on the native engine" in said
-    assert "adapter" not in said
+    assert "== adapter on the native engine" in said
 
 
 def test_the_script_tells_its_options_and_refuses_others() -> None:

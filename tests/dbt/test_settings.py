@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import yaml
 from tests.dbt.project import Project
 
@@ -153,10 +155,45 @@ def test_a_model_may_forbid_its_full_refresh(project: Project) -> None:
     assert project.oid("totals") == oid
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"output_distribution_column": "customer_id"}, "does not have: the extension"),
+        ({"partition_by": "LIST:customer_id"}, "must be one column"),
+        ({"partition_by": "customer_id, orders"}, "must be one column"),
+        ({"append_only": True, "refresh_mode": "IMMEDIATE"}, "needs refresh_mode"),
+        ({"cdc_mode": "WAL", "refresh_mode": "IMMEDIATE"}, "must be TRIGGER, AUTO or null"),
+        (
+            {"diamond_schedule_policy": "SLOWEST", "diamond_consistency": "NONE"},
+            "needs diamond_con",
+        ),
+        ({"max_differential_joins": 0}, "must be at least 1"),
+        ({"max_delta_fraction": 1.5}, "must be above 0 and at most 1"),
+        ({"fuse_ceiling": 0}, "must be at least 1"),
+        ({"fuse_sensitivity": -1}, "must be at least 1"),
+    ],
+)
 def test_an_option_the_engine_lacks_is_an_error_that_names_model_option_and_value(
+    project: Project, options: dict[str, Any], said: str
+) -> None:
+    project.model("spread", TOTALS, **options)
+    message = project.dbt("run", fails=True)["spread"]
+    [key, value] = next(iter(options.items()))
+    assert "Compilation Error" in message
+    assert f"The stream table spread sets {key} to {json.dumps(value)}" in message
+    assert said in message
+    assert "portable" in message
+
+
+def test_an_argument_that_an_older_runtime_lacks_is_an_error_that_says_so(
     project: Project,
 ) -> None:
-    project.model("spread", TOTALS, output_distribution_column="customer_id")
+    project.sql(
+        "alter function pgtrickle.alter_stream_table rename to older;"
+        " create function pgtrickle.alter_stream_table(name text) returns void"
+        " language sql as 'select'"
+    )
+    project.model("spread", TOTALS, tier="cold")
     message = project.dbt("run", fails=True)["spread"]
-    for part in ("spread", "output_distribution_column", "customer_id", "not supported"):
-        assert part in message
+    assert 'sets tier to "COLD"' in message
+    assert "Upgrade it by `pgtrickle install`" in message

@@ -79,14 +79,13 @@ def _has(version: str, arguments: list[tuple[str, str]]) -> list[str]:
 
 
 def _function(name: str, arguments: list[str]) -> str:
-    """A function that notes each call with its arguments, then does as its file says."""
+    """A function that notes each call with its arguments, `given`, then does as its file says."""
     body = _SQL.joinpath(f"{name}.sql").read_text()
     names = [argument.split()[0] for argument in arguments]
     noted = ", ".join(f"'{n}', ${place}" for place, n in enumerate(names, 1))
-    note = (
-        "insert into pgtrickle.calls (function, arguments)"
-        f" values ('{name}', jsonb_strip_nulls(jsonb_build_object({noted})));"
-    )
+    given = f"given jsonb := jsonb_strip_nulls(jsonb_build_object({noted}));"
+    note = f"insert into pgtrickle.calls (function, arguments) values ('{name}', given);"
+    body = body.replace("declare\n", f"declare\n    {given}\n", 1)
     body = body.replace("begin\n", f"begin\n    {note}\n", 1)
     return (
         f"create function pgtrickle.{name}({', '.join(arguments)}) returns void language plpgsql"

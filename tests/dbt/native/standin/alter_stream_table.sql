@@ -3,16 +3,20 @@ declare
     target pgtrickle.pgt_stream_tables := pgtrickle._found(name);
 begin
     if upper(status) not in ('INITIALIZING', 'ACTIVE', 'SUSPENDED', 'ERROR') then
-        raise exception 'unknown status: %', status;
+        raise exception 'invalid argument: unknown status: %', status;
+    end if;
+    if (given ->> 'fuse_ceiling')::bigint < 1 or (given ->> 'fuse_sensitivity')::int < 1 then
+        raise exception 'invalid argument: fuse_ceiling and fuse_sensitivity must be positive integers';
     end if;
     update pgtrickle.pgt_stream_tables s
-    set schedule = case when $3 is null then s.schedule else nullif($3, 'calculated') end,
-        refresh_mode = coalesce(upper($4), s.refresh_mode),
-        status = coalesce(upper($5), s.status),
-        st_partition_key = case when partition_by is null then s.st_partition_key else nullif(partition_by, '') end,
-        refresh_tier = coalesce(tier, s.refresh_tier),
-        fuse_mode = coalesce(fuse, s.fuse_mode),
-        fuse_ceiling = coalesce($13, s.fuse_ceiling),
-        fuse_sensitivity = coalesce($14, s.fuse_sensitivity)
+    set schedule = case when given ? 'schedule' then pgtrickle._parsed_schedule(given ->> 'schedule') else s.schedule end,
+        refresh_mode = coalesce(upper(given ->> 'refresh_mode'), s.refresh_mode),
+        status = coalesce(upper(given ->> 'status'), s.status),
+        st_partition_key = case when given ? 'partition_by' then nullif(given ->> 'partition_by', '') else s.st_partition_key end,
+        refresh_tier = coalesce(lower(given ->> 'tier'), s.refresh_tier),
+        fuse_mode = coalesce(lower(given ->> 'fuse'), s.fuse_mode),
+        fuse_ceiling = coalesce((given ->> 'fuse_ceiling')::bigint, s.fuse_ceiling),
+        fuse_sensitivity = coalesce((given ->> 'fuse_sensitivity')::int, s.fuse_sensitivity)
     where s.pgt_id = target.pgt_id;
+    perform pgtrickle._note_options(target.pgt_id, given);
 end

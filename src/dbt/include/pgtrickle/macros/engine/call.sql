@@ -5,20 +5,17 @@
 {% macro _call(engine, function, arguments) %}
   {% if function not in engine.functions %}
     {% do exceptions.raise_compiler_error(
-      "The engine in this database (" ~ engine.name ~ " " ~ (engine.version or '') ~ ") has no function pgtrickle."
+      "The engine in this database (" ~ dbt_pgtrickle._told(engine) ~ ") has no function pgtrickle."
       ~ function ~ ". Upgrade it."
     ) %}
   {% endif %}
   {% set known = engine.functions[function] or [] %}
   {% set given = [] %}
-  {# Versions of the extension; what all supported ones have is not here. #}
-  {% set since = {'output_distribution_column': '0.33', 'action': '0.11'} %}
   {% for name, value in arguments.items() if value is not none %}
     {% if name not in known %}
       {% do exceptions.raise_compiler_error(
-        "The engine in this database (" ~ engine.name ~ " " ~ (engine.version or '') ~ ") does not know "
-        ~ name ~ ", which " ~ this ~ " asks for" ~ (": it came with " ~ since[name] if name in since) ~ ". Upgrade it, or leave "
-        ~ name ~ " out."
+        "The function pgtrickle." ~ function ~ " of the engine in this database (" ~ dbt_pgtrickle._told(engine)
+        ~ ") has no argument " ~ name ~ ". Upgrade it."
       ) %}
     {% endif %}
     {% do given.append(name ~ ' => ' ~ dbt_pgtrickle._literal(value)) %}

@@ -1,12 +1,12 @@
 {#
   Which engine answers in the target database: {name: 'native' | 'portable' | none, version,
-  functions: {name: [argument, ...]}, widest: {name: argument}}. Argument names come from the
+  has_citus, functions: {name: [argument, ...]}, widest: {name: argument}}. Argument names come from the
   catalog, because they grew over the versions of the extension. A database upgraded from an old one
   can have a function twice, with fewer and with more arguments, and a call that fits both is
   refused: `widest` names an argument that the larger alone has.
 #}
 {% macro pgtrickle_engine() %}
-  {% if not execute %}{{ return({'name': none, 'version': none, 'functions': {}, 'widest': {}}) }}{% endif %}
+  {% if not execute %}{{ return({'name': none, 'version': none, 'has_citus': false, 'functions': {}, 'widest': {}}) }}{% endif %}
   {% set engine = dbt_pgtrickle._query_json("
     select json_build_object(
       'name', case
@@ -14,6 +14,7 @@
         when to_regclass('pgtrickle.pgt_stream_tables') is not null then 'portable'
       end,
       'version', e.extversion,
+      'has_citus', exists (select from pg_catalog.pg_extension where extname = 'citus'),
       'functions', (
         select coalesce(json_object_agg(f.proname, f.arguments), '{}')
         from (

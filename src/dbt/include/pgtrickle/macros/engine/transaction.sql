@@ -10,6 +10,19 @@
 {% endmacro %}
 
 
+{#
+  Waits until no other model changes what the extension captures, and keeps others waiting until this
+  one commits: of two that begin to capture one source at once, one would fail.
+#}
+{% macro _take_turn(engine) %}
+  {% if engine.name == 'native' %}
+    {% call statement('pgtrickle_turn', auto_begin=true) %}
+      select pg_advisory_xact_lock(hashtextextended('dbt_pgtrickle: capture', 0))
+    {% endcall %}
+  {% endif %}
+{% endmacro %}
+
+
 {% macro _commit() %}
   {% do adapter.commit() %}
   {% if dbt_pgtrickle._commits_itself() %}

@@ -9,6 +9,7 @@
   {%- set wanted = dbt_pgtrickle._wanted_configuration(target_relation, settings) -%}
   {%- set definition = dbt_pgtrickle._definition(sql) -%}
   {%- set engine = dbt_pgtrickle._require_engine() -%}
+  {%- do dbt_pgtrickle._check_options(engine, settings) -%}
 
   {% if config.get('contract').enforced %}
     {% do get_assert_columns_equivalent(definition) %}

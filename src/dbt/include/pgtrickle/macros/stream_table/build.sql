@@ -15,12 +15,12 @@
   {% if not is_stream_table or should_full_refresh() %}
     {{ return(dbt_pgtrickle._build_anew(engine, relation, existing, definition, settings, '--full-refresh')) }}
   {% endif %}
-  {# The portable engine finds a source again by its name; the extension does not. #}
-  {% if engine.name == 'native' and existing.lost_source %}
-    {{ return(dbt_pgtrickle._build_anew(engine, relation, existing, definition, settings, 'something it reads was replaced')) }}
+  {% set reason = dbt_pgtrickle._reason_to_rebuild(engine, relation, existing, definition) %}
+  {% if reason %}
+    {{ return(dbt_pgtrickle._build_anew(engine, relation, existing, definition, settings, reason)) }}
   {% endif %}
   {% set changes = dbt_pgtrickle._configuration_changes(
-    dbt_pgtrickle._present_configuration(relation, existing.row, wanted), wanted
+    dbt_pgtrickle._present_configuration(engine, relation, existing.row, wanted), wanted
   ) %}
   {% set is_configured = dbt_pgtrickle._is_to_apply(relation, changes) %}
   {% if is_configured and changes.requires_full_refresh and not dbt_pgtrickle._can_repartition(engine) %}
@@ -48,6 +48,7 @@
 {# `reason` is why, where a stream table is there already. #}
 {% macro _build_anew(engine, relation, existing, definition, settings, reason) %}
   {% set obstacle = dbt_pgtrickle._offer_plan(engine, definition, settings) %}
+  {% do dbt_pgtrickle._take_turn(engine) %}
   {% if existing is none %}
     {% call statement('main') %}
       {{ dbt_pgtrickle._create_sql(engine, 'create_stream_table', relation, definition, settings) }}
@@ -88,6 +89,9 @@
     {% set settings = dict(settings, refresh_mode='FULL' if before.refresh_mode == 'FULL' else 'DIFFERENTIAL') %}
   {% endif %}
   {% do dbt_pgtrickle._offer_plan(engine, definition, settings) %}
+  {% if (before.original_query or before.defining_query) != definition %}
+    {% do dbt_pgtrickle._take_turn(engine) %}
+  {% endif %}
   {% if objects %}
     {# The new rows may not be what the old key allowed. #}
     {% do dbt_pgtrickle._apply_object_changes(relation, objects, only_drop=true) %}
@@ -111,7 +115,8 @@
   {% set message = ['altered ' ~ changes | join(', ') if changes else 'unchanged'] %}
   {% set last = none %}
   {% if 'query' in changes %}
-    {% set last = dbt_pgtrickle._last_refresh(relation) %}
+    {# The extension keeps no record of this one. #}
+    {% set last = dbt_pgtrickle._last_refresh(relation) if engine.name == 'portable' else none %}
   {% elif settings.refresh_on_run and settings.refresh_mode != 'IMMEDIATE' and after.status != 'SUSPENDED' %}
     {% set last = dbt_pgtrickle._refresh(engine, relation) %}
     {% do message.append(dbt_pgtrickle._refresh_report(last)) %}

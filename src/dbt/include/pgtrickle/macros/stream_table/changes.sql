@@ -4,9 +4,11 @@
   {% if before.defining_query != after.defining_query %}
     {% do changes.append('query') %}
   {% endif %}
-  {% for key, column in {'schedule': 'schedule', 'refresh_mode': dbt_pgtrickle._mode_column(after)}.items() %}
+  {% for key, column in dbt_pgtrickle._columns_of_settings(after).items() if key != 'status' %}
     {% if before[column] != after[column] %}
-      {% do changes.append(key ~ ' ' ~ (before[column] or 'calculated') ~ ' to ' ~ (after[column] or 'calculated')) %}
+      {% set unset = 'calculated' if key == 'schedule' else 'none' %}
+      {% do changes.append(key ~ ' ' ~ (unset if before[column] is none else before[column])
+        ~ ' to ' ~ (unset if after[column] is none else after[column])) %}
     {% endif %}
   {% endfor %}
   {{ return(changes) }}

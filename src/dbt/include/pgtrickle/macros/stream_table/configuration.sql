@@ -27,7 +27,7 @@
 
 
 {# `row` is the table's row of pgt_stream_tables, `wanted` the model's side. #}
-{% macro _present_configuration(relation, row, wanted) %}
+{% macro _present_configuration(engine, relation, row, wanted) %}
   {% set present = dbt_pgtrickle._present_objects(relation, wanted) %}
   {% set settings = {} %}
   {% for name, column in dbt_pgtrickle._columns_of_settings(row).items() if column in row %}
@@ -40,6 +40,10 @@
   {% if wanted.settings.refresh_mode == 'AUTO' and not row.get('requested_refresh_mode') and row.refresh_mode != 'IMMEDIATE' %}
     {# What the extension made of it at creation is all it remembers. #}
     {% do settings.update({'refresh_mode': 'AUTO'}) %}
+  {% endif %}
+  {% if engine.name == 'native' %}
+    {# The extension turns it on and off as it sees fit. #}
+    {% do settings.pop('append_only', none) %}
   {% endif %}
   {{ return(dict(present, settings=settings)) }}
 {% endmacro %}

@@ -1,21 +1,22 @@
 {#
-  Applies the settings that only alter_stream_table takes, where the catalog has other values.
-  Returns what was altered, in words. `status` is for tables that exist: a new one is active.
+  Applies the settings that only alter_stream_table takes, where the catalog has other values, and the
+  limits of differential refresh, which create_or_replace_stream_table of the extension passes over
+  where nothing else differs. Returns what was altered, in words. `status` is for tables that exist:
+  a new one is active.
 #}
 {% macro _apply_operational_settings(engine, relation, row, settings, is_new) %}
-  {% set columns = {
-    'tier': 'refresh_tier', 'fuse': 'fuse_mode', 'fuse_ceiling': 'fuse_ceiling',
-    'fuse_sensitivity': 'fuse_sensitivity',
-  } %}
+  {% set keys = dbt_pgtrickle._options_of_alter() %}
   {% if not is_new %}
-    {% do columns.update({'status': 'status'}) %}
+    {% do keys.extend(['status', 'max_differential_joins', 'max_delta_fraction']) %}
     {% if dbt_pgtrickle._can_repartition(engine) %}
-      {% do columns.update({'partition_by': 'st_partition_key'}) %}
+      {% do keys.append('partition_by') %}
     {% endif %}
   {% endif %}
+  {% set columns = dbt_pgtrickle._columns_of_settings(row) %}
   {% set arguments = {} %}
   {% set changes = [] %}
-  {% for key, column in columns.items() if settings[key] is not none or key == 'partition_by' %}
+  {% for key in keys if settings[key] is not none or key == 'partition_by' %}
+    {% set column = columns[key] %}
     {% set wanted = 'SUSPENDED' if settings[key] == 'PAUSED' else settings[key] %}
     {% if key == 'partition_by' and wanted is none %}
       {% set wanted = '' if row.get(column) else none %}

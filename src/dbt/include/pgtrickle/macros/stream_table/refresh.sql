@@ -2,7 +2,8 @@
   Brings a stream table up to date and says what that took: {action, rows, ms, reason, error}.
   try_refresh records a failure instead of raising, so that the record outlives the transaction:
   `error` is then the message, for the caller to raise once it has committed. The extension has
-  only the function that raises, and keeps the rest in its history.
+  only the function that raises, and keeps the rest in its history. It would also pass over a source
+  that is gone, as if nothing had changed.
 #}
 {% macro _refresh(engine, relation) %}
   {% set name = dbt_pgtrickle._literal(dbt_pgtrickle._name(relation, engine)) %}
@@ -15,7 +16,12 @@
       from pgtrickle.try_refresh(name => " ~ name ~ ")
     ", true)) }}
   {% endif %}
-  {% if dbt_pgtrickle._describe(relation, auto_begin=true).row.status == 'ERROR' %}
+  {% set existing = dbt_pgtrickle._describe(relation, auto_begin=true) %}
+  {% if existing.lost_source %}
+    {{ return({'error': 'something it reads was dropped or replaced, which the extension does not follow; dbt run builds it anew'}) }}
+  {% endif %}
+  {% set earlier = dbt_pgtrickle._last_refresh(relation) %}
+  {% if existing.row.status == 'ERROR' %}
     {% call statement('pgtrickle_resume') %}
       {{ dbt_pgtrickle._call(engine, 'resume_stream_table', {'name': dbt_pgtrickle._name(relation, engine)}) }}
     {% endcall %}
@@ -23,15 +29,17 @@
   {% call statement('pgtrickle_refresh') %}
     {{ dbt_pgtrickle._call(engine, 'refresh_stream_table', {'name': dbt_pgtrickle._name(relation, engine)}) }}
   {% endcall %}
-  {{ return(dbt_pgtrickle._last_refresh(relation)) }}
+  {% set last = dbt_pgtrickle._last_refresh(relation) %}
+  {# Where another session is refreshing it, the extension says so in a notice and does nothing. #}
+  {{ return(last if last and not (earlier and earlier.id == last.id) else none) }}
 {% endmacro %}
 
 
-{# The newest refresh of a stream table in the form _refresh returns; none before its first. #}
+{# The newest refresh of a stream table in the form _refresh returns, and its id; none before its first. #}
 {% macro _last_refresh(relation) %}
   {{ return(dbt_pgtrickle._query_json("
     select json_build_object(
-      'action', h.action, 'rows', coalesce(h.rows_inserted, 0) + coalesce(h.rows_deleted, 0),
+      'id', h.refresh_id, 'action', h.action, 'rows', coalesce(h.rows_inserted, 0) + coalesce(h.rows_deleted, 0),
       'ms', extract(epoch from coalesce(h.end_time, h.start_time) - h.start_time) * 1000,
       'reason', to_jsonb(h) ->> 'reason', 'error', h.error_message
     )::text
@@ -56,5 +64,7 @@
   {% set how = ' by recomputation' if last.action in ('FULL', 'REINITIALIZE') else '' %}
   {% set why = ' (' ~ last.reason ~ ')' if how and last.reason else '' %}
   {% set found = 'refreshed ' ~ last.rows ~ ' row' ~ ('' if last.rows == 1 else 's') if last.rows else 'already current, checked' %}
-  {{ return(found ~ ' in ' ~ last.ms | round(1) ~ ' ms' ~ how ~ why) }}
+  {# The extension measures no refresh by hand: its beginning and end are those of the transaction. #}
+  {% set time = ' in ' ~ last.ms | round(1) ~ ' ms' if last.ms else '' %}
+  {{ return(found ~ time ~ how ~ why) }}
 {% endmacro %}

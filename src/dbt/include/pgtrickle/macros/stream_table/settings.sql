@@ -58,8 +58,20 @@
     {% endif %}
     {% do settings.update({key: dbt_pgtrickle._checked_setting(key, value, rule)}) %}
   {% endfor %}
+  {% do settings.update({'schedule': dbt_pgtrickle._plain_schedule(settings.schedule)}) %}
   {% do dbt_pgtrickle._check_own_name(settings) %}
   {{ return(settings) }}
+{% endmacro %}
+
+
+{# A schedule as both engines take it, whose durations are without blanks and in lower case; none: calculated. #}
+{% macro _plain_schedule(schedule) %}
+  {% if schedule is none or schedule | lower == 'calculated' %}
+    {{ return(none) }}
+  {% elif modules.re.fullmatch('(?i)(\\s*\\d+\\s*[smhdw])+\\s*', schedule) %}
+    {{ return(modules.re.sub('\\s', '', schedule) | lower) }}
+  {% endif %}
+  {{ return(schedule) }}
 {% endmacro %}
 
 

@@ -1,0 +1,11 @@
+{# For seeds, which have no key: the extension keeps what reads tables without one wrongly. #}
+{% macro primary_key(column) %}
+  do $do$
+  begin
+    if not exists (
+      select from pg_constraint where conrelid = '{{ this.include(database=false) }}'::regclass and contype = 'p'
+    ) then
+      alter table {{ this.include(database=false) }} add primary key ({{ column }});
+    end if;
+  end $do$
+{% endmacro %}
