@@ -281,6 +281,21 @@ def test_a_wider_column_is_followed(before: str, after: str, value: str, engine:
         differential_again(engine, name, "insert into facts select max(id) + 1, max(x) from facts")
 
 
+def test_a_label_that_is_renamed_is_renamed_where_it_was_printed(engine: Engine) -> None:
+    run(
+        engine,
+        "create type state as enum ('nwe', 'paid')",
+        "create table facts (id integer primary key, x state)",
+        "insert into facts values (1, 'nwe'), (2, 'nwe'), (3, 'paid')",
+    )
+    engine.create_stream_table("counts", "select x::text as x, count(*) as n from facts group by 1")
+    run(engine, "alter type state add value 'sent'", "insert into facts values (4, 'sent')")
+    current(engine, "counts", "DIFFERENTIAL")
+    run(engine, "alter type state rename value 'nwe' to 'new'")
+    assert "public.facts.x" in str(current(engine, "counts"))
+    differential_again(engine, "counts", "insert into facts values (5, 'new')")
+
+
 def test_a_numeric_without_scale_now_is_summed_with_the_digits_it_has(engine: Engine) -> None:
     run(engine, "create table facts (id integer primary key, x numeric(8,2))")
     engine.create_stream_table("total", "select coalesce(sum(x), 0) as s from facts")

@@ -45,6 +45,7 @@ from pgtrickle.query.parse import QueryTooDeep, UnsupportedSyntax, parse
 from pgtrickle.query.prove import prove
 from pgtrickle.query.pruning import prune
 from pgtrickle.query.pushdown import push_down
+from pgtrickle.query.rendition import InvalidQuery
 from pgtrickle.query.statement import Query
 from pgtrickle.query.views import inline_views
 
@@ -64,6 +65,8 @@ def compile_query(session: Session, query: str) -> Plan:
         return _full(canonical, "syntax", str(obstacle))
     except RecursionError:
         return _full(canonical, "syntax", "the query is nested too deeply")
+    except InvalidQuery as error:  # of what was generated, for the query itself is canonical
+        return _full(canonical, "generated SQL", str(error))
 
 
 def _full(canonical: Canonical, construct: str, reason: str) -> Plan:

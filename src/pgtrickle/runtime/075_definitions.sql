@@ -42,13 +42,18 @@ begin
                         select from pg_constraint k
                         where k.conrelid = relation and k.contype = 'n' and k.conkey = array[a.attnum] and not k.convalidated)
                     then '{"not_null": true}'::jsonb else '{}' end
+                || coalesce((
+                    select jsonb_build_object('labels', jsonb_agg(e.enumlabel order by e.enumlabel))
+                    from pg_enum e
+                    where e.enumtypid = pgtrickle._base_type(c.type)
+                    having count(*) > 0), '{}')
             order by c.position)
         from pgtrickle._probe_columns(relation) c
         join pg_attribute a on a.attrelid = relation and a.attname = c.name);
 end
 $$;
 comment on function pgtrickle._columns_as_defined(oid) is
-    'Columns of a relation as [{name, type, number, not_null}]; not_null only where every row is known to comply';
+    'Columns of a relation as [{name, type, number, not_null, labels}]; not_null only where every row is known to comply, labels only of enums';
 
 
 create or replace function pgtrickle._definition_fingerprint(relation oid)
@@ -298,13 +303,15 @@ begin
           and (former.item ? 'not_null' and not coalesce(present.item ? 'not_null', false)
                -- Modifiers included: a varchar(3) made a varchar(10) does not fit where the plan keeps it.
                or former.item ->> 'type' is distinct from present.item ->> 'type'
+               -- A label that was renamed: the rows, unwritten, print otherwise.
+               or not coalesce(former.item -> 'labels' <@ (present.item -> 'labels'), true)
                -- Of a whole row, used as a value, a column more is a change too.
                or (p.plan -> 'sources' -> d.source_number -> 'whole' = 'true'::jsonb
                    and jsonb_array_length(defined.columns) <> jsonb_array_length(d.column_snapshot))));
 end
 $$;
 comment on function pgtrickle._altered_columns(bigint) is
-    'Which captured columns are gone, have other types (numeric(10,2) and numeric are two), or may be NULL now where the plan relies on it that they are not; null where none';
+    'Which captured columns are gone, have other types (numeric(10,2) and numeric are two) or labels, or may be NULL now where the plan relies on it that they are not; null where none';
 
 
 create or replace function pgtrickle._loses_silently(from_type oid, from_modifier integer, to_type oid, to_modifier integer)

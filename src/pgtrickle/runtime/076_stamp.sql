@@ -45,6 +45,7 @@ begin
     return (
         select concat_ws(' ', relation, c.xmin, c.ctid, pg_relation_filenode(relation),
             (select string_agg(a.xmin::text || a.ctid, ' ' order by a.attnum) from pg_attribute a where a.attrelid = relation and a.attnum > 0),
+            (select string_agg(e.xmin::text || e.ctid, ' ' order by e.oid) from pg_enum e where e.enumtypid in (select a.atttypid from pg_attribute a where a.attrelid = relation)),
             (select string_agg(i.xmin::text || i.ctid, ' ' order by i.indexrelid) from pg_index i where i.indrelid = relation),
             (select string_agg(t.xmin::text || t.ctid, ' ' order by t.oid) from pg_trigger t where t.tgrelid = relation),
             case when c.relkind = 'v' then pgtrickle._view_stamp(relation) end,

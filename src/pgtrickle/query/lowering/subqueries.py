@@ -98,6 +98,8 @@ def attach(
             return compared or _quantified(node, scope, sublink, environment)
         case "SCALAR":
             node, inner = _scalar(node, scope, sublink, environment)
+            if len(inner.values) != 1:
+                raise NotIncremental("scalar subquery", "one that gives a row is recomputed")
             return inner.beside(node, outer=True), inner.values[0]
         case "ARRAY":
             collecting = replace(
