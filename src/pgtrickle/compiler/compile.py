@@ -16,12 +16,13 @@ from pgtrickle.compiler.outline import outline
 from pgtrickle.compiler.storable import check_storable
 from pgtrickle.database import Session
 from pgtrickle.delta.aggregate import Analysis
-from pgtrickle.delta.apply import Target, apply
+from pgtrickle.delta.apply import apply
 from pgtrickle.delta.choices import Choosing, violations
 from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.relation import select
 from pgtrickle.delta.rules import RULES, prepare
 from pgtrickle.delta.state import States
+from pgtrickle.delta.target import Target
 from pgtrickle.plan import TIME, Check, Identity, Plan, Source, State
 from pgtrickle.query.algebra import (
     Filter,
@@ -96,8 +97,8 @@ def _differential(session: Session, canonical: Canonical) -> Plan:
     def maintenance(changed: frozenset[int]) -> Maintenance:
         return Maintenance(RULES, numbers, changed, states)
 
-    prepare(root, maintenance(frozenset()))
     target = _target(root, canonical, facts)
+    prepare(root, target, maintenance(frozenset()))
     variants = {str(number): frozenset({number}) for number in numbers.values()}
     if len(sources) > 1:
         variants["*"] = frozenset(numbers.values())
@@ -106,10 +107,9 @@ def _differential(session: Session, canonical: Canonical) -> Plan:
     deltas = {}
     for name, changed in variants.items():
         variant = maintenance(changed)
-        delta = variant.delta(root)
-        if delta is None:
+        if not variant.is_changed(root):
             raise NotIncremental("sources", "no source contributes to the result")
-        deltas[name] = apply(root, delta, target, variant)
+        deltas[name] = apply(root, target, variant)
     return Plan(
         query=canonical.text,
         mode="DIFFERENTIAL",

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 
 from pgtrickle.database import Session
-from pgtrickle.delta.apply import OutputColumn
 from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.relation import select
 from pgtrickle.delta.rules import RULES
 from pgtrickle.delta.state import ColumnType, Selection, States
+from pgtrickle.delta.target import OutputColumn
 from pgtrickle.query import catalog
 from pgtrickle.query.algebra import Constant, Node, Scan, walk_nodes
 from pgtrickle.query.expression import Call, Collate, Column, Expression, Name

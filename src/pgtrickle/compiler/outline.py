@@ -51,6 +51,8 @@ def _kept(node: Node, states: States) -> str:
         for owner, table in states.tables.items()
         if owner == id(node) or (isinstance(owner, tuple) and owner[0] == id(node))
     ]
+    if id(node) in states.visible:
+        names.append("the stream table itself")
     return f" (state: {', '.join(names)})" if names else ""
 
 

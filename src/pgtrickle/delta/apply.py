@@ -4,7 +4,11 @@ The delta is first *netted*: rows that print alike are added up by weight, so th
 twice, or taken away by one term and given back by another, leaves only its net effect. Rows are
 compared by their image, never by ``=``: 1.0 and 1.00 are different rows.
 
-Two kinds of identity:
+The groups of an aggregation at the top are applied as they are, without netting: each has one row
+that was and one that is. Where the table shows all that carries the groups forward, it is its own
+state table (`aggregate/visible.py`).
+
+Otherwise, two kinds of identity:
 
 * **key**: columns that are unique in the query. A key with a row gone and a row come is an update,
   which keeps the physical row and is HOT where no index is concerned. Where key columns may be
@@ -18,64 +22,23 @@ outcome inconsistent, and the runtime recomputes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from pgtrickle.delta.aggregate import Grouped, grouped, touched_groups
+from pgtrickle.delta.linear import changed
 from pgtrickle.delta.maintenance import Maintenance
-from pgtrickle.delta.relation import WEIGHT, Relation, image, select
+from pgtrickle.delta.relation import WEIGHT, image, select
+from pgtrickle.delta.target import Target, row_hash
 from pgtrickle.query.algebra import Aggregate, Filter, Node, Project
-from pgtrickle.query.names import quote_identifier
 
 
-@dataclass(frozen=True, slots=True)
-class OutputColumn:
-    """A column of the stream table.
-
-    `type` as format_type spells it. `hashed` is its form in the row's hash, with ``%s`` for the
-    column. `bounded`: its values fit into an index entry.
-    """
-
-    name: str
-    type: str
-    hashed: str
-    bounded: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The stream table as apply sees it.
-
-    `key` holds positions of columns, or is None for row identity; `key_hashed`: it is found by its
-    hash. `token` stands for the table's name in the generated SQL, and `token`_partitioned for
-    whether it is partitioned, which is known when the SQL is run.
-    """
-
-    token: str
-    columns: tuple[OutputColumn, ...]
-    key: tuple[int, ...] | None
-    key_hashed: bool = False
-
-    def names(self, alias: str = "") -> list[str]:
-        prefix = f"{alias}." if alias else ""
-        return [prefix + quote_identifier(column.name) for column in self.columns]
-
-    def values(self, alias: str) -> list[str]:
-        return [f"{alias}.v{i}" for i in range(1, len(self.columns) + 1)]
-
-    def where_partitioned(self, condition: str) -> str:
-        """A condition that holds of every row where the table is not partitioned.
-
-        A row's place, its ctid, says which row only within one partition.
-        """
-        return f"(NOT {self.token}_partitioned OR {condition})"
-
-
-def apply(root: Node, delta: Relation, target: Target, maintenance: Maintenance) -> str:
+def apply(root: Node, target: Target, maintenance: Maintenance) -> str:
     """The text of one variant: every CTE from the changes to ``outcome``."""
-    netted = _net(root, delta, target, maintenance)
-    if target.key is None:
-        expected = _by_row(target, netted, maintenance)
+    groups = grouped(root, target)
+    if groups is not None:
+        expected = _by_group(groups, target, maintenance)
+    elif target.key is None:
+        expected = _by_row(target, _net(root, target, maintenance), maintenance)
     else:
-        expected = _by_key(target, netted, maintenance)
+        expected = _by_key(target, _net(root, target, maintenance), maintenance)
     checks = [expected, *(f"NOT EXISTS ({check})" for check in maintenance.checks)]
     outcome = select(
         [
@@ -87,8 +50,50 @@ def apply(root: Node, delta: Relation, target: Target, maintenance: Maintenance)
     return ",\n".join([*maintenance.ctes, *maintenance.changes, f"outcome AS (\n{outcome}\n)"])
 
 
-def _net(root: Node, delta: Relation, target: Target, maintenance: Maintenance) -> str:
+def _by_group(groups: Grouped, target: Target, maintenance: Maintenance) -> str:
+    touched = touched_groups(groups.node, maintenance)
+    place = touched
+    if id(groups.node) not in maintenance.states.visible:
+        found = target.same_key([f"f.o_{id}" for id in groups.ids])
+        place = maintenance.add_cte(
+            "located",
+            select(
+                ["f.*", "t.ctid AS __place", "t.tableoid AS __part"],
+                f"FROM {touched} AS f JOIN {target.token} AS t ON {found}",
+                "WHERE f.__existed",
+            ),
+        )
+    values = [
+        f"(f.n_{id})::{column.type}" for id, column in zip(groups.ids, target.columns, strict=True)
+    ]
+    names = target.names()
+    assignments = [f"{name} = {value}" for name, value in zip(names, values, strict=True)]
+    there = f"t.ctid = f.__place AND {target.where_partitioned('t.tableoid = f.__part')}"
+    maintenance.add_change(
+        "gone",
+        f"DELETE FROM {target.token} AS t USING {place} AS f\n"
+        f"WHERE f.__existed AND NOT f.__alive AND {there}\nRETURNING 1",
+    )
+    maintenance.add_change(
+        "stayed",
+        f"UPDATE {target.token} AS t SET {', '.join(assignments)} FROM {place} AS f\n"
+        f"WHERE f.__existed AND f.__alive AND NOT f.__same AND {there}\nRETURNING 1",
+    )
+    maintenance.add_change(
+        "come",
+        f"INSERT INTO {target.token} ({', '.join(names)})\n"
+        f"SELECT {', '.join(values)} FROM {touched} AS f\n"
+        "WHERE NOT f.__existed AND f.__alive\nRETURNING 1",
+    )
+    return (
+        "(SELECT count(*) FROM gone) + (SELECT count(*) FROM stayed)"
+        f" = (SELECT count(*) FROM {touched} WHERE __existed AND NOT (__alive AND __same))"
+    )
+
+
+def _net(root: Node, target: Target, maintenance: Maintenance) -> str:
     """CTE with columns v1…vn and w, at most one row for each image."""
+    delta = changed(root, maintenance)
     values = [
         f"({id})::{column.type} AS v{i}"
         for i, (id, column) in enumerate(zip(delta.ids, target.columns, strict=True), start=1)
@@ -166,16 +171,9 @@ def _by_key(target: Target, netted: str, maintenance: Maintenance) -> str:
 
 def _located(target: Target, netted: str, maintenance: Maintenance) -> str:
     """CTE of the netted rows whose key is in the table, with their `place` there."""
-    ours, theirs = target.names("t"), target.values("n")
-    key = target.key or ()
-    if target.key_hashed:
-        conditions = [f"{row_hash(target, ours, key)} = {row_hash(target, theirs, key)}"]
-        conditions += [f"{ours[i]} IS NOT DISTINCT FROM {theirs[i]}" for i in key]
-    else:
-        conditions = [f"{ours[i]} = {theirs[i]}" for i in key]
     sql = select(
         ["n.*", "t.ctid AS place", "t.tableoid AS part"],
-        f"FROM {netted} AS n JOIN {target.token} AS t ON {' AND '.join(conditions)}",
+        f"FROM {netted} AS n JOIN {target.token} AS t ON {target.same_key(target.values('n'))}",
     )
     return maintenance.add_cte("located", sql)
 
@@ -211,12 +209,3 @@ def _by_row(target: Target, netted: str, maintenance: Maintenance) -> str:
     )
     maintenance.add_cte("stayed", "SELECT WHERE false")
     return f"(SELECT count(*) FROM gone) = (SELECT coalesce(- sum(w), 0) FROM {netted} WHERE w < 0)"
-
-
-def row_hash(target: Target, columns: list[str], of: tuple[int, ...] | None = None) -> str:
-    """The hash that finds a row, or a key; the same expression as the runtime's index."""
-    hashed = [
-        target.columns[i].hashed.replace("%s", columns[i])
-        for i in (range(len(columns)) if of is None else of)
-    ]
-    return f"hash_record_extended(ROW({', '.join(hashed)}), 0)"

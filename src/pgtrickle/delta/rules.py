@@ -15,6 +15,7 @@ from pgtrickle.delta.partitioned import PARTITIONED
 from pgtrickle.delta.recursion import RECURSION, WORKING
 from pgtrickle.delta.scan import CONSTANT, SCAN
 from pgtrickle.delta.semi_join import MARK_JOIN, SEMI_JOIN
+from pgtrickle.delta.target import Target
 from pgtrickle.delta.types import learn_types
 from pgtrickle.query.algebra import (
     Aggregate,
@@ -62,9 +63,10 @@ RULES: Mapping[type[Node], Rules] = {
 }
 
 
-def prepare(root: Node, maintenance: Maintenance) -> None:
+def prepare(root: Node, target: Target, maintenance: Maintenance) -> None:
     """Analyse stateful operators, innermost first, and create their state tables."""
     learn_types(root, maintenance.rules, maintenance.states)
+    aggregate.make_visible(root, target, maintenance.states)
     _prepare(root, maintenance)
 
 

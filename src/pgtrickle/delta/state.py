@@ -82,15 +82,39 @@ class StateTable:
         return f"filled_{self.suffix}"
 
     @property
+    def read(self) -> str:
+        """The table as a FROM item, with the place of each row."""
+        return f"(SELECT s.*, s.ctid AS __stored FROM {self.qualified} AS s)"
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """The columns of `read` that say where a row is."""
+        return ("__stored",)
+
+    @property
     def qualified(self) -> str:
         return quote_name((SCHEMA, self.name))
+
+
+@dataclass(frozen=True, slots=True)
+class VisibleState:
+    """The stream table as the state of the aggregation at its top.
+
+    `read` is a FROM item with the columns of a state table, and those of `place`, which say where a
+    row is.
+    """
+
+    read: str
+    place: tuple[str, ...] = ("__place", "__part")
+    suffix: str = "0"
 
 
 @dataclass(slots=True)
 class States:
     """The state tables of one plan, by their owner.
 
-    By the id of a node: the types it asked for (`delta.types`), and what was decided about it.
+    By the id of a node: the types it asked for (`delta.types`), what was decided about it, and
+    the state of the one that has it in the stream table.
     `one_equality`: values that are equal by one comparison of the query are so by all; not where a
     nondeterministic collation may meet another one.
     """
@@ -101,6 +125,7 @@ class States:
     tables: dict[Hashable, StateTable] = field(default_factory=dict)
     types: dict[int, Sequence[ColumnType]] = field(default_factory=dict)
     analyses: dict[int, Any] = field(default_factory=dict)
+    visible: dict[int, VisibleState] = field(default_factory=dict)
 
     def add(
         self,

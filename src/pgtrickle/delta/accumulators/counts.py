@@ -20,9 +20,10 @@ from pgtrickle.delta.relation import is_not_null
 
 def count(call: Input) -> Accumulator:
     if not call.counted:
-        return Accumulator((), lambda spell: spell(GROUP_SIZE))
+        return Accumulator((), lambda spell: spell(GROUP_SIZE), is_its_part=True)
     name = f"{call.id}_n"
-    return Accumulator((number(name, call.counted),), lambda spell: spell(name))
+    part = number(name, call.counted)
+    return Accumulator((part,), lambda spell: spell(name), is_its_part=True)
 
 
 def count_pairs(id: str, arguments: list[str], condition: str) -> Accumulator:

@@ -34,7 +34,7 @@ def _extreme(call: Input, function: str, choose: str, beyond: str) -> Accumulato
     if call.type is None or not (call.type.hashable and call.type.bitwise):
         gone = f"coalesce(g.{removed} {beyond} {best}, {is_not_null(f'g.{removed}')})"
         is_open = call.type is None or not call.type.bitwise
-        return Accumulator((part,), lambda spell: spell(name), gone, is_open=is_open)
+        return Accumulator((part,), lambda spell: spell(name), gone, None, is_open, True)
     change = f"coalesce(v_{call.id}.n, 0)"
     there = f"{change} > 0 OR ({change} = 0 AND {best} = s.{name})"
     afresh = (
@@ -42,4 +42,4 @@ def _extreme(call: Input, function: str, choose: str, beyond: str) -> Accumulato
         f" AND NOT coalesce({there}, false))"
     )
     values = Values(call.id, call.argument, call.is_counted, stored=False, wanted=best)
-    return Accumulator((part,), lambda spell: spell(name), afresh, values)
+    return Accumulator((part,), lambda spell: spell(name), afresh, values, is_its_part=True)

@@ -60,7 +60,9 @@ class Accumulator:
 
     It reads ``s`` (the state), ``g`` (the changes of the group) and ``v_<id>`` (its `values`).
     `finish` gives the aggregate's value; it is called with a function that spells a part's name.
-    `is_open`: PostgreSQL may give several values for the same rows, by their order.
+    `is_open`: PostgreSQL may give several values for the same rows, by their order. `is_its_part`:
+    in a group that has rows, the value is the accumulator's only part (without parts, the group's
+    size), and of its type.
     """
 
     parts: tuple[Part, ...]
@@ -68,6 +70,7 @@ class Accumulator:
     afresh: str = ""
     values: Values | None = None
     is_open: bool = False
+    is_its_part: bool = False
 
 
 @dataclass(frozen=True, slots=True)

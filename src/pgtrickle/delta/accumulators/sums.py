@@ -54,6 +54,7 @@ def total(call: Input) -> Accumulator | None:
         found.parts,
         lambda spell: f"CASE WHEN {spell(found.number)} > 0 THEN {found.value(spell)} END",
         found.afresh,
+        is_its_part=len(found.parts) == 1,
     )
 
 

@@ -27,5 +27,16 @@ from __future__ import annotations
 
 from pgtrickle.delta.aggregate.analysis import Analysis, asked
 from pgtrickle.delta.aggregate.rules import AGGREGATE, prepare
+from pgtrickle.delta.aggregate.touched import touched_groups
+from pgtrickle.delta.aggregate.visible import Grouped, grouped, make_visible
 
-__all__ = ["AGGREGATE", "Analysis", "asked", "prepare"]
+__all__ = [
+    "AGGREGATE",
+    "Analysis",
+    "Grouped",
+    "asked",
+    "grouped",
+    "make_visible",
+    "prepare",
+    "touched_groups",
+]

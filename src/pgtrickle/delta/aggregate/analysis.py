@@ -16,7 +16,7 @@ from pgtrickle.delta.images import prints_one_way
 from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.relation import WEIGHT, Relation, image, select
 from pgtrickle.delta.restriction import Matching
-from pgtrickle.delta.state import States, StateTable
+from pgtrickle.delta.state import States, StateTable, VisibleState
 from pgtrickle.query.algebra import Aggregate
 from pgtrickle.query.keys import not_null_ids
 from pgtrickle.query.lowering import NotIncremental
@@ -171,10 +171,13 @@ def group_by(analysis: Analysis, alias: str) -> str:
     return f"GROUP BY {', '.join(f'{alias}.{key}' for key in analysis.keys)}" * bool(analysis.keys)
 
 
-def state_of(node: Aggregate, maintenance: Maintenance) -> tuple[Analysis, StateTable]:
+def state_of(
+    node: Aggregate, maintenance: Maintenance
+) -> tuple[Analysis, StateTable | VisibleState]:
     states = maintenance.states
     analysis: Analysis = states.analyses[id(node)]
-    return analysis, states.tables[id(node)]
+    visible = states.visible.get(id(node))
+    return analysis, states.tables[id(node)] if visible is None else visible
 
 
 def finished(analysis: Analysis, prefix: str) -> list[str]:

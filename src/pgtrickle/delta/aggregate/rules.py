@@ -18,10 +18,12 @@ from pgtrickle.query.render import render_expression
 
 
 def prepare(node: Aggregate, maintenance: Maintenance) -> None:
-    """Analyse the node and add its state table. Children come first."""
+    """Analyse the node and add its state table, if it needs one. Children come first."""
     states = maintenance.states
     analysis = analyse(node, states)
     states.analyses[id(node)] = analysis
+    if id(node) in states.visible:
+        return
     keyed = with_keys(node, maintenance.initial(node.child))
     matching = analysis.matching
     fill = parts(analysis, keyed)
@@ -57,7 +59,7 @@ def _outputs(node: Aggregate, expressions: list[str]) -> list[str]:
 def _old(node: Aggregate, maintenance: Maintenance) -> Relation:
     analysis, table = state_of(node, maintenance)
     items = _outputs(node, finished(analysis, "s."))
-    return Relation(select(items, f"FROM {table.qualified} AS s"), node.ids, weighted=False)
+    return Relation(select(items, f"FROM {table.read} AS s"), node.ids, weighted=False)
 
 
 def _new(node: Aggregate, maintenance: Maintenance) -> Relation:
@@ -67,7 +69,7 @@ def _new(node: Aggregate, maintenance: Maintenance) -> Relation:
     touched = touched_groups(node, maintenance)
     kept = select(
         _outputs(node, finished(analysis, "s.")),
-        f"FROM {table.qualified} AS s",
+        f"FROM {table.read} AS s",
         f"WHERE NOT EXISTS (SELECT FROM {touched} AS f WHERE {analysis.matching.same('s', 'f')})",
     )
     fresh = select([f"f.n_{id} AS {id}" for id in node.ids], f"FROM {touched} AS f WHERE f.__alive")

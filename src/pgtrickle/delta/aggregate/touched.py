@@ -9,6 +9,7 @@ from pgtrickle.delta.linear import changed
 from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
 from pgtrickle.delta.restriction import HASH, restrict
+from pgtrickle.delta.state import StateTable
 from pgtrickle.query.algebra import Aggregate
 
 
@@ -41,7 +42,8 @@ class Touched:
         merged = self._merged(groups, values)
         afresh = self._afresh(merged) if self.analysis.afresh else None
         touched = self._rows(merged, afresh)
-        self._change_state(touched)
+        if isinstance(self.table, StateTable):
+            self._change_state(touched, self.table.qualified)
         self.maintenance.checks.append(f"SELECT FROM {touched} AS f WHERE f.__invalid")
         return touched
 
@@ -78,12 +80,13 @@ class Touched:
             f"coalesce(s.{GROUP_SIZE}, 0) + g.{GROUP_SIZE} AS n_{GROUP_SIZE}",
             *(f"{part.step} AS n_{part.name}" for part in analysis.parts if part.step),
         ]
+        items += [f"s.{name}" for name in self.table.place]
         if analysis.afresh:
             items.append(f"({analysis.afresh}) AS __afresh")
         sql = select(
             items,
             f"FROM {groups} AS g",
-            f"LEFT JOIN {self.table.qualified} AS s ON {analysis.matching.same('s', 'g')}",
+            f"LEFT JOIN {self.table.read} AS s ON {analysis.matching.same('s', 'g')}",
             *values,
         )
         return self.maintenance.add_cte(f"m_{self.suffix}", sql)
@@ -117,6 +120,7 @@ class Touched:
         settled = [
             *analysis.matching.of("m"),
             "m.__existed",
+            *(f"m.{name}" for name in self.table.place),
             f"{self._alive('m')} AS __alive",
             *(f"m.o_{name}" for name in (*analysis.keys, *analysis.stored)),
             f"m.n_{GROUP_SIZE}",
@@ -161,24 +165,27 @@ class Touched:
         sql = select(["p.*", *outputs, f"{same} AS __same"], f"FROM (\n{inner}\n) AS p")
         return self.maintenance.add_cte(f"f_{self.suffix}", sql)
 
-    def _change_state(self, touched: str) -> None:
-        analysis, table = self.analysis, self.table.qualified
-        match = analysis.matching.same("s", "f")
+    def _change_state(self, touched: str, table: str) -> None:
+        analysis = self.analysis
         columns = list(analysis.stored)
         if not analysis.keys_are_images:
             columns += analysis.keys
         assignments = ", ".join(f"{name} = f.n_{name}" for name in columns)
+        same = (
+            f"ROW({', '.join(f'f.o_{name}' for name in columns)})::record"
+            f" *= ROW({', '.join(f'f.n_{name}' for name in columns)})::record"
+        )
         self.maintenance.add_change(
             f"u_{self.suffix}",
             f"UPDATE {table} AS s SET {assignments} FROM {touched} AS f "
-            f"WHERE {match} AND f.__existed AND f.__alive",
+            f"WHERE s.ctid = f.__stored AND f.__existed AND f.__alive AND NOT {same}",
         )
         if not analysis.keys:
             return
         self.maintenance.add_change(
             f"d_{self.suffix}",
             f"DELETE FROM {table} AS s USING {touched} AS f "
-            f"WHERE {match} AND f.__existed AND NOT f.__alive",
+            f"WHERE s.ctid = f.__stored AND f.__existed AND NOT f.__alive",
         )
         hash = [HASH] if analysis.matching.hashed else []
         names = [*hash, *analysis.keys, *analysis.stored]
