@@ -23,18 +23,25 @@ def change(engine: Engine, rows: int) -> None:
     engine.connection.execute("update source set v = v + 1 where id <= %s", (rows,))
 
 
-def remember(engine: Engine, *, ms_per_change: float, full_ms: float) -> None:
-    """A past in which each change took so long, and recomputing so long."""
+def remember(
+    engine: Engine,
+    *,
+    full_ms: float,
+    ms_per_change: float = 0,
+    ms: float = 0,
+    rows: tuple[int, ...] = (100, 500, 1000),
+) -> None:
+    """A past in which each refresh and each change took so long, and recomputing so long."""
     engine.connection.execute(
         "update pgtrickle.pgt_stream_tables set last_full_ms = %s", (full_ms,)
     )
     engine.connection.execute(
         "insert into pgtrickle.pgt_refresh_history"
         " (pgt_id, data_timestamp, start_time, end_time, action, status, delta_row_count)"
-        " select pgt_id, now(), now(), now() + n * %s * interval '1 millisecond',"
+        " select pgt_id, now(), now(), now() + (%s + n * %s) * interval '1 millisecond',"
         " 'DIFFERENTIAL', 'COMPLETED', n"
-        " from pgtrickle.pgt_stream_tables, unnest(array[100, 500, 1000]) n",
-        (ms_per_change,),
+        " from pgtrickle.pgt_stream_tables, unnest(%s::integer[]) n",
+        (ms, ms_per_change, list(rows)),
     )
 
 
@@ -54,6 +61,36 @@ def test_auto_keeps_to_the_delta_where_the_past_says_it_is_faster(table: Engine)
     change(table, 10000)
     assert table.refresh("st").action == "DIFFERENTIAL"
     assert table.verify("st").equal
+
+
+def test_auto_recomputes_what_is_slower_for_few_changes_too(table: Engine) -> None:
+    table.create_stream_table("st", QUERY, refresh_mode="AUTO")
+    remember(table, ms=900, full_ms=300, rows=(20, 20))
+    change(table, 10)
+    done = table.refresh("st")
+    assert done.action == "FULL"
+    assert done.reason == "20 changes would take about 900 ms, recomputing about 300 ms"
+    assert table.verify("st").equal
+
+
+def test_auto_gives_the_delta_another_chance(table: Engine) -> None:
+    table.create_stream_table("st", QUERY, refresh_mode="AUTO")
+    remember(table, ms=900, full_ms=300, rows=(20, 20))
+    table.connection.execute(
+        "insert into pgtrickle.pgt_refresh_history"
+        " (pgt_id, data_timestamp, start_time, end_time, action, status)"
+        " select pgt_id, now(), now(), now() + interval '300 ms', 'FULL', 'COMPLETED'"
+        " from pgtrickle.pgt_stream_tables, generate_series(1, 50)"
+    )
+    change(table, 10)
+    assert table.refresh("st").action == "DIFFERENTIAL"
+
+
+def test_auto_does_not_weigh_what_is_fast_anyway(table: Engine) -> None:
+    table.create_stream_table("st", QUERY, refresh_mode="AUTO")
+    remember(table, ms=40, full_ms=3, rows=(20, 20))
+    change(table, 10)
+    assert table.refresh("st").action == "DIFFERENTIAL"
 
 
 def test_auto_without_a_past_goes_by_the_share_of_changed_rows(table: Engine) -> None:

@@ -35,6 +35,37 @@ $$;
 comment on function pgtrickle._refreshable(bigint) is 'The stream table; error when it is gone (42P01), has another owner (42501) or is suspended (55000)';
 
 
+create or replace function pgtrickle._expected_ms(target bigint, changes bigint)
+    returns double precision
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return (
+        select case
+            when count(*) >= 3 and max(delta_row_count) >= 500 and regr_slope(ms, delta_row_count) > 0
+            then greatest(regr_intercept(ms, delta_row_count), 0) + changes * regr_slope(ms, delta_row_count)
+            when count(*) >= 2 and changes between min(delta_row_count) / 2 and max(delta_row_count) * 2
+            then percentile_cont(0.5) within group (order by ms)
+        end
+        from (
+            -- Where recomputing was cheaper fifty times, the delta has another chance: the past may be over.
+            select h.action, (1000 * extract(epoch from h.end_time - h.start_time))::double precision as ms, h.delta_row_count
+            from pgtrickle.pgt_refresh_history h
+            where h.pgt_id = target
+              and h.action in ('DIFFERENTIAL', 'FULL')
+              and h.status = 'COMPLETED'
+            order by h.refresh_id desc
+            limit 50
+        ) recent
+        where action = 'DIFFERENTIAL');
+end
+$$;
+comment on function pgtrickle._expected_ms(bigint, bigint) is
+    'How long a delta of so many changes would take: a straight line through past ones, a fixed cost and one for each change; or the median, where they were all about as many. Null where the past says nothing';
+
+
 create or replace function pgtrickle._recompute_is_cheaper(
         stream_table pgtrickle.pgt_stream_tables, relids oid[], changes bigint)
     returns text
@@ -42,41 +73,47 @@ create or replace function pgtrickle._recompute_is_cheaper(
     stable
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    expected double precision;
 begin
-    if stream_table.requested_refresh_mode <> 'AUTO' or changes <= 1000 then
+    if stream_table.requested_refresh_mode <> 'AUTO' then
+        return null;
+    end if;
+    -- A few changes are worth a thought where recomputing takes little, and the last refresh took long.
+    if changes <= 1000 and not exists (
+        select
+        from (
+            select h.start_time, h.end_time
+            from pgtrickle.pgt_refresh_history h
+            where h.pgt_id = stream_table.pgt_id
+            order by h.refresh_id desc
+            limit 1
+        ) latest
+        where latest.end_time - latest.start_time > interval '50 ms')
+    then
         return null;
     end if;
     -- The table's own history decides once there is some; a share of changed rows until then, or
     -- where the user has set one.
+    if stream_table.auto_threshold is null and stream_table.last_full_ms is not null then
+        expected := pgtrickle._expected_ms(stream_table.pgt_id, changes);
+        if expected is not null then
+            return case when expected > 1.2 * stream_table.last_full_ms and (changes > 1000 or expected > 50)
+                then format('%s changes would take about %s ms, recomputing about %s ms',
+                    changes, round(expected), round(stream_table.last_full_ms)) end;
+        end if;
+    end if;
+    if changes <= 1000 then
+        return null;
+    end if;
     return (
-        select case
-            when stream_table.auto_threshold is null and past.ms_per_change > 0 and stream_table.last_full_ms is not null then
-                case when past.ms + changes * past.ms_per_change > 1.2 * stream_table.last_full_ms
-                    then format('%s changes would take about %s ms, recomputing about %s ms',
-                        changes, round(past.ms + changes * past.ms_per_change), round(stream_table.last_full_ms)) end
-            when changes > sources.rows * coalesce(
-                stream_table.auto_threshold, pgtrickle._setting('differential_max_change_ratio')::double precision, 0.15)
-            then format('%s changes in about %s rows', changes, sources.rows::bigint)
-        end
+        select format('%s changes in about %s rows', changes, sources.rows::bigint)
         from (
             select sum(c.reltuples) as rows
             from unnest(relids) relid, pgtrickle._members(relid) member
             join pg_class c on c.oid = member and c.relkind = 'r' and c.reltuples > 0
         ) sources
-        left join (
-            -- A straight line through past refreshes: a fixed cost, and one for each change.
-            select greatest(regr_intercept(ms, delta_row_count), 0) as ms, regr_slope(ms, delta_row_count) as ms_per_change
-            from (
-                select (1000 * extract(epoch from h.end_time - h.start_time))::double precision as ms, h.delta_row_count
-                from pgtrickle.pgt_refresh_history h
-                where h.pgt_id = stream_table.pgt_id
-                  and h.action = 'DIFFERENTIAL'
-                  and h.status = 'COMPLETED'
-                order by h.refresh_id desc
-                limit 20
-            ) recent
-            having count(*) >= 3 and max(delta_row_count) >= 500
-        ) past on true);
+        where changes > sources.rows * pgtrickle._change_ratio(stream_table));
 end
 $$;
 comment on function pgtrickle._recompute_is_cheaper(pgtrickle.pgt_stream_tables, oid[], bigint) is
