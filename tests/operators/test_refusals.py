@@ -33,7 +33,7 @@ UNORDERED = (
 AROUND = (
     "select customer, (select sum(o.customer)) as s from orders o group by customer",
     "select (select count(o.id)) as n from orders o",
-    "select (select max(o.id) from customers) as m from orders o",
+    "select (select max(o.id) from customers where id = 1) as m from orders o",
     (
         "select customer from orders o group by customer"
         " having exists (select from customers c where c.id = count(o.customer))"
