@@ -235,6 +235,8 @@ def test_a_table_that_lost_its_source_is_no_longer_refreshed_but_rebuilt_or_drop
     project.sql(replace)
     project.dbt("run-operation", "refresh_all_stream_tables", fails=True)
     assert any("was dropped or replaced" in line for line in project.messages)
+    project.dbt("run-operation", "pgtrickle_check_cdc_health", fails=True)
+    assert any("dbt run builds analytics.totals anew" in line for line in project.messages)
     assert project.dbt("run")["totals"].startswith("rebuilt: something it reads was replaced")
     assert project.value("select sum(orders) from $schema.totals") == 20
     project.sql(replace)

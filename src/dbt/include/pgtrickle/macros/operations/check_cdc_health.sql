@@ -17,6 +17,17 @@
       group by source_table
     ") %}
   {% endif %}
+  {% if engine.name == 'native' %}
+    {# It calls a source that is gone healthy, by the number the source had. #}
+    {% do checks.append("
+      select d.source_relid::text, 'none',
+        'was dropped or replaced: dbt run builds ' || string_agg(s.pgt_schema || '.' || s.pgt_name, ', ') || ' anew'
+      from pgtrickle.pgt_dependencies d
+      join pgtrickle.pgt_stream_tables s on s.pgt_id = d.pgt_id
+      where not exists (select from pg_catalog.pg_class c where c.oid = d.source_relid)
+      group by d.source_relid
+    ") %}
+  {% endif %}
   {% if not checks %}
     {% do exceptions.raise_compiler_error('This engine (' ~ engine.name ~ ' ' ~ engine.version ~ ') cannot say how its capture fares. Upgrade it.') %}
   {% endif %}
