@@ -2,8 +2,8 @@
 
 A fresh database gets every file of the runtime in order. An older runtime gets the migrations it
 lacks (``runtime/migrations/<number>_<what>.sql``) and then every file from ``030`` on again: those
-only create or replace. All of it happens in one transaction, and two installs at once wait for
-each other.
+only create or replace; functions that are not among them any more are dropped. All of it happens in
+one transaction, and two installs at once wait for each other.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from pgtrickle import __version__
 from pgtrickle.errors import PgTrickleError
+from pgtrickle.routines import Routines
 
 if TYPE_CHECKING:
     from pgtrickle.database import Session
@@ -124,15 +125,19 @@ def install(session: Session) -> InstallResult:
             return settled
         if previous is None:
             _check_may_install(session)
-            _run(session, _files())
-        else:
-            with _as_owner(session, previous.owner):
-                _run(session, _migrations_after(previous.migration))
-                _run(session, [file for file in _files() if file.name >= _FIRST_REPEATABLE])
-                _record(session)
-            return InstallResult("upgraded", __version__, previous.version)
-        _record(session)
-    return InstallResult("installed", __version__)
+            _bring_up_to_date(session, _files())
+            return InstallResult("installed", __version__)
+        with _as_owner(session, previous.owner):
+            repeatable = [file for file in _files() if file.name >= _FIRST_REPEATABLE]
+            _bring_up_to_date(session, _migrations_after(previous.migration) + repeatable)
+    return InstallResult("upgraded", __version__, previous.version)
+
+
+def _bring_up_to_date(session: Session, scripts: list[Path]) -> None:
+    routines = Routines(session)
+    _run(session, scripts)
+    routines.settle()
+    _record(session)
 
 
 def uninstall(session: Session, force: bool = False) -> bool:

@@ -22,6 +22,7 @@ from pgtrickle.install import (
     native_extension,
     uninstall,
 )
+from pgtrickle.routines import RetiredFunctionUsedError
 
 from .shape import shape
 
@@ -331,3 +332,75 @@ def test_definer_functions_pin_their_search_path(connect: Connect) -> None:
 def test_the_runtime_is_ascii() -> None:
     for file in installer._files():
         file.read_text(encoding="ascii")
+
+
+OLD_BUILD = """
+    create function pgtrickle.create_stream_table(name text, query text) returns void
+        language sql as 'select';
+    comment on function pgtrickle.create_stream_table(text, text) is 'As it once was';
+    create procedure pgtrickle.run_due(everything boolean) language sql as 'select';
+    comment on procedure pgtrickle.run_due(boolean) is 'As it once was';
+    create function pgtrickle.of_the_user(integer) returns integer language sql as 'select 1';
+    update pgtrickle.pgt_schema_version set fingerprint = 'an older build'
+"""
+
+
+def functions(connection: Connection) -> set[str]:
+    return {
+        name
+        for (name,) in connection.execute(
+            "select oid::regprocedure::text from pg_proc"
+            " where pronamespace = 'pgtrickle'::regnamespace"
+        )
+    }
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_functions_of_an_older_build_go_and_those_of_users_stay(
+    connect: Connect, recorded: bool
+) -> None:
+    connection = connect("a")
+    install(session(connection))
+    of_this_build = functions(connection)
+    connection.execute(OLD_BUILD)
+    if recorded:
+        connection.execute(
+            "insert into pgtrickle.pgt_routines values"
+            " ('pgtrickle.create_stream_table(text,text)'), ('pgtrickle.run_due(boolean)')"
+        )
+    else:  # by a build that recorded nothing yet
+        connection.execute("delete from pgtrickle.pgt_routines")
+    # Somebody else's stay, whatever they are called.
+    connect().execute(
+        "create function pgtrickle.pgt_status(integer) returns integer language sql as 'select 1';"
+        "comment on function pgtrickle.pgt_status(integer) is 'Not the installer''s'"
+    )
+    assert install(session(connection)).action == "upgraded"
+    assert functions(connection) - of_this_build == {
+        "pgtrickle.of_the_user(integer)",
+        "pgtrickle.pgt_status(integer)",
+    }
+    connection.execute("select pgtrickle.create_stream_table('public.one', 'select 1 as a')")
+    recorded_now = {
+        name for (name,) in connection.execute("select name from pgtrickle.pgt_routines")
+    }
+    assert recorded_now == of_this_build
+
+
+def test_what_a_users_view_needs_is_not_dropped_but_named(connect: Connect) -> None:
+    connection = connect("a")
+    install(session(connection))
+    connection.execute(OLD_BUILD)
+    connection.execute(
+        "create function pgtrickle.version(integer) returns text language sql as 'select 1';"
+        "insert into pgtrickle.pgt_routines values ('pgtrickle.version(integer)');"
+        "create view public.mine as select pgtrickle.version(1)"
+    )
+    with pytest.raises(RetiredFunctionUsedError) as refused:
+        install(session(connection))
+    assert "view public.mine uses pgtrickle.version(integer)" in str(refused.value)
+    assert refused.value.sqlstate == "2BP01"
+    assert connection.execute("select * from public.mine").fetchone() == ("1",)
+    connection.execute("drop view public.mine")
+    assert install(session(connection)).action == "upgraded"
+    assert "pgtrickle.version(integer)" not in functions(connection)

@@ -14,6 +14,11 @@ comment on table pgtrickle.pgt_schema_version is 'Versions of the runtime instal
 comment on column pgtrickle.pgt_schema_version.migration is 'Number of the last migration the catalog has';
 comment on column pgtrickle.pgt_schema_version.fingerprint is 'Tells two builds of one version apart';
 
+create table pgtrickle.pgt_routines (
+    name text primary key
+);
+comment on table pgtrickle.pgt_routines is 'The functions the installed runtime consists of; others in this schema are somebody else''s';
+
 create table pgtrickle.pgt_stream_tables (
     pgt_id                      bigserial primary key,
     pgt_relid                   oid not null unique,
