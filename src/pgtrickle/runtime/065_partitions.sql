@@ -152,8 +152,8 @@ create or replace function pgtrickle._name_default_partition(target pgtrickle.pg
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    present oid := (select p.partdefid from pg_partitioned_table p where p.partrelid = target.pgt_relid and p.partdefid <> 0);
-    name text := (select c.relname from pg_class c where c.oid = present);
+    present oid := (select max(p.partdefid) from pg_partitioned_table p where p.partrelid = target.pgt_relid and p.partdefid <> 0);
+    name text := (select c.relname from pg_class c where c.oid = present limit 1);
     wanted constant text := pgtrickle._partition_name(target.pgt_schema, target.pgt_name, 'default');
 begin
     -- Only a name that was given by us for another name of the table, and only to the plain form.

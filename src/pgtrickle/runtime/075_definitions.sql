@@ -21,7 +21,8 @@ begin
                 else case c.relkind when 'v' then 'VIEW' when 'm' then 'MATVIEW' when 'f' then 'FOREIGN_TABLE' else 'TABLE' end
             end
         from pg_class c
-        where c.oid = relation);
+        where c.oid = relation
+        limit 1);  -- an older snapshot may see two versions of the row, one of its own
 end
 $$;
 comment on function pgtrickle._source_type(oid) is 'What kind of source a relation is, as pgt_dependencies has it';
@@ -85,7 +86,8 @@ begin
             )
         end
         from pg_class c
-        where c.oid = relation);
+        where c.oid = relation
+        limit 1);  -- an older snapshot may see two versions of the row, one of its own
 end
 $$;
 comment on function pgtrickle._definition_fingerprint(oid) is

@@ -41,9 +41,10 @@ create or replace function pgtrickle._relation_stamp(relation oid)
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    -- pg_relation_filenode sees what is committed now, also where the snapshot is older.
+    -- pg_relation_filenode sees what is committed now, also where the snapshot is older. Such a one sees
+    -- two versions of a row that others changed since and this transaction after them.
     return (
-        select concat_ws(' ', relation, c.xmin, c.ctid, pg_relation_filenode(relation),
+        select string_agg(concat_ws(' ', relation, c.xmin, c.ctid, pg_relation_filenode(relation),
             (select string_agg(a.xmin::text || a.ctid, ' ' order by a.attnum) from pg_attribute a where a.attrelid = relation and a.attnum > 0),
             (select string_agg(e.xmin::text || e.ctid, ' ' order by e.oid) from pg_enum e where e.enumtypid in (select a.atttypid from pg_attribute a where a.attrelid = relation)),
             (select string_agg(i.xmin::text || i.ctid, ' ' order by i.indexrelid) from pg_index i where i.indrelid = relation),
@@ -51,7 +52,7 @@ begin
             case when c.relkind = 'v' then pgtrickle._view_stamp(relation) end,
             case when c.relkind = 'p' then pgtrickle._partitions_stamp(relation) end,
             case when c.relkind = 'r' and c.relhassubclass then exists (select from pg_inherits i where i.inhparent = relation) end,
-            case when c.relrowsecurity then pgtrickle._row_security_applies(relation, current_user) end)
+            case when c.relrowsecurity then pgtrickle._row_security_applies(relation, current_user) end), ' ' order by c.ctid)
         from pg_class c
         where c.oid = relation);
 end

@@ -26,7 +26,7 @@ create or replace function pgtrickle._attach_with_rows(
 as $$
 declare
     root constant regclass := target.pgt_relid;
-    rest constant regclass := (select nullif(p.partdefid, 0) from pg_partitioned_table p where p.partrelid = target.pgt_relid);
+    rest constant regclass := (select nullif(max(p.partdefid), 0) from pg_partitioned_table p where p.partrelid = target.pgt_relid);
     condition constant text := pgtrickle._range_condition(target.pgt_relid, target.st_partition_key, from_value, to_value);
     guarded constant text := current_setting('pgtrickle.internal_refresh', true);
 begin
