@@ -17,7 +17,7 @@ PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 pyth
 	"$$candidate" -c 'import ensurepip, sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null \
 	&& { command -v "$$candidate"; break; }; done)
 
-.PHONY: help demo test test-all test-dbt test-dbt-matrix soak bench bench-full coverage-report conformance-report lint format audit lock clean
+.PHONY: help demo test test-all test-dbt test-dbt-matrix soak bench bench-full coverage-report conformance-report sql-reference lint format audit lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ coverage-report: $(STAMP) ## Write docs/coverage.md: how each query of the corpo
 
 conformance-report: $(STAMP) ## Write docs/conformance.md: how the adapter runs dbt's own suite
 	$(BIN)/python -m tests.dbt.conformance.report
+
+sql-reference: $(STAMP) ## Write docs/sql.md: the functions, settings and events of the engine
+	$(BIN)/python -m tests.runtime.reference.report
 
 lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff check .

@@ -85,6 +85,19 @@ def _remove(directory: Path) -> None:
     shutil.rmtree(directory, ignore_errors=True)
 
 
+def restart(postgres: Server, *, crash: bool) -> None:
+    """Stop the server, or kill its postmaster, and start it again."""
+    if crash:
+        pid = postgres.status().pid
+        assert pid is not None
+        postmaster = psutil.Process(pid)
+        postmaster.kill()
+        postmaster.wait(30)
+    else:
+        postgres.stop()
+    postgres.start()
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if (
         "server_version" in metafunc.fixturenames

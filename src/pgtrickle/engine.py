@@ -179,7 +179,7 @@ class Engine:
             for refresh in done:
                 refresh.check()
             return done[-1]
-        self._compile_if_pending(name)
+        self.compile_if_pending(name)
         refresh = self._try_refresh(name)
         refresh.check()
         return refresh
@@ -193,7 +193,7 @@ class Engine:
         """
         for attempt in range(1, ATTEMPTS + 1):
             for (each,) in self.session.rows("select pgtrickle._in_dependency_order(%s)", (name,)):
-                self._compile_if_pending(each)
+                self.compile_if_pending(each)
             try:
                 with self.connection.transaction():
                     self.session.rows("set transaction isolation level repeatable read")
@@ -259,10 +259,14 @@ class Engine:
         pending = self.session.rows(
             "select format('%I.%I', pgt_schema, pgt_name) from pgtrickle._pending()"
         )
-        return [name for (name,) in pending if self._compile_if_pending(name)]
+        return [name for (name,) in pending if self.compile_if_pending(name)]
 
-    def _compile_if_pending(self, name: str) -> bool:
-        """Compile as the table's owner, under the settings of its creation; whether it was done."""
+    def compile_if_pending(self, name: str, *, lock_timeout: str | None = None) -> bool:
+        """Compile as the table's owner, under the settings of its creation; whether it was done.
+
+        With `lock_timeout`, such as ``1s``, not where the sources' writers would be waited for any
+        longer.
+        """
         rows = self.session.rows(
             "select s.defining_query, pg_get_userbyid(s.pgt_owner),"
             " jsonb_build_object('search_path', s.defining_search_path) || s.defining_settings"
@@ -275,6 +279,8 @@ class Engine:
         query, owner, settings = rows[0]
         try:
             with self.connection.transaction():
+                if lock_timeout is not None:
+                    settings["lock_timeout"] = lock_timeout
                 for setting, value in {**settings, "role": owner}.items():
                     self.session.rows("select set_config(%s, %s, true)", (setting, value))
                 plan = compile_query(self.session, query)

@@ -61,6 +61,15 @@ class IndexAdvice:
 
 
 @dataclass(frozen=True, slots=True)
+class Lineage:
+    """A column of the stream table is computed from this column of that source, by its number."""
+
+    output: str
+    source: int
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """How a table is verified where PostgreSQL chose among rows: by what it chose.
 
@@ -82,7 +91,7 @@ class Plan:
     differently), 'order' (aggregates that depend on the order of rows), 'ties' (rows or numbers
     among peers); then `result` is the SELECT that gives the table's first rows from what its state
     is filled with (CTEs filled_1, filled_2, … in the order of `state`).
-    `advice` names the indexes that the deltas could use.
+    `advice` names the indexes that the deltas could use, `lineage` what each column comes from.
     """
 
     query: str
@@ -100,6 +109,7 @@ class Plan:
     result: str | None = None
     advice: tuple[IndexAdvice, ...] = ()
     check: Check | None = None
+    lineage: tuple[Lineage, ...] = ()
     format: int = FORMAT
 
     def as_dict(self) -> dict[str, Any]:
@@ -123,7 +133,12 @@ class Plan:
             )
         if known.get("check"):
             known["check"] = _of_dict(Check, known["check"])
-        for name, form in (("sources", Source), ("state", State), ("advice", IndexAdvice)):
+        for name, form in (
+            ("sources", Source),
+            ("state", State),
+            ("advice", IndexAdvice),
+            ("lineage", Lineage),
+        ):
             known[name] = tuple(_of_dict(form, each) for each in known.get(name, ()))
         return cls(**{**known, "deltas": known.get("deltas") or {}})
 

@@ -19,12 +19,12 @@ from random import Random
 import psutil
 import pytest
 from psycopg.errors import DeadlockDetected, SerializationFailure
-from tests.conftest import SETTINGS
+from tests.conftest import SETTINGS, restart
 from tests.soak.actors import RETRYABLE, Actors, definer, writer
 from tests.soak.graph import Graph, make
 
 import pgtrickle
-from pgtrickle.embedded import Server, server
+from pgtrickle.embedded import server
 from pgtrickle.engine import Engine
 
 BUFFER_BYTES = 4 * 1024 * 1024
@@ -35,6 +35,7 @@ WORKER_EVENTS = {
     "not_decoded": "somebody refreshed the same tables since the snapshot",
     "cdc_transition_waits": "writers of the source do not pause for long enough",
     "slot_not_created": "transactions did not end in time",
+    "not_compiled": "its source was changed meanwhile",
 }
 """What a worker may warn of here, and why."""
 
@@ -117,18 +118,6 @@ def story(engine: Engine, name: str) -> str:
     return "\n".join(map(str, rows))
 
 
-def restart(postgres: Server, *, crash: bool) -> None:
-    if crash:
-        pid = postgres.status().pid
-        assert pid is not None
-        postmaster = psutil.Process(pid)
-        postmaster.kill()
-        postmaster.wait(30)
-    else:
-        postgres.stop()
-    postgres.start()
-
-
 def unexplained_failures(engine: Engine) -> list[tuple[object, ...]]:
     return engine.session.rows(
         "select s.pgt_name, h.error_code, h.error_message from pgtrickle.pgt_refresh_history h"
@@ -202,8 +191,8 @@ def soak(
     assert set(events) <= set(WORKER_EVENTS), events
 
 
-def settle(engine: Engine, seconds: float = 60) -> None:
-    """Wait until the worker alone has brought every table up to date."""
+def settle(engine: Engine, seconds: float = 600) -> None:
+    """Wait until the worker alone has brought every table up to date, also on a slow machine."""
     end = time.monotonic() + seconds
     behind = "select count(*) from pgtrickle.pgt_stream_tables where status <> 'ACTIVE'"
     pending = "select coalesce(sum(pending_rows), 0) from pgtrickle.change_buffer_sizes()"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
+from functools import partial
 
 import pytest
 
 from pgtrickle.engine import Engine
+from pgtrickle.worker.connection import connect
 from pgtrickle.worker.cron import AHEAD, next_times, store_next_times
 from pgtrickle.worker.wal import Wal
 from pgtrickle.worker.work import once
@@ -74,7 +76,7 @@ def test_a_time_that_has_passed_is_made_up_for_once(own_engine: Engine, database
         "insert into src values (1);"
         "update pgtrickle.pgt_stream_tables set last_refresh_at = now() - interval '3 days'"
     )
-    with closing(Wal(own_engine, database)) as wal:
+    with closing(Wal(partial(connect, database))) as wal:
         assert [refresh.name for refresh in once(own_engine, wal).refreshed] == ["public.t"]
         assert once(own_engine, wal).refreshed == []
     assert own_engine.session.rows("select count(*) from t") == [(1,)]

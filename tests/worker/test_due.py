@@ -226,6 +226,143 @@ def test_run_due_refreshes_and_commits_each_table(own_engine: Engine) -> None:
     ) == [(3,)]
 
 
+def make_due(engine: Engine) -> None:
+    engine.connection.execute(
+        "update pgtrickle.pgt_stream_tables"
+        " set last_refresh_at = clock_timestamp() - interval '1 d'"
+    )
+
+
+def failures(engine: Engine) -> int:
+    ((number,),) = engine.session.rows(
+        "select count(*) from pgtrickle.pgt_refresh_history where status = 'FAILED'"
+    )
+    return int(number)
+
+
+def test_run_due_refreshes_a_diamond_at_one_snapshot(own_engine: Engine) -> None:
+    create(own_engine, "left_", schedule="1h")
+    create(own_engine, "right_", schedule="1d")
+    own_engine.create_stream_table(
+        "bottom",
+        "select (select count(*) from left_) as l, (select count(*) from right_) as r",
+        schedule="1s",
+    )
+    create(own_engine, "alone")
+    own_engine.connection.execute("insert into src values (1, 1)")
+    state(own_engine, "bottom", last_refresh_at="10 s")
+    state(own_engine, "alone", last_refresh_at="1 h")
+    own_engine.connection.execute("call pgtrickle.run_due()")
+    assert own_engine.session.rows("select (l, r)::text from bottom") == [("(1,1)",)]
+    assert own_engine.session.rows(
+        "select count(distinct own_xid), count(distinct own_xid) filter (where pgt_name <> 'alone')"
+        " from pgtrickle.pgt_frontiers join pgtrickle.pgt_stream_tables using (pgt_id)"
+    ) == [(2, 1)]
+    assert due(own_engine) == []
+    assert own_engine.session.rows("show transaction_isolation") == [("read committed",)]
+
+
+@pytest.mark.parametrize(
+    ("isolation", "transactions"), [("repeatable_read", 1), ("read_committed", 2)]
+)
+def test_run_due_refreshes_a_group_together(
+    own_engine: Engine, isolation: str, transactions: int
+) -> None:
+    create(own_engine, "a", schedule="1h")
+    create(own_engine, "b", schedule="7d")
+    own_engine.session.rows(
+        "select pgtrickle.create_refresh_group('g', array['a', 'b'], %s)", (isolation,)
+    )
+    own_engine.connection.execute("insert into src values (1, 1)")
+    make_due(own_engine)
+    own_engine.connection.execute("call pgtrickle.run_due()")
+    assert own_engine.session.rows("select (select count(*) from a), (select count(*) from b)") == [
+        (1, 1)
+    ]
+    assert own_engine.session.rows(
+        "select count(distinct own_xid) from pgtrickle.pgt_frontiers"
+    ) == [(transactions,)]
+
+
+def test_run_due_backs_off_and_suspends_as_the_worker_does(own_engine: Engine) -> None:
+    own_engine.create_stream_table("t", "select 1 / v as inverse from src", schedule="1s")
+    own_engine.connection.execute("insert into src values (1, 0)")
+    make_due(own_engine)
+    own_engine.connection.execute(
+        "update pgtrickle.settings set value = '3600' where name = 'error_backoff_seconds'"
+    )
+    for _ in range(3):
+        own_engine.connection.execute("call pgtrickle.run_due()")
+    assert failures(own_engine) == 1
+    own_engine.connection.execute(
+        "update pgtrickle.settings set value = '0' where name = 'error_backoff_seconds'"
+    )
+    for _ in range(5):
+        own_engine.connection.execute("call pgtrickle.run_due()")
+    assert failures(own_engine) == 3
+    assert own_engine.session.rows("select status from pgtrickle.pgt_stream_tables") == [
+        ("SUSPENDED",)
+    ]
+
+
+def test_a_group_waits_for_a_member_that_failed(own_engine: Engine) -> None:
+    """Or each look at the others would try it again, and suspend it at once."""
+    own_engine.connection.execute(
+        "create table other (id integer);"
+        "update pgtrickle.settings set value = '3600' where name = 'error_backoff_seconds'"
+    )
+    own_engine.create_stream_table("bad", "select 1 / v as inverse from src", schedule="1s")
+    own_engine.create_stream_table("good", "select id from other", schedule="1s")
+    own_engine.session.rows(
+        "select pgtrickle.create_refresh_group('g', array['good', 'bad'], 'repeatable_read')"
+    )
+    own_engine.connection.execute("insert into src values (1, 0); insert into other values (1)")
+    for _ in range(3):
+        make_due(own_engine)
+        own_engine.connection.execute("call pgtrickle.run_due()")
+    assert failures(own_engine) == 1
+    assert own_engine.session.rows("select id from good") == [(1,)]
+    make_due(own_engine)
+    own_engine.connection.execute("insert into other values (2)")
+    own_engine.connection.execute("call pgtrickle.run_due()")
+    assert own_engine.session.rows("select id from good") == [(1,)]
+    state(own_engine, "bad", last_error_at="2 h")
+    own_engine.connection.execute("call pgtrickle.run_due()")
+    assert own_engine.session.rows("select id from good order by 1") == [(1,), (2,)]
+    assert failures(own_engine) == 2
+
+
+def test_run_due_compiles_nothing_and_is_exact_all_the_same(own_engine: Engine) -> None:
+    own_engine.connection.execute(
+        "insert into src values (1, 1);"
+        "select pgtrickle.create_stream_table('t', 'select id from src', initialize => false)"
+    )
+    own_engine.connection.execute("call pgtrickle.run_due()")
+    assert own_engine.session.rows("select id from t") == [(1,)]
+    assert own_engine.session.rows("select plan_status from pgtrickle.pgt_plans") == [("PENDING",)]
+
+
+def test_one_table_in_the_way_keeps_run_due_from_no_other(
+    own_engine: Engine, database: str
+) -> None:
+    """One is being refreshed by hand, the source of another is locked."""
+    own_engine.connection.execute("create table locked (id integer)")
+    create(own_engine, "refreshed")
+    own_engine.create_stream_table("behind", "select id from locked", schedule="1m")
+    create(own_engine, "free")
+    own_engine.connection.execute("insert into src values (1, 1); insert into locked values (1)")
+    make_due(own_engine)
+    with psycopg.connect(database) as refreshing, psycopg.connect(database) as locking:
+        refreshing.execute("select pgtrickle.refresh_stream_table('refreshed')")
+        locking.execute("lock table locked")
+        own_engine.connection.execute("call pgtrickle.run_due()")
+        assert own_engine.session.rows("select v from free") == [(1,)]
+        assert own_engine.session.rows("select count(*) from behind") == [(0,)]
+        assert "behind" in due(own_engine)
+    own_engine.connection.execute("call pgtrickle.run_due()")
+    assert own_engine.session.rows("select count(*) from behind") == [(1,)]
+
+
 def test_what_keeps_failing_is_suspended_with_an_alert(own_engine: Engine, database: str) -> None:
     own_engine.create_stream_table("t", "select id, 1 / v as inverse from src", schedule="1s")
     own_engine.connection.execute("insert into src values (1, 0)")

@@ -8,6 +8,7 @@ import threading
 import urllib.request
 from collections.abc import Callable
 
+import psycopg
 import pytest
 
 from pgtrickle import cli
@@ -78,6 +79,67 @@ def test_a_refresh_group_is_refreshed_together(
     )
     assert cli.run(["worker", "--once", "--dsn", database]) == 0
     assert own_engine.session.rows(TRANSACTIONS) == [(2, transactions)]
+
+
+def test_a_writer_that_does_not_end_holds_up_nobody_else(
+    own_engine: Engine, database: str, start_worker: StartWorker
+) -> None:
+    """Compiling a table waits for writers of its source; others are refreshed meanwhile."""
+    own_engine.connection.execute("create table src2 (id integer)")
+    own_engine.create_stream_table("u", "select id from src2", schedule="1s")
+    with psycopg.connect(database) as writing:
+        writing.execute("insert into src values (1)")
+        own_engine.connection.execute(
+            "select pgtrickle.create_stream_table('t', 'select id from src',"
+            " schedule => '1s', initialize => false)"
+        )
+        start_worker("--dsn", database, "--poll", "0.2")
+        for number in (1, 2):
+            own_engine.connection.execute("insert into src2 values (%s)", (number,))
+            wait_until(own_engine, "select count(*) from u", number)
+        writing.commit()
+    wait_until(own_engine, "select count(*) from t", 1, seconds=60)
+
+
+def test_a_source_that_is_locked_holds_up_its_readers_only(
+    own_engine: Engine, database: str, start_worker: StartWorker
+) -> None:
+    """There are more of them than lanes."""
+    own_engine.connection.execute("create table src2 (id integer)")
+    own_engine.create_stream_table("u", "select id from src2", schedule="1s")
+    for number in range(3):
+        own_engine.create_stream_table(f"t{number}", "select id from src", schedule="1s")
+    own_engine.connection.execute("insert into src values (1)")
+    with psycopg.connect(database) as locking:
+        locking.execute("lock table src")
+        worker = start_worker("--dsn", database, "--jobs", "2", "--log-level", "debug")
+        worker.logged("is locked by somebody else", times=3, seconds=60)
+        own_engine.connection.execute("insert into src2 values (1)")
+        wait_until(own_engine, "select count(*) from u", 1)
+    wait_until(own_engine, "select count(*) from t2", 1)
+    assert own_engine.session.rows(
+        "select count(*) from pgtrickle.pgt_refresh_history where status = 'FAILED'"
+    ) == [(0,)]
+
+
+def test_a_failing_member_of_a_diamond_has_its_time_before_it_is_tried_again(
+    own_engine: Engine, database: str, start_worker: StartWorker
+) -> None:
+    own_engine.connection.execute(
+        "update pgtrickle.settings set value = '3600' where name = 'error_backoff_seconds'"
+    )
+    diamond(own_engine, schedule="1s")
+    own_engine.session.rows(
+        "select pgtrickle.alter_stream_table('left_', query => 'select id, 1 / v as v from src')"
+    )
+    own_engine.create_stream_table("u", "select id from src", schedule="1s")
+    own_engine.connection.execute("insert into src values (1, 0)")
+    worker = start_worker("--dsn", database)
+    worker.logged("event=refresh_failed")
+    for number in (2, 3):
+        own_engine.connection.execute("insert into src values (%s, 1)", (number,))
+        wait_until(own_engine, "select count(*) from u", number)
+    assert sum("event=refresh_failed" in line for line in worker.lines) == 1
 
 
 IDLE = (

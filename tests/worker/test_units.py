@@ -24,11 +24,24 @@ def shown(found: list[Unit]) -> list[str]:
 
 
 def test_what_is_not_grouped_is_done_one_by_one_upstream_first() -> None:
-    assert shown(units(due(D, E, C, A), [])) == ["e", "a", "c", "d"]
+    assert shown(units(due(D, E, C, A), [])) == ["a", "c", "d", "e"]
+
+
+def test_what_has_been_due_for_longest_comes_first_with_what_it_reads() -> None:
+    """Ordinary tables' readers, due again and again, would else keep deeper ones waiting."""
+    again_and_again = [Table(number, f"x{number}", 0, frozenset()) for number in range(10, 20)]
+    todo = units(due(D, *again_and_again, C), [])
+    assert shown(todo)[:2] == ["c", "d"]
+    assert shown(startable(todo, frozenset(), 2)) == ["c", "x10"]
+
+
+def test_a_group_whose_member_failed_waits() -> None:
+    held = Group(at_one_snapshot=True, waits_for_all=False, held=True, tables=[A, B, C])
+    assert shown(units(due(A, E), [held])) == ["e"]
 
 
 def test_a_group_is_refreshed_whole_when_one_of_it_is_due() -> None:
-    assert shown(units(due(B, E), [DIAMOND])) == ["e", "abc*"]
+    assert shown(units(due(B, E), [DIAMOND])) == ["abc*", "e"]
     by_turns = Group(at_one_snapshot=False, waits_for_all=False, tables=[A, E])
     assert shown(units(due(A), [by_turns])) == ["ae"]
 
@@ -51,8 +64,8 @@ def test_groups_that_share_a_table_are_one() -> None:
 
 def test_all_that_reads_the_log_is_one_unit() -> None:
     found = units(due(A, E, D, reads_wal=(A, D)), [])
-    assert shown(found) == ["e", "ad*"]
-    assert [unit.reads_wal for unit in found] == [False, True]
+    assert shown(found) == ["ad*", "e"]
+    assert [unit.reads_wal for unit in found] == [True, False]
 
 
 def test_what_reads_something_unfinished_is_not_begun() -> None:

@@ -8,14 +8,18 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from tests.conftest import SETTINGS, restart
 
+import pgtrickle
+from pgtrickle.embedded import server
 from pgtrickle.engine import Engine
 
-from .conftest import Worker
+from .conftest import SOURCE, Worker
 from .test_worker import wait_until
 
 StartWorker = Callable[..., Worker]
@@ -299,3 +303,113 @@ def test_what_cannot_be_read_from_the_log_is_refused_with_what_mends_it(
     own_engine.connection.execute(statement or "select")
     with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match=message):
         create(own_engine, query=query)
+
+
+MEGABYTE = "select pg_logical_emit_message(false, 'ballast', repeat('x', 1 << 20))"
+
+
+def set_to(engine: Engine, **settings: str) -> None:
+    for name, value in settings.items():
+        engine.connection.execute(
+            "update pgtrickle.settings set value = %s where name = %s", (value, name)
+        )
+
+
+def events(listening: psycopg.Connection[Any], *wanted: str) -> list[dict[str, Any]]:
+    """What was told, until each of the wanted events was."""
+    found: list[dict[str, Any]] = []
+    for told in listening.notifies(timeout=60):
+        found.append(json.loads(told.payload))
+        if set(wanted) <= {one["event"] for one in found}:
+            return found
+    raise AssertionError(found)
+
+
+def test_a_lag_is_alarmed_and_caught_up_with(
+    ready: Engine, database: str, start_worker: StartWorker
+) -> None:
+    create(ready)
+    worker = start_worker("--dsn", database, "--poll", "0.2")
+    moved(ready)
+    current(ready, "t")
+    worker.stop()
+    set_to(ready, slot_lag_warning_threshold_mb="1")
+    ready.connection.execute("insert into src values (1001, 1)")
+    ready.connection.execute(MEGABYTE)
+    ((alert,),) = ready.session.rows("select alert from pgtrickle.check_cdc_health()")
+    assert alert.startswith("slot_lag_exceeds_threshold")
+    ((retained,),) = ready.session.rows("select retained_wal_bytes from pgtrickle.slot_health()")
+    assert retained > 1 << 20
+    with psycopg.connect(database, autocommit=True) as listening:
+        listening.execute("listen pg_trickle_alert")
+        worker = start_worker("--dsn", database, "--poll", "0.2")
+        told = events(listening, "slot_lag_warning")
+    (warning, *_) = (one for one in told if one["event"] == "slot_lag_warning")
+    ((slot,),) = ready.session.rows("select slot_name from pgtrickle.pgt_wal_slot")
+    assert (warning["slot_name"], warning["lag_bytes"] > 1 << 20) == (slot, True)
+    worker.logged("event=slot_lag_warning")
+    current(ready, "t")
+    assert reinitialised(ready) == []
+
+
+def test_a_lag_past_bearing_gives_the_slot_up_and_tables_are_recomputed(
+    ready: Engine, database: str, start_worker: StartWorker
+) -> None:
+    create(ready)
+    worker = start_worker("--dsn", database, "--poll", "0.2")
+    moved(ready)
+    current(ready, "t")
+    worker.stop()
+    set_to(ready, slot_lag_critical_threshold_mb="1")
+    ready.connection.execute("insert into src values (1001, 1)")
+    ready.connection.execute(MEGABYTE)
+    with psycopg.connect(database, autocommit=True) as listening:
+        listening.execute("listen pg_trickle_alert")
+        worker = start_worker("--dsn", database, "--poll", "0.2")
+        told = events(listening, "slot_lost", "reinitialize_needed")
+    # Others write the log of this server too: it would be given up again and again.
+    set_to(ready, slot_lag_critical_threshold_mb="1024")
+    of_event = {one["event"]: one for one in told}
+    assert "bytes of log wait" in of_event["slot_lost"]["reason"]
+    assert of_event["reinitialize_needed"]["st"] == "public.t"
+    worker.logged("event=slot_created", seconds=60)
+    current(ready, "t")
+    assert "may have been missed" in str(reinitialised(ready)[0][1])
+    ready.connection.execute("insert into src values (1002, 1)")
+    current(ready, "t")
+    assert ready.session.rows(LAST) == [("DIFFERENTIAL", None)]
+
+
+def test_a_server_that_is_restarted_or_crashes_loses_and_doubles_nothing(
+    servers_directory: Path, start_worker: StartWorker
+) -> None:
+    settings = {**SETTINGS, "fsync": "on", "wal_level": "logical"}
+    with server(servers_directory / "log", settings=settings) as postgres:
+        with pgtrickle.connect(postgres.dsn) as engine:
+            engine.install()
+            engine.connection.execute(SOURCE)
+            engine.connection.execute("alter table src replica identity full")
+            create(engine)
+            engine.create_stream_table(
+                "sums", "select v % 3 as k, count(*) as n from src group by 1",
+                schedule="1s", cdc_mode="wal",
+            )  # fmt: skip
+            worker = start_worker("--dsn", postgres.dsn, "--poll", "0.2")
+            moved(engine)
+        for life, crash in enumerate((False, True), start=1):
+            with pgtrickle.connect(postgres.dsn) as engine:
+                engine.connection.execute(
+                    "insert into src select 1000 * %s + i, i from generate_series(1, 500) i",
+                    (life,),
+                )
+                if crash:
+                    engine.connection.execute("set synchronous_commit = off")
+                engine.connection.execute("update src set v = v + 1")
+            restart(postgres, crash=crash)
+            worker.logged("event=serving", times=1 + life, seconds=60)
+            with pgtrickle.connect(postgres.dsn) as engine:
+                current(engine, "t", "sums")
+                engine.connection.execute("delete from src where id % 2 = 0")
+                current(engine, "t", "sums")
+                assert engine.session.rows(LAST) == [("DIFFERENTIAL", None)]
+                assert reinitialised(engine) == []

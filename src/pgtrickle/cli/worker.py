@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import closing
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -76,6 +77,7 @@ def worker(
     """
     from pgtrickle.database import check_connection_string
     from pgtrickle.worker import logs, process, serving, tracing, work  # not for other commands
+    from pgtrickle.worker.connection import connect
     from pgtrickle.worker.metrics import Metrics
     from pgtrickle.worker.wal import Wal
 
@@ -95,7 +97,7 @@ def worker(
         return
     rounds = []
     for each in dsns:
-        with opened(each) as engine, closing(Wal(engine, each)) as wal:
+        with opened(each) as engine, closing(Wal(partial(connect, each))) as wal:
             rounds.append(work.once(engine, wal))
     _report(rounds, as_json=as_json)
     if any(done.failed for done in rounds):

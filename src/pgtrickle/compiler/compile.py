@@ -23,7 +23,7 @@ from pgtrickle.delta.relation import select
 from pgtrickle.delta.rules import RULES, prepare
 from pgtrickle.delta.state import States
 from pgtrickle.delta.target import Target
-from pgtrickle.plan import TIME, Check, Identity, Plan, Source, State
+from pgtrickle.plan import TIME, Check, Identity, Lineage, Plan, Source, State
 from pgtrickle.query.algebra import (
     Filter,
     Node,
@@ -38,6 +38,7 @@ from pgtrickle.query.algebra import (
 from pgtrickle.query.canonical import Canonical, canonicalise
 from pgtrickle.query.functions import function_uses_of_tree
 from pgtrickle.query.keys import group_key, keys
+from pgtrickle.query.lineage import lineage
 from pgtrickle.query.lowering import NotIncremental, lower
 from pgtrickle.query.moments import with_moments
 from pgtrickle.query.moving import separate_moments
@@ -124,6 +125,11 @@ def _differential(session: Session, canonical: Canonical) -> Plan:
         result=_result(root, target, maintenance(frozenset())) if left_open else None,
         advice=advise(root, states),
         check=_check(root, target, maintenance(frozenset())) if "ties" in left_open else None,
+        lineage=tuple(
+            Lineage(column.name, numbers[relid], name)
+            for column, origins in zip(target.columns, lineage(root), strict=True)
+            for relid, name in sorted(origins)
+        ),
     )
 
 

@@ -255,6 +255,36 @@ $$;
 comment on function pgtrickle._alert_slot_lag(text, bigint) is 'Tells by NOTIFY that the server keeps much log for the slot';
 
 
+create or replace function pgtrickle._alert_slot_lost(slot text, reason text)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    consumer pgtrickle.pgt_stream_tables;
+begin
+    if coalesce(lower(pgtrickle._setting('alerts')), 'on') in ('off', 'false', 'no', '0') then
+        return;
+    end if;
+    perform pg_notify('pg_trickle_alert', jsonb_build_object('event', 'slot_lost', 'slot_name', slot, 'reason', reason)::text);
+    for consumer in
+        select s.*
+        from pgtrickle.pgt_stream_tables s
+        where exists (
+            select from pgtrickle.pgt_dependencies d
+            where d.pgt_id = s.pgt_id
+              and d.source_number is not null
+              and pgtrickle._reads_wal(d.source_relid))
+        order by s.pgt_id
+    loop
+        perform pgtrickle._notify(consumer, 'reinitialize_needed', jsonb_build_object('reason', reason));
+    end loop;
+end
+$$;
+comment on function pgtrickle._alert_slot_lost(text, text) is
+    'Tells by NOTIFY that the slot is given up or gone (slot_lost), and of each stream table that is therefore recomputed (reinitialize_needed)';
+
+
 create or replace function pgtrickle._prepare_wal()
     returns text
     language plpgsql
@@ -396,7 +426,7 @@ create or replace function pgtrickle._move_to_wal(source oid)
     language plpgsql
     security definer
     set search_path = pg_catalog, pg_temp
-    set lock_timeout = '2s'
+    set lock_timeout = '500ms'
     set client_min_messages = warning
 as $$
 declare
@@ -430,7 +460,7 @@ begin
     perform pgtrickle._note_transition(source, slot);
     return null;
 exception when lock_not_available or deadlock_detected or object_in_use then
-    return 'it is in use for longer than two seconds';
+    return 'it is in use for longer than half a second';
 end
 $$;
 comment on function pgtrickle._move_to_wal(oid) is
@@ -455,7 +485,7 @@ create or replace function pgtrickle._move_to_triggers(source oid)
     returns text
     language plpgsql
     set search_path = pg_catalog, pg_temp
-    set lock_timeout = '2s'
+    set lock_timeout = '500ms'
 as $$
 declare
     consumer pgtrickle.pgt_stream_tables;

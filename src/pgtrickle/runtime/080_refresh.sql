@@ -41,7 +41,9 @@ create or replace function pgtrickle._check_not_given_away(stream_table pgtrickl
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    owner constant oid := (select c.relowner from pg_class c where c.oid = stream_table.pgt_relid);
+    -- One that is not the former, if any: an older snapshot may see two versions of the row.
+    owner constant oid := (
+        select c.relowner from pg_class c where c.oid = stream_table.pgt_relid order by c.relowner = stream_table.pgt_owner limit 1);
 begin
     if pgtrickle._is_restored(stream_table) then
         raise exception using
@@ -72,7 +74,7 @@ as $$
     -- where the snapshot is older. A partition that was detached and attached again may have been
     -- written meanwhile; the version of its row in pg_inherits tells.
     select jsonb_object_agg(member::text, concat_ws('/', coalesce(pg_relation_filenode(member), 0),
-            (select i.xmin from pg_inherits i where i.inhrelid = member)))
+            (select string_agg(i.xmin::text, ' ' order by i.xmin::text) from pg_inherits i where i.inhrelid = member)))
         || jsonb_build_object('epoch', (select c.epoch from pgtrickle.pgt_captures c where c.source_relid = source))
     from pgtrickle._members(source) member
 $$;
@@ -210,6 +212,23 @@ end
 $$;
 comment on function pgtrickle._lock_sources(bigint) is
     'Locks the captured sources that exist in ACCESS SHARE mode, in the order of their OIDs: no truncation or rewrite can commit until we do. Error 40001 where one did since the transaction''s snapshot';
+
+
+create or replace function pgtrickle._try_lock_sources(target bigint)
+    returns boolean
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+    set lock_timeout = '1s'
+as $$
+begin
+    perform pgtrickle._lock_sources(target);
+    return true;
+exception when lock_not_available then
+    return false;
+end
+$$;
+comment on function pgtrickle._try_lock_sources(bigint) is
+    '_lock_sources, waiting a second at most; false when that is not enough. For a worker, whose few lanes would all wait for one DDL statement';
 
 
 create or replace function pgtrickle._check_sources(stream_table pgtrickle.pgt_stream_tables)

@@ -269,6 +269,12 @@ begin
         return outcome;
     end if;
     stream_table := pgtrickle._refreshable(target);
+    if initiated_by = 'SCHEDULER' and exists (select from pgtrickle.pgt_scheduler_pauses p where p.pgt_id = target) then
+        outcome.status := 'SKIPPED';
+        outcome.action := 'SKIP';
+        outcome.reason := 'its schedule is paused: resume_scheduler brings it back';
+        return outcome;
+    end if;
     if asked in ('', 'FULL') and initiated_by is distinct from 'STATEMENT' then
         outcome.reason := pgtrickle._held(stream_table);
         if outcome.reason is not null then
@@ -292,8 +298,13 @@ begin
 
     -- What is remembered about the sources is that of before the statement that reads them.
     locked := initiated_by is not distinct from 'STATEMENT' and pgtrickle._is_written_here(relids);
-    if not locked then
+    if not locked and wait then
         perform pgtrickle._lock_sources(target);
+    elsif not locked and not pgtrickle._try_lock_sources(target) then
+        outcome.status := 'SKIPPED';
+        outcome.action := 'SKIP';
+        outcome.reason := 'a source is locked by somebody else';
+        return outcome;
     end if;
     if stream_table.st_partition_key is not null then
         suspicion := pgtrickle._notice_partitions(stream_table);

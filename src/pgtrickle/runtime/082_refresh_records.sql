@@ -183,6 +183,9 @@ begin
     if initiated_by is distinct from 'STATEMENT' then
         perform pgtrickle._alert_refresh(outcome);  -- not for each statement of a writer
     end if;
+    if outcome.rows_inserted + outcome.rows_deleted > 0 then
+        perform pgtrickle._tell_subscribers(outcome);
+    end if;
 end
 $$;
 comment on function pgtrickle._record_success(pgtrickle.refresh_outcome, timestamptz, text, boolean) is

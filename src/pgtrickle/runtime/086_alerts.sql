@@ -74,6 +74,25 @@ comment on function pgtrickle._alert_refresh(pgtrickle.refresh_outcome) is
     'Tells by NOTIFY what a refresh did: refresh_completed or refresh_failed; nothing where there was nothing to do';
 
 
+create or replace function pgtrickle._tell_subscribers(outcome pgtrickle.refresh_outcome)
+    returns void
+    language sql
+    set search_path = pg_catalog, pg_temp
+as $$
+    select pg_notify(c.channel, jsonb_build_object(
+        'stream_table', pgtrickle._quoted(s.pgt_schema, s.pgt_name),
+        'action', outcome.action,
+        'rows_inserted', outcome.rows_inserted,
+        'rows_deleted', outcome.rows_deleted)::text)
+    from pgtrickle.pgt_subscriptions c
+    join pgtrickle.pgt_stream_tables s on s.pgt_id = c.pgt_id
+    where c.pgt_id = outcome.pgt_id
+      and pgtrickle._alerts(s)
+$$;
+comment on function pgtrickle._tell_subscribers(pgtrickle.refresh_outcome) is
+    'Notifies the channels that subscribe to a stream table of a refresh that changed rows of it';
+
+
 insert into pgtrickle.settings (name, value, unit, description)
 values ('alerts', 'on', null, 'Whether refreshes and other events are told by NOTIFY on pg_trickle_alert: on or off. Off where refreshes run in transactions that are prepared (PREPARE TRANSACTION forbids NOTIFY)')
 on conflict (name) do update

@@ -25,6 +25,37 @@ comment on function pgtrickle.list_sources(text) is
     'What a stream table reads, directly and through views. cdc_mode NONE: its changes are not captured for this table';
 
 
+create or replace function pgtrickle.stream_table_lineage(name text)
+    returns table (output_col text, source_table text, source_col text)
+    language plpgsql
+    stable
+    strict
+as $$
+declare
+    target pgtrickle.pgt_stream_tables := pgtrickle._find(name);
+begin
+    return query
+        select a.attname::text, l.source_table, l.source_col
+        from pg_catalog.pg_attribute a
+        left join (
+            select e.item ->> 'output'::text as output_col, e.item ->> 'column'::text as source_col,
+                pgtrickle._quoted(d.source_schema, d.source_name) as source_table
+            from pgtrickle.pgt_plans p
+            cross join pg_catalog.jsonb_array_elements(p.plan -> 'lineage'::text) e (item)
+            join pgtrickle.pgt_dependencies d on d.pgt_id = p.pgt_id and d.source_number = (e.item ->> 'source'::text)::integer
+            where p.pgt_id = target.pgt_id
+              and p.plan_status = 'COMPILED'
+        ) l on l.output_col = a.attname
+        where a.attrelid = target.pgt_relid
+          and a.attnum > 0
+          and not a.attisdropped
+        order by a.attnum, l.source_table, l.source_col;
+end
+$$;
+comment on function pgtrickle.stream_table_lineage(text) is
+    'Which columns of which tables a stream table''s columns are computed from, views seen through; conditions do not count. One row with nulls for a column that comes from none (a constant, count(*)), and for all where the query is not maintained incrementally';
+
+
 create or replace function pgtrickle.change_buffer_sizes()
     returns table (stream_table text, source_table text, source_oid bigint, cdc_mode text, pending_rows bigint, buffer_bytes bigint)
     language sql

@@ -79,3 +79,23 @@ end
 $$;
 comment on function pgtrickle.validate_query(text) is
     'What the database alone can tell of a query, read under the caller''s search_path: whether it can define a stream table (severity ERROR where not), what it reads, and what forces it to be recomputed (WARNING)';
+
+
+create or replace function pgtrickle.explain_query_rewrite(query text)
+    returns table (pass_name text, changed boolean, sql_after text)
+    language plpgsql
+    strict
+    set jit = off
+as $$
+declare
+    found record := pgtrickle._analyze_query(query, pg_catalog.current_setting('search_path'));
+    given constant text := pg_catalog.rtrim(pg_catalog.btrim(query, E' \t\n'), E'; \t\n');
+begin
+    return query values
+        ('given'::text, false, query),
+        ('canonical', pg_catalog.regexp_replace(found.canonical, '\s+', ' ', 'g') is distinct from pg_catalog.regexp_replace(given, '\s+', ' ', 'g'), found.canonical),
+        ('kept', not found.faithful, case when found.faithful then found.canonical else query end);
+end
+$$;
+comment on function pgtrickle.explain_query_rewrite(text) is
+    'What is made of a query before it defines a stream table: canonical, as PostgreSQL itself understands it (stars expanded, names qualified, casts explicit); kept, what is stored, which is the text given where the canonical one may mean something else. What the compiler makes of it, pgtrickle explain tells';

@@ -6,7 +6,9 @@
 -- calculated   the least schedule of what reads it, and not later than that is due itself, so that
 --              a reader never runs just before what it reads; default_schedule_seconds where
 --              nothing reads it
--- never        SUSPENDED, IMMEDIATE, tier frozen
+-- never        SUSPENDED, IMMEDIATE, tier frozen, held by pause_scheduler
+-- an SLA       not later than nine tenths of it after the last refresh, whatever tier and schedule
+--              say; cron is left as it is
 -- at once      what was never refreshed
 -- after errors not before the last one plus error_backoff_seconds, doubled for each in a row
 -- held back    by a gate or a watermark: tried every ten seconds, and at once when that is gone
@@ -71,7 +73,10 @@ as $$
             s.created_at,
             d.seconds,
             case s.refresh_tier when 'hot' then 1 when 'warm' then 2 when 'cold' then 10 end as factor,
-            s.status <> 'SUSPENDED' and s.refresh_tier <> 'frozen' as runs,
+            s.status <> 'SUSPENDED'
+                and s.refresh_tier <> 'frozen'
+                and not exists (select from pgtrickle.pgt_scheduler_pauses p where p.pgt_id = s.pgt_id) as runs,
+            0.9 * s.freshness_deadline_ms / 1000 as deadline,
             greatest(
                 case when s.consecutive_errors > 0 then pgtrickle._retry_at(s) end,
                 case when exists (select from pgtrickle.pgt_source_gates g where g.gated)
@@ -106,7 +111,7 @@ as $$
             case
                 when not s.runs then null
                 when s.last_refresh_at is null then s.created_at
-                when s.seconds is not null then s.last_refresh_at + make_interval(secs => s.seconds * s.factor)
+                when s.seconds is not null then s.last_refresh_at + make_interval(secs => least(s.seconds * s.factor, s.deadline))
                 else (
                     select min(moment)
                     from pgtrickle.pgt_cron_times c, unnest(c.due_times) moment
@@ -126,7 +131,7 @@ as $$
                 when s.last_refresh_at is null then s.created_at
                 when s.pgt_id = l.pgt_id then l.due_at
                 else least(
-                    s.last_refresh_at + make_interval(secs => l.seconds * s.factor),
+                    s.last_refresh_at + make_interval(secs => least(l.seconds * s.factor, s.deadline)),
                     case when s.last_refresh_at < l.due_at and (s.factor = 1 or l.seconds is null) then l.due_at end)
             end as due_at
         from scheduled s
@@ -232,7 +237,8 @@ comment on function pgtrickle._schedulable() is
 
 
 create or replace function pgtrickle._due(under_way bigint[] default '{}')
-    returns table (pgt_id bigint, name text, due_at timestamptz, depth integer, upstream bigint[], reads_wal boolean)
+    returns table (
+        pgt_id bigint, name text, due_at timestamptz, depth integer, upstream bigint[], reads_wal boolean, awaits_compiler boolean)
     language sql
     stable
     set search_path = pg_catalog, pg_temp
@@ -247,13 +253,17 @@ as $$
                 select from pgtrickle.pgt_dependencies d
                 where d.pgt_id = due.pgt_id
                   and d.source_number is not null
-                  and pgtrickle._reads_wal(d.source_relid))
+                  and pgtrickle._reads_wal(d.source_relid)),
+        not s.is_populated
+            and s.requested_refresh_mode <> 'FULL'
+            and exists (select from pgtrickle.pgt_plans p where p.pgt_id = due.pgt_id and p.plan_status = 'PENDING')
     from due
+    join pgtrickle.pgt_stream_tables s on s.pgt_id = due.pgt_id
     join pgtrickle._in_order() o on o.pgt_id = due.pgt_id
     order by o.depth, due.due_at, o.name
 $$;
 comment on function pgtrickle._due(bigint[]) is
-    'The stream tables to be refreshed now by their schedules, except those under way, what is read before what reads it. upstream: what each reads directly; reads_wal: some of its changes come from the log, which is to be decoded first';
+    'The stream tables to be refreshed now by their schedules, except those under way, what is read before what reads it. upstream: what each reads directly; reads_wal: some of its changes come from the log, which is to be decoded first; awaits_compiler: it was never populated and has no plan yet';
 
 
 create or replace function pgtrickle._seconds_until_due(under_way bigint[] default '{}')

@@ -89,14 +89,16 @@ create or replace function pgtrickle.slot_health()
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select r.slot_name::text, k.source_relid::bigint, r.active, s.lag_bytes, r.wal_status
+    select r.slot_name::text, k.source_relid::bigint, r.active,
+        pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end, r.restart_lsn)::bigint,
+        r.wal_status
     from pgtrickle._wal_slot_state() s
     join pg_replication_slots r on r.slot_name = s.slot_name
     join pgtrickle.pgt_captures k on k.cdc_mode = 'WAL'
     order by 2
 $$;
 comment on function pgtrickle.slot_health() is
-    'The replication slot, once for each source read through it: whether it is being read, how much log the server keeps for it, and whether it still has all of it';
+    'The replication slot, once for each source read through it: whether it is being read, how much log the server keeps for it (a long transaction holds it back), and whether it still has all of it';
 
 
 comment on function pgtrickle.check_cdc_health() is

@@ -67,3 +67,46 @@ as $$
     select pgtrickle.export_definition(p_name)
 $$;
 comment on function pgtrickle.stream_table_definition(text) is 'The same as export_definition';
+
+
+create or replace function pgtrickle.stream_table_spec(relid oid)
+    returns jsonb
+    language sql
+    stable
+    strict
+    set search_path = pg_catalog, pg_temp
+as $$
+    select jsonb_strip_nulls(jsonb_build_object(
+        'name', pgtrickle._quoted(s.pgt_schema, s.pgt_name),
+        'query', s.original_query,
+        'schedule', coalesce(s.schedule, 'calculated'),
+        'refresh_mode', s.requested_refresh_mode,
+        'diamond_consistency', s.diamond_consistency,
+        'diamond_schedule_policy', s.diamond_schedule_policy,
+        'cdc_mode', s.requested_cdc_mode,
+        'append_only', s.is_append_only,
+        'pooler_compatibility_mode', s.pooler_compatibility_mode,
+        'partition_by', s.st_partition_key,
+        'max_differential_joins', s.max_differential_joins,
+        'max_delta_fraction', s.max_delta_fraction))
+    from pgtrickle.pgt_stream_tables s
+    where s.pgt_relid = relid
+$$;
+comment on function pgtrickle.stream_table_spec(oid) is
+    'A stream table as the arguments of create_stream_table that make it, an element of what bulk_create takes; null where the relation is no stream table';
+
+
+create or replace function pgtrickle.stream_table_spec(qualified_name text)
+    returns jsonb
+    language plpgsql
+    stable
+    strict
+as $$
+declare
+    wanted record := pgtrickle._parse_name(qualified_name);
+begin
+    return pgtrickle.stream_table_spec((pgtrickle._find_by_name(wanted.schema_name, wanted.object_name)).pgt_relid);
+end
+$$;
+comment on function pgtrickle.stream_table_spec(text) is
+    'A stream table as the arguments of create_stream_table that make it, an element of what bulk_create takes; null where there is none of that name';

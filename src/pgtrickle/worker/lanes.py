@@ -43,14 +43,19 @@ class Lanes:
         self._waiting: queue.SimpleQueue[Unit | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._under_way: list[Unit] = []
-        self._finished: list[Refresh] = []
+        self._finished: list[tuple[Unit, Sequence[Refresh]]] = []
         self._threads: list[threading.Thread] = []
+
+    @property
+    def units(self) -> list[Unit]:
+        """Begun and not finished."""
+        with self._lock:
+            return list(self._under_way)
 
     @property
     def under_way(self) -> frozenset[int]:
         """Ids of the tables in all units begun and not finished."""
-        with self._lock:
-            return frozenset().union(*(unit.ids for unit in self._under_way))
+        return frozenset().union(*(unit.ids for unit in self.units))
 
     @property
     def free(self) -> int:
@@ -66,8 +71,9 @@ class Lanes:
                 self._threads[-1].start()
         self._waiting.put(unit)
 
-    def finished(self) -> list[Refresh]:
-        """What was done since it was last asked."""
+    def finished(self) -> list[tuple[Unit, Sequence[Refresh]]]:
+        """The units finished since it was last asked, with what was done; nothing where a lane had
+        no connection."""
         with self._lock:
             done, self._finished = self._finished, []
         return done
@@ -98,7 +104,7 @@ class Lanes:
                 log.exception("unexpected_error")  # the lane is for other tables, too
             with self._lock:
                 self._under_way.remove(unit)
-                self._finished.extend(done)
+                self._finished.append((unit, done))
             self._done()
         if engine is not None:
             engine.close()

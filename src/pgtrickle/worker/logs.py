@@ -7,7 +7,10 @@ import logging
 import re
 import sys
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import psycopg
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _PLAIN = re.compile(r"[^\s\"=]+")
@@ -21,6 +24,12 @@ def configure(form: str, level: str = "info") -> None:
     logger.handlers = [handler]
     logger.propagate = False
     logger.setLevel(level.upper())
+
+
+def fields_of(error: psycopg.Error) -> dict[str, Any]:
+    """What a log line says of an error of PostgreSQL's."""
+    message = error.diag.message_primary or str(error).strip() or type(error).__name__
+    return {"error": message, "sqlstate": error.sqlstate}
 
 
 class _Fields(logging.Formatter):

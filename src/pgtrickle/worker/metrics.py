@@ -54,6 +54,7 @@ class Metrics:
         self._tables = named(Gauge, "stream_tables", "Stream tables, by status", "status")
         self._age = named(Gauge, "staleness_seconds", "Time since the last refresh", "table")
         self._lag = named(Gauge, "wal_lag_bytes", "Log the server keeps for the slot")
+        self._looked_at: dict[str, set[str]] = {}
 
     def serve(self, address: str) -> None:
         """Answer at PORT, on this machine alone, or at HOST:PORT. Raises MetricsError."""
@@ -88,6 +89,7 @@ class Metrics:
     def look(self, database: str, session: Session) -> None:
         """Look up what the catalog says."""
         counts = {"INITIALIZING": 0, "ACTIVE": 0, "SUSPENDED": 0, "ERROR": 0}
+        names = set()
         for name, status, age in session.rows(
             "select pgtrickle._quoted(pgt_schema, pgt_name), status,"
             " extract(epoch from clock_timestamp() - last_refresh_at)"
@@ -95,7 +97,11 @@ class Metrics:
         ):
             counts[status] += 1
             if age is not None:
+                names.add(name)
                 self._age.labels(database, name).set(float(age))
+        for gone in self._looked_at.get(database, set()) - names:
+            self._age.remove(database, gone)
+        self._looked_at[database] = names
         for status, count in counts.items():
             self._tables.labels(database, status).set(count)
         ((lag,),) = session.rows("select coalesce(lag_bytes, 0) from pgtrickle._wal_slot_state()")

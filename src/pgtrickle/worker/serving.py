@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgtrickle.engine import Engine
 from pgtrickle.install import installed_version, native_extension
 
 from . import units, work
+from .backoff import LONGEST, Resting, backoff
+from .chores import Chore, Chores
+from .connection import connect
 from .cron import store_next_times
 from .lanes import Lanes
 from .leadership import lead
+from .logs import fields_of
 from .wal import Wal
 
 if TYPE_CHECKING:
@@ -27,33 +29,19 @@ if TYPE_CHECKING:
     from .bell import Bell
     from .metrics import Metrics
 
-APPLICATION_NAME = "pgtrickle worker"
 WAKE_CHANNEL = "pgtrickle_wake"
-# A peer that is gone without a word is noticed within half a minute, on both sides.
-KEEPALIVES = {
-    "keepalives": 1,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-}
-SESSION = (
-    "set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3;"
-    " set client_connection_check_interval = '10s'; set idle_session_timeout = 0;"
-    f" listen {WAKE_CHANNEL}"
-)
-LONGEST_BACKOFF = 30.0
-AFTER_SKIP = 0.1
-"""Seconds until a table somebody else was refreshing is looked at again."""
 BREATH = 0.02
 """Least seconds between two looks at what is due: what is due together is found together."""
+LOOK_AGAIN = 0.5
+"""Seconds until a table that is due and cannot be begun is looked at again, if nothing is done."""
+LONGEST_REST = 2.0
+"""Most seconds for which a table is left alone that somebody else refreshes, or that vanished."""
 LOOKED_AT = 600.0
 """Seconds for which a table may pass as idle without a closer look at what its plan relies on."""
 REGROUP = 10.0
-WAITS_FOR_OTHERS = 0.5
-"""Seconds until a table that is due and waits for others of its group is looked at again."""
-RECOMPILE = 60.0
-"""Seconds until what could not be compiled is tried again."""
+ADRIFT = 10.0
 TIDY = 10.0
+ALERTS = 60.0
 EMPTY = 30.0
 WAL = 2.0
 """Seconds after which the log is decoded though nothing is due: the server can then forget it."""
@@ -80,36 +68,23 @@ def serve(dsn: str, bell: Bell, manner: Manner) -> None:
             with connect(dsn) as connection:
                 Serving(connection, dsn, bell, manner).run()
         except psycopg.OperationalError as error:
-            log.warning("connection_lost", extra=_error(error))
+            log.warning("connection_lost", extra=fields_of(error))
         except psycopg.Error as error:
-            log.error("failed", extra=_error(error))
+            log.error("failed", extra=fields_of(error))
         except Exception:
             # A worker serves other databases and tables too: it reports, and begins anew.
             log.exception("unexpected_error")
         if not bell.rung:
-            failures = 0 if time.monotonic() - began > LONGEST_BACKOFF else failures + 1
+            failures = 0 if time.monotonic() - began > LONGEST else failures + 1
             bell.sleep(backoff(failures))
 
 
-def connect(dsn: str) -> psycopg.Connection[Any]:
-    given = conninfo_to_dict(dsn)
-    defaults = {"connect_timeout": 10, "client_encoding": "utf8", **KEEPALIVES}
-    options: dict[str, Any] = {**defaults, **given, "application_name": APPLICATION_NAME}
-    connection: psycopg.Connection[Any] = psycopg.connect(
-        make_conninfo(**options), autocommit=True, prepare_threshold=None
-    )
-    connection.execute(SESSION)
-    return connection
-
-
-def backoff(failures: int) -> float:
-    """Seconds to wait: 0.1 doubled each time, at most 30, and scattered so that workers spread."""
-    pause: float = 0.1 * 2 ** min(failures, 20)
-    return min(pause, LONGEST_BACKOFF) * random.uniform(0.75, 1.0)
-
-
 class Serving:
-    """A connection's life: stand by until this worker leads, then work until it stops."""
+    """A connection's life: stand by until this worker leads, then work until it stops.
+
+    The leading connection only decides what is begun: refreshes are done by lanes, everything else
+    that may take its time by chores.
+    """
 
     def __init__(
         self, connection: psycopg.Connection[Any], dsn: str, bell: Bell, manner: Manner
@@ -119,11 +94,25 @@ class Serving:
         self.bell = bell
         self.manner = manner
         self.database = connection.info.dbname
-        self.wal = Wal(self.engine, dsn)
+        self.compiler = work.Compiler()
+        self.wal = Wal(lambda: connect(dsn))
         self.lanes = Lanes(manner.jobs, lambda: connect(dsn), self._perform, bell.wake)
+        chores = {
+            "chores": [
+                Chore("compile", manner.poll, self.compiler.compile),
+                Chore("tidy", TIDY, self._tidy),
+                Chore("alerts", ALERTS, work.alert),
+                Chore("empty_buffers", EMPTY, work.empty_buffers),
+                Chore("purge_history", HISTORY, work.purge_history),
+            ],
+            "log": [Chore("keep_wal", WAL, self.wal.keep)],
+        }
+        self.chores = [
+            Chores(name, lambda: connect(dsn), each, bell.wake) for name, each in chores.items()
+        ]
+        self._resting = Resting(LONGEST_REST)
         self._groups: list[units.Group] = []
         self._looked_at: dict[int, float] = {}
-        self._uncompiled: tuple[frozenset[int], float] = (frozenset(), 0.0)
         self._next: dict[Callable[..., object], float] = {}
         self._woken = False
         # PostgreSQL sends notifications along with answers too: a socket at rest tells nothing.
@@ -131,16 +120,24 @@ class Serving:
 
     def _wake(self, _notification: psycopg.Notify) -> None:
         self._woken = True
+        for chores in self.chores:
+            chores.stir("compile")
 
     def run(self) -> None:
         """Ends when the bell rings; raises psycopg.OperationalError when the connection is gone."""
+        self.connection.execute(f"listen {WAKE_CHANNEL}")
+        if not self._take_the_lead():
+            return
         try:
-            if self._take_the_lead():
-                log.info("serving", extra={"database": self.database})
-                while not self.bell.rung:
-                    self.bell.sleep(self._round(), self.connection)
+            log.info("serving", extra={"database": self.database})
+            for chores in self.chores:
+                chores.start()
+            while not self.bell.rung:
+                self.bell.sleep(self._round(), self.connection)
         finally:
             self.lanes.close()
+            for chores in self.chores:
+                chores.close()
             self.wal.close()
             self._leads(False)
 
@@ -170,53 +167,58 @@ class Serving:
         return work.perform(engine, unit, self.wal, lambda: self.bell.rung)
 
     def _round(self) -> float:
-        """Begin what there is to do; the seconds to sleep."""
+        """Begin what there is to do; the seconds to sleep. A lane that is done ends the sleep."""
         session = self.engine.session
+        now = time.monotonic()
         self._woken = False
-        least = AFTER_SKIP if self._finished() else BREATH
-        self._compile()
+        self._note_finished(now)
         store_next_times(session)
-        self._now_and_then(self._keep_wal, WAL)
-        wait = self._seconds_until_due()
+        self._bring_back_adrift(now)
+        resting = self._resting.ids(now)
+        wait = self._seconds_until_due(resting)
         if wait <= 0:
-            least = max(least, self._begin())
-            wait = self._seconds_until_due()
-        self._now_and_then(self._tidy, TIDY)
-        self._now_and_then(work.empty_buffers, EMPTY)
-        self._now_and_then(work.purge_history, HISTORY)
+            left = self._begin(resting, now)
+            wait = self._seconds_until_due(resting | left)
+            wait = min(wait, LOOK_AGAIN) if left else wait
         if self._woken:
             return BREATH
-        return max(least, min(wait, self.manner.poll))
+        rest = self._resting.seconds(now)
+        return max(BREATH, min(wait, self.manner.poll, *([] if rest is None else [rest])))
 
-    def _finished(self) -> bool:
-        """Note what the lanes have done; whether somebody else was faster anywhere."""
-        done = self.lanes.finished()
-        if self.manner.metrics is not None:
-            self.manner.metrics.refreshed(self.database, done)
-        return any(refresh.action == "SKIP" for refresh in done)
+    def _note_finished(self, now: float) -> None:
+        """Note what the lanes have done: what could not be done now is not tried again at once."""
+        for unit, done in self.lanes.finished():
+            if self.manner.metrics is not None:
+                self.manner.metrics.refreshed(self.database, done)
+            hindered = not done or any(one.action == "SKIP" or one.error for one in done)
+            for id in unit.ids:
+                if hindered:
+                    self._resting.failed(id, now)
+                else:
+                    self._resting.succeeded(id)
+            if hindered and len(unit.tables) > 1:
+                self._next[self._regroup] = 0.0  # one that failed holds its group back
 
-    def _begin(self) -> float:
-        """Have refreshed what is due, as far as there are lanes; least seconds to sleep then."""
+    def _begin(self, resting: frozenset[int], now: float) -> frozenset[int]:
+        """Have refreshed what is due, as far as there are lanes; ids of what is left for later."""
         under_way = self.lanes.under_way
-        now = time.monotonic()
-        due = self._not_idle(units.due(self.engine.session, under_way), under_way, now)
-        if not due:
-            return 0.0
+        held = under_way | resting
+        due = self._not_idle(units.due(self.engine.session, held), held, now)
+        waiting = self.compiler.awaited(due, now)
+        due = [one for one in due if one.table.id not in waiting]
         self._regroup(due, now)
-        todo = units.units(due, self._groups, under_way)
-        allowed = [unit for unit in todo if not (unit.reads_wal and self.wal.waits)]
-        begun = units.startable(allowed, under_way, self.lanes.free)
+        todo = units.units(due, self._groups, held)
+        if self.wal.waits or any(unit.reads_wal for unit in self.lanes.units):
+            # One reader at a time: another would only hold a lane that somebody else needs.
+            todo = [unit for unit in todo if not unit.reads_wal]
+        begun = units.startable(todo, under_way, self.lanes.free)
         for unit in begun:
             for table in unit.tables:
                 self._looked_at[table.id] = now
             self.lanes.begin(unit)
-        if len(begun) < len(todo):
-            return AFTER_SKIP  # a lane that is done ends the sleep before
-        return 0.0 if {one.table.id for one in due} <= units.ids(begun) else WAITS_FOR_OTHERS
+        return (waiting | {one.table.id for one in due}) - units.ids(begun)
 
-    def _not_idle(
-        self, due: list[units.Due], under_way: frozenset[int], now: float
-    ) -> list[units.Due]:
+    def _not_idle(self, due: list[units.Due], held: frozenset[int], now: float) -> list[units.Due]:
         """What is due and may have changed; the rest is done with, all at once."""
         long_ago = {
             one.table.id
@@ -226,7 +228,7 @@ class Serving:
         if len(long_ago) == len(due):
             return due
         ((passed,),) = self.engine.session.rows(
-            "select pgtrickle._pass_idle(%s::bigint[])", ([*under_way, *long_ago],)
+            "select pgtrickle._pass_idle(%s::bigint[])", ([*held, *long_ago],)
         )
         if self.manner.metrics is not None:
             self.manner.metrics.passed(self.database, passed)
@@ -234,53 +236,32 @@ class Serving:
 
     def _regroup(self, due: list[units.Due], now: float) -> None:
         """Look again which tables belong together, where there may be others by now."""
-        if now >= self._next.get(self._regroup, 0.0) or any(
-            one.table.id not in self._looked_at for one in due
+        if (
+            now >= self._next.get(self._regroup, 0.0)
+            or any(group.held for group in self._groups)
+            or any(one.table.id not in self._looked_at for one in due)
         ):
             self._groups = units.groups(self.engine.session)
             self._next[self._regroup] = now + REGROUP
 
-    def _keep_wal(self, _engine: Engine) -> None:
-        self.wal.keep()
-        if self.wal.waits:
-            self._next[self._keep_wal] = 0.0
+    def _bring_back_adrift(self, now: float) -> None:
+        """Have refreshed the IMMEDIATE tables whose sources were rebuilt."""
+        if now < self._next.get(self._bring_back_adrift, 0.0):
+            return
+        self._next[self._bring_back_adrift] = now + ADRIFT
+        under_way = self.lanes.under_way
+        for table in units.adrift(self.engine.session):
+            if table.id not in under_way and self.lanes.free:
+                self.lanes.begin(units.Unit([table]))
 
     def _tidy(self, engine: Engine) -> None:
         work.tidy(engine)
         if self.manner.metrics is not None:
             self.manner.metrics.look(self.database, engine.session)
 
-    def _seconds_until_due(self) -> float:
+    def _seconds_until_due(self, excepted: frozenset[int]) -> float:
         rows = self.engine.session.rows(
-            "select pgtrickle._seconds_until_due(%s::bigint[])", (list(self.lanes.under_way),)
+            "select pgtrickle._seconds_until_due(%s::bigint[])",
+            (list(self.lanes.under_way | excepted),),
         )
         return self.manner.poll if rows[0][0] is None else float(rows[0][0])
-
-    def _compile(self) -> None:
-        """Compile what is pending; what nobody can compile is left alone for a while."""
-        pending = self._pending()
-        left, since = self._uncompiled
-        if pending and (not pending <= left or time.monotonic() - since > RECOMPILE):
-            work.compile_pending(self.engine)
-            self._uncompiled = (self._pending(), time.monotonic())
-
-    def _pending(self) -> frozenset[int]:
-        rows = self.engine.session.rows("select pgt_id from pgtrickle._pending()")
-        return frozenset(pgt_id for (pgt_id,) in rows)
-
-    def _now_and_then(self, job: Callable[[Engine], object], seconds: float) -> None:
-        now = time.monotonic()
-        if now < self._next.get(job, 0.0):
-            return
-        self._next[job] = now + seconds
-        try:
-            job(self.engine)
-        except psycopg.Error as error:
-            if self.connection.closed:
-                raise
-            log.warning("not_tidied", extra={"job": job.__name__.strip("_"), **_error(error)})
-
-
-def _error(error: psycopg.Error) -> dict[str, Any]:
-    message = error.diag.message_primary or str(error).strip() or type(error).__name__
-    return {"error": message, "sqlstate": error.sqlstate}

@@ -20,19 +20,27 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A table whose time has come, `at` seconds since the epoch."""
+    """A table whose time has come, `at` seconds since the epoch.
+
+    `awaits_compiler`: it was never populated and has no plan yet.
+    """
 
     table: Table
     at: float
     reads_wal: bool
+    awaits_compiler: bool = False
 
 
 @dataclass(slots=True)
 class Group:
-    """Tables that are refreshed together: when one of them is due, or all (`waits_for_all`)."""
+    """Tables that are refreshed together: when one of them is due, or all (`waits_for_all`).
+
+    `held`: one of them failed, and its time to be tried again has not come.
+    """
 
     at_one_snapshot: bool
     waits_for_all: bool
+    held: bool = False
     tables: list[Table] = field(default_factory=list)
 
 
@@ -64,34 +72,42 @@ class Unit:
 def due(session: Session, under_way: Iterable[int] = ()) -> list[Due]:
     """What is due, in order; tables under way are left out."""
     return [
-        Due(Table(pgt_id, name, depth, frozenset(upstream)), float(at), reads_wal)
-        for pgt_id, name, at, depth, upstream, reads_wal in session.rows(
-            "select pgt_id, name, extract(epoch from due_at), depth, upstream, reads_wal"
-            " from pgtrickle._due(%s::bigint[])",
+        Due(Table(pgt_id, name, depth, frozenset(upstream)), float(at), reads_wal, awaits_compiler)
+        for pgt_id, name, at, depth, upstream, reads_wal, awaits_compiler in session.rows(
+            "select pgt_id, name, extract(epoch from due_at), depth, upstream, reads_wal,"
+            " awaits_compiler from pgtrickle._due(%s::bigint[])",
             (list(under_way),),
         )
     ]
 
 
+def adrift(session: Session) -> list[Table]:
+    """The IMMEDIATE tables that nobody may be maintaining any more."""
+    return [
+        Table(pgt_id, name, 0, frozenset())
+        for pgt_id, name in session.rows("select pgt_id, name from pgtrickle._adrift()")
+    ]
+
+
 def groups(session: Session) -> list[Group]:
     """The groups there are."""
-    found: dict[str, Group] = {}
-    for name, at_one_snapshot, waits_for_all, pgt_id, table, depth, upstream in session.rows(
-        "select group_name, at_one_snapshot, waits_for_all, pgt_id, name, depth, upstream"
+    found: dict[int, Group] = {}
+    for number, at_one, waits_for_all, held, pgt_id, table, depth, upstream in session.rows(
+        "select group_id, at_one_snapshot, waits_for_all, held, pgt_id, name, depth, upstream"
         " from pgtrickle._groups()"
     ):
-        group = found.setdefault(name, Group(at_one_snapshot, waits_for_all))
+        group = found.setdefault(number, Group(at_one, waits_for_all, held))
         group.tables.append(Table(pgt_id, table, depth, frozenset(upstream)))
     return list(found.values())
 
 
-def units(
-    due: list[Due], groups: list[Group], under_way: frozenset[int] = frozenset()
-) -> list[Unit]:
-    """What is to be done for what is due, in the order in which it may be begun.
+def units(due: list[Due], groups: list[Group], held: frozenset[int] = frozenset()) -> list[Unit]:
+    """What is to be done for what is due, in the order in which it may be begun: what has been due
+    for longest first, and before it what it reads, whenever that became due. So nothing starves,
+    however much there is to do.
 
-    A group of which a member is under way waits. All that reads the log is one unit, for one
-    transaction decodes it. A table in two groups joins them.
+    A group of which a member is in `held` waits. All that reads the log is one unit, for one
+    transaction decodes it.
     """
     wanted = {one.table.id: one for one in due}
     made = [Unit([one.table], one.reads_wal, one.reads_wal) for one in due]
@@ -99,13 +115,24 @@ def units(
         members = frozenset(table.id for table in group.tables)
         if not members & wanted.keys():
             continue
-        if members & under_way or (group.waits_for_all and not members <= wanted.keys()):
+        waits = group.held or (group.waits_for_all and not members <= wanted.keys())
+        if waits or members & held:
             made = [unit for unit in made if not unit.ids & members]
             continue
         made = _joined([*made, Unit(group.tables, group.at_one_snapshot)], members)
     made = _joined(made, ids(unit for unit in made if unit.reads_wal))
-    first = {unit.ids: min(wanted[i].at for i in unit.ids & wanted.keys()) for unit in made}
-    return sorted(made, key=lambda unit: (unit.depth, first[unit.ids]))
+    return _in_order(made, {one.table.id: one.at for one in due})
+
+
+def _in_order(units: list[Unit], at: dict[int, float]) -> list[Unit]:
+    """By the time since which the unit, or what reads it, is due; upstream first."""
+    since = {unit.ids: min(at[id] for id in unit.ids & at.keys()) for unit in units}
+    of_table = {id: unit.ids for unit in units for id in unit.ids}
+    for unit in sorted(units, key=lambda unit: -unit.depth):
+        for upstream in unit.upstream & of_table.keys():
+            ids = of_table[upstream]
+            since[ids] = min(since[ids], since[unit.ids])
+    return sorted(units, key=lambda unit: (since[unit.ids], unit.depth))
 
 
 def _joined(units: list[Unit], members: frozenset[int]) -> list[Unit]:

@@ -6,20 +6,25 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from . import decoding
+from .backoff import Resting
 
 if TYPE_CHECKING:
+    from pgtrickle.database import Session
     from pgtrickle.engine import Engine
 
 CREATING = "5s"
 """A new slot waits for the transactions that are under way, and holds the worker up meanwhile."""
 AGAIN = 30.0
 """Seconds until a slot that could not be made is tried again."""
+LONGEST_REST = 300.0
+"""Seconds until a source that could not be moved is tried again, at most: each try holds its
+writers up."""
 log = logging.getLogger(__name__)
 
 
@@ -27,17 +32,17 @@ class Wal:
     """The log of one database, as the leading worker reads it.
 
     `keep` is called now and then; `decoded` opens a transaction in which stream tables may be
-    refreshed from the log. Both want the slot for themselves: while `keep` waits for its turn, no
-    further refresh from the log is to begin, or tables that are always due would keep it out.
+    refreshed from the log. Both want the slot for themselves: while `keep` waits for its turn or
+    has it (`waits`), no further refresh from the log is to begin, or tables that are always due
+    would keep it out, and refreshes that wait for it would take lanes from others.
     """
 
-    def __init__(self, engine: Engine, dsn: str) -> None:
-        self.engine = engine
-        self.dsn = dsn
-        self.is_read = False
+    def __init__(self, connect: Callable[[], psycopg.Connection[Any]]) -> None:
         self.waits = False
+        self._connect = connect
         self._flusher: psycopg.Connection[Any] | None = None
         self._not_before = 0.0
+        self._resting = Resting(LONGEST_REST)
         self._reading = threading.RLock()
 
     def close(self) -> None:
@@ -55,56 +60,60 @@ class Wal:
             if reached is not None:
                 decoding.advance(engine.connection, reached)
 
-    def keep(self) -> None:
+    def keep(self, engine: Engine) -> None:
         """Move sources to the log and back as is wished, and see to the slot and its lag.
 
-        While a refresh reads the log it does nothing, and `waits` is set.
+        Waits for the refresh that reads the log.
         """
-        self.waits = not self._reading.acquire(blocking=False)
-        if not self.waits:
-            try:
-                self._keep()
-            finally:
-                self._reading.release()
+        self.waits = True
+        try:
+            with self._reading:
+                self._keep(engine)
+        finally:
+            self.waits = False
 
-    def _keep(self) -> None:
-        session = self.engine.session
+    def _keep(self, engine: Engine) -> None:
+        session = engine.session
         wishes = session.rows(
             "select source_relid, cdc_mode, wanted, obstacle from pgtrickle._wal_wishes()"
         )
         for relid, mode, wanted, obstacle in wishes:
             if mode == "WAL" and (obstacle is not None or not wanted):
-                self._move(relid, "_move_to_triggers", obstacle)
+                self._move(session, relid, "_move_to_triggers", obstacle)
             elif wanted:
                 session.rows("select pgtrickle._note_obstacle(%s, %s)", (relid, obstacle))
         candidates = [relid for relid, _, wanted, obstacle in wishes if wanted and obstacle is None]
-        self.is_read = self._slot(bool(candidates))
-        if self.is_read:
+        if self._slot(session, bool(candidates)):
             for relid, mode, wanted, obstacle in wishes:
                 if mode == "TRIGGER" and wanted and obstacle is None:
-                    self._move(relid, "_move_to_wal", None)
-            with self.decoded(self.engine):
+                    self._move(session, relid, "_move_to_wal", None)
+            with self.decoded(engine):
                 pass
 
-    def _move(self, relid: int, function: str, because: str | None) -> None:
-        ((hindrance,),) = self.engine.session.rows(f"select pgtrickle.{function}(%s)", (relid,))
+    def _move(self, session: Session, relid: int, function: str, because: str | None) -> None:
+        """Move a source, whose writers are kept out for that; after a failure not at once again."""
+        now = time.monotonic()
+        if relid in self._resting.ids(now):
+            return
+        ((hindrance, name),) = session.rows(
+            f"select pgtrickle.{function}(%s), %s::oid::regclass::text", (relid, relid)
+        )
+        if hindrance is None:
+            self._resting.succeeded(relid)
+        else:
+            self._resting.failed(relid, now)
         log.log(
             logging.INFO if hindrance is None else logging.WARNING,
             "cdc_transition" if hindrance is None else "cdc_transition_waits",
             extra={
-                "source": self._name(relid),
+                "source": name,
                 "to": "WAL" if function == "_move_to_wal" else "TRIGGER",
                 "reason": hindrance or because,
             },
         )
 
-    def _name(self, relid: int) -> str:
-        ((name,),) = self.engine.session.rows("select %s::oid::regclass::text", (relid,))
-        return str(name)
-
-    def _slot(self, wanted: bool) -> bool:
+    def _slot(self, session: Session, wanted: bool) -> bool:
         """See to it that the slot is there and sound; whether it is."""
-        session = self.engine.session
         ((name, state, lag, critical, warning),) = session.rows(
             "select slot_name, state, lag_bytes,"
             " pgtrickle._setting('slot_lag_critical_threshold_mb')::bigint * 1048576,"
@@ -117,27 +126,25 @@ class Wal:
             log.warning("slot_lag_warning", extra={"slot": name, "lag_bytes": lag})
             session.rows("select pgtrickle._alert_slot_lag(%s, %s)", (name, lag))
         if state == "ready":
-            return wanted or not self._release()
+            return wanted or not self._release(session)
+        if (state == "none" and not wanted) or time.monotonic() < self._not_before:
+            return False
         if state != "none":
             log.warning("slot_lost", extra={"slot": name, "reason": state})
-        elif not wanted:
-            return False
-        return self._make_slot(name)
+            session.rows("select pgtrickle._alert_slot_lost(%s, %s)", (name, state))
+        return self._make_slot(session, name)
 
-    def _release(self) -> bool:
+    def _release(self, session: Session) -> bool:
         """Drop the slot where nobody needs it any more; whether that was so."""
-        ((name,),) = self.engine.session.rows("select pgtrickle._release_wal()")
+        ((name,),) = session.rows("select pgtrickle._release_wal()")
         if name is not None:
-            self._drop(name)
+            self._drop(session, name)
         return name is not None
 
-    def _make_slot(self, former: str | None) -> bool:
-        if time.monotonic() < self._not_before:
-            return False
-        session = self.engine.session
+    def _make_slot(self, session: Session, former: str | None) -> bool:
         ((name,),) = session.rows("select pgtrickle._prepare_wal()")
         for each in {name, former} - {None}:
-            self._drop(each)
+            self._drop(session, each)
         try:
             with self._second().transaction():
                 self._second().execute(f"set local statement_timeout = '{CREATING}'")
@@ -153,9 +160,9 @@ class Wal:
         log.info("slot_created", extra={"slot": name})
         return True
 
-    def _drop(self, name: str) -> None:
+    def _drop(self, session: Session, name: str) -> None:
         with contextlib.suppress(psycopg.errors.ObjectInUse):
-            self.engine.session.rows(
+            session.rows(
                 "select pg_drop_replication_slot(slot_name) from pg_replication_slots"
                 " where slot_name = %s and database = current_database()",
                 (name,),
@@ -164,7 +171,5 @@ class Wal:
     def _second(self) -> psycopg.Connection[Any]:
         """Another connection: one transaction can neither commit nor make a slot in between."""
         if self._flusher is None or self._flusher.closed:
-            from .serving import connect
-
-            self._flusher = connect(self.dsn)
+            self._flusher = self._connect()
         return self._flusher

@@ -11,20 +11,29 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from pgtrickle.engine import CONFLICTS, Refresh
+from pgtrickle.engine import Refresh
 from pgtrickle.query.names import quote_literal
 
 from . import tracing, units
 from .cron import store_next_times
+from .logs import fields_of
 
 if TYPE_CHECKING:
     from pgtrickle.engine import Engine
 
-    from .units import Unit
+    from .units import Due, Unit
     from .wal import Wal
 
 HISTORY_BATCH = 10_000
 """Rows of history deleted in one statement."""
+RECOMPILE = 60.0
+"""Seconds until what could not be compiled is tried again."""
+PATIENCE = "1s"
+"""How long compiling waits for writers of a source, who wait behind it meanwhile."""
+TURN = 2.0
+"""Seconds of compiling after which other chores have their turn."""
+AWAITED = 10.0
+"""Seconds for which the first population of a table waits for its plan, lest it be done twice."""
 Stopping = Callable[[], bool]
 log = logging.getLogger(__name__)
 
@@ -46,8 +55,12 @@ def once(engine: Engine, wal: Wal) -> Round:
     compiled = compile_pending(engine)
     store_next_times(engine.session)
     refreshed = refresh_due(engine, wal)
+    for table in units.adrift(engine.session):
+        _log(_refresh_alone(engine, table.name))
     tidy(engine)
-    purge_history(engine)
+    alert(engine)
+    while purge_history(engine):
+        pass
     return Round(compiled, refreshed)
 
 
@@ -56,6 +69,60 @@ def compile_pending(engine: Engine) -> list[str]:
     for name in compiled:
         log.info("compiled", extra={"table": name})
     return compiled
+
+
+class Compiler:
+    """Compiles what is pending, and remembers what it could not, which is left alone for a while.
+
+    `compile` is called by the thread of the chores, `awaited` by the leading one.
+    """
+
+    def __init__(self) -> None:
+        self._failed: dict[int, float] = {}
+        self._awaited: dict[int, float] = {}
+
+    def compile(self, engine: Engine) -> bool:
+        """Compile for a while; whether there is more to do."""
+        began = time.monotonic()
+        pending = dict(
+            engine.session.rows(
+                "select pgt_id, pgtrickle._quoted(pgt_schema, pgt_name) from pgtrickle._pending()"
+            )
+        )
+        self._failed = {
+            id: since
+            for id, since in self._failed.items()
+            if id in pending and began - since < RECOMPILE
+        }
+        for id, name in pending.items():
+            if id in self._failed:
+                continue
+            if time.monotonic() - began > TURN:
+                return True
+            if not self._compile(engine, name):
+                self._failed = {**self._failed, id: time.monotonic()}
+        return False
+
+    def _compile(self, engine: Engine, name: str) -> bool:
+        try:
+            done = engine.compile_if_pending(name, lock_timeout=PATIENCE)
+        except psycopg.Error as error:
+            if engine.connection.closed:
+                raise
+            log.warning("not_compiled", extra={"table": name, **fields_of(error)})
+            return False
+        if done:
+            log.info("compiled", extra={"table": name})
+        return done
+
+    def awaited(self, due: list[Due], now: float) -> frozenset[int]:
+        """Which of the tables are to be populated for the first time, and soon have a plan."""
+        self._awaited = {
+            one.table.id: self._awaited.get(one.table.id, now)
+            for one in due
+            if one.awaits_compiler and one.table.id not in self._failed
+        }
+        return frozenset(id for id, since in self._awaited.items() if now - since < AWAITED)
 
 
 def refresh_due(engine: Engine, wal: Wal, stopping: Stopping = lambda: False) -> list[Refresh]:
@@ -85,7 +152,13 @@ def perform(
 
 def _refresh_alone(engine: Engine, name: str) -> Refresh:
     try:
-        return _refresh(engine, name)
+        # No parameters, so that the refresh is seen to be alone in its transaction, and truncates.
+        literal = quote_literal(name)
+        (refresh,) = _refreshes(
+            engine,
+            f"(select {literal}::text as name, r.* from pgtrickle._refresh_scheduled({literal}) r)",
+        )
+        return refresh
     except psycopg.Error as error:
         # What a refresh cannot record: the table was dropped meanwhile, or a right revoked.
         if engine.connection.closed:
@@ -100,7 +173,7 @@ def _at_one_snapshot(engine: Engine, unit: Unit, wal: Wal) -> list[Refresh]:
             tracing.span("refresh at one snapshot", tables=len(unit.tables)),
             wal.decoded(engine) if unit.reads_wal else snapshot(engine),
         ):
-            done = _in_order(engine, unit)
+            done = _refreshes(engine, "pgtrickle._refresh_together(%s::bigint[])", sorted(unit.ids))
     except psycopg.Error as error:
         if engine.connection.closed:
             raise
@@ -108,24 +181,6 @@ def _at_one_snapshot(engine: Engine, unit: Unit, wal: Wal) -> list[Refresh]:
         return [Refresh(table.name, "SKIP", 0, 0, 0, 0.0, str(error)) for table in unit.tables]
     for refresh in done:
         _log(refresh)
-    return done
-
-
-def _in_order(engine: Engine, unit: Unit) -> list[Refresh]:
-    """Within the transaction; what reads a table that failed is left as it is."""
-    done: list[Refresh] = []
-    failed: dict[int, str] = {}
-    for table in unit.tables:
-        cause = next((failed[one] for one in table.upstream if one in failed), None)
-        if cause is not None:
-            done.append(Refresh(table.name, "SKIP", 0, 0, 0, 0.0, f"{cause} was not refreshed"))
-            failed[table.id] = cause
-            continue
-        done.append(_refresh(engine, table.name))
-        if done[-1].error_code in CONFLICTS:  # only another snapshot helps
-            raise CONFLICTS[str(done[-1].error_code)](str(done[-1].error))
-        if done[-1].error is not None or done[-1].action == "SKIP":
-            failed[table.id] = table.name
     return done
 
 
@@ -137,15 +192,14 @@ def snapshot(engine: Engine) -> Iterator[None]:
         yield
 
 
-def _refresh(engine: Engine, name: str) -> Refresh:
-    # No parameters, so that the refresh is seen to be alone in its transaction and may truncate.
+def _refreshes(engine: Engine, source: str, *parameters: object) -> list[Refresh]:
     rows = engine.session.rows(
-        "select case status when 'SKIPPED' then 'SKIP' else action end,"
+        "select name, case status when 'SKIPPED' then 'SKIP' else action end,"
         " coalesce(rows_inserted, 0), coalesce(rows_deleted, 0), coalesce(delta_row_count, 0),"
-        " coalesce(duration_ms, 0), reason, error_message, error_code"
-        f" from pgtrickle._refresh_scheduled({quote_literal(name)})"
+        f" coalesce(duration_ms, 0), reason, error_message, error_code from {source} done",
+        parameters,
     )
-    return Refresh(name, *rows[0])
+    return [Refresh(*row) for row in rows]
 
 
 def _log(refresh: Refresh) -> None:
@@ -176,12 +230,14 @@ def _log(refresh: Refresh) -> None:
 
 
 def tidy(engine: Engine) -> None:
-    """Forget tables dropped by plain DDL, bring back IMMEDIATE ones whose sources were rebuilt, and
-    empty buffers that everybody has consumed."""
+    """Forget tables dropped by plain DDL, and empty buffers that everybody has consumed."""
     engine.session.rows("select pgtrickle._cleanup_dropped()")
-    for (name,) in engine.session.rows("select * from pgtrickle._adrift()"):
-        _log(_refresh_alone(engine, name))
     engine.session.rows("select pgtrickle._purge_all()")
+
+
+def alert(engine: Engine) -> None:
+    """Tell by NOTIFY of what is wrong and has been for a while."""
+    engine.session.rows("select pgtrickle._alert_states()")
 
 
 def empty_buffers(engine: Engine) -> None:
@@ -189,12 +245,7 @@ def empty_buffers(engine: Engine) -> None:
     engine.session.rows("select pgtrickle._purge_all(1)")
 
 
-def purge_history(engine: Engine, seconds: float = 1.0) -> int:
-    """Delete history past its retention, batch by batch, for about so long; how many rows."""
-    end = time.monotonic() + seconds
-    deleted = 0
-    while True:
-        ((batch,),) = engine.session.rows(f"select pgtrickle._purge_history({HISTORY_BATCH})")
-        deleted += int(batch)
-        if batch < HISTORY_BATCH or time.monotonic() > end:
-            return deleted
+def purge_history(engine: Engine) -> bool:
+    """Delete a batch of history past its retention; whether there may be more."""
+    ((batch,),) = engine.session.rows(f"select pgtrickle._purge_history({HISTORY_BATCH})")
+    return int(batch) == HISTORY_BATCH

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 from tests.conftest import SETTINGS
+from tests.reliability.moves.standby import base_backup
 from tests.reliability.soundness import assert_heals
 
 import pgtrickle
@@ -72,23 +73,6 @@ def database_of(server: Server) -> str:
     dsn = server.status().dsn
     assert dsn is not None
     return make_conninfo(dsn, dbname="moved")
-
-
-def base_backup(primary: Server, directory: Path, *, standby: bool) -> Server:
-    """A copy of the whole server, taken while it runs."""
-    data = directory / "data"
-    directory.mkdir()
-    program = choose(None).program("pg_basebackup")
-    place = conninfo_to_dict(str(primary.status().dsn))
-    command = [program, "--pgdata", data, "--checkpoint", "fast", *(["-R"] if standby else [])]
-    for option in ("host", "port", "user"):
-        command += [f"--{option}", str(place[option])]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
-    owner = (primary.directory / "data").resolve().stat()
-    for path in (directory, *directory.rglob("*")):
-        shutil.chown(path, owner.st_uid, owner.st_gid)
-    data.chmod(0o700)
-    return Server(directory, settings=SETTINGS)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import psycopg
@@ -259,3 +260,88 @@ def test_the_definition_of_a_plain_table_is_executable_too(owner: Connection) ->
     owner.execute("select pgtrickle.drop_stream_table('marts.totals')")
     owner.execute(definition)
     assert plans.difference(owner, "marts.totals") == []
+
+
+def test_the_spec_is_what_bulk_create_takes(owner: Connection) -> None:
+    name = 'marts."Odd ""n.ame"'
+    owner.execute(
+        "select pgtrickle.create_stream_table(%s, 'select customer from src.orders', '5m', 'FULL', max_delta_fraction => 0.5)",
+        [name],
+    )
+    (by_name,) = one(owner, "select pgtrickle.stream_table_spec(%s)", name)
+    assert (by_name["name"], by_name["schedule"], by_name["max_delta_fraction"]) == (
+        name,
+        "5m",
+        0.5,
+    )
+    (by_oid,) = one(owner, "select pgtrickle.stream_table_spec(%s::regclass::oid)", name)
+    assert by_oid == by_name
+    owner.execute("select pgtrickle.drop_stream_table(%s)", [name])
+    assert one(owner, "select pgtrickle.stream_table_spec(%s)", name) == (None,)
+    owner.execute(
+        "select pgtrickle.bulk_create(jsonb_build_array(%s::jsonb))",
+        [psycopg.types.json.Json(by_name)],
+    )
+    assert one(owner, "select pgtrickle.stream_table_spec(%s)", name) == (by_name,)
+
+
+def test_what_is_made_of_a_query_is_shown(owner: Connection) -> None:
+    owner.execute("set search_path = src")
+    rewrite = "select * from pgtrickle.explain_query_rewrite(%s)"
+    found = owner.execute(rewrite, ["select * from orders where amount = '7'"]).fetchall()
+    assert [(row.pass_name, row.changed) for row in found] == [
+        ("given", False),
+        ("canonical", True),
+        ("kept", False),
+    ]
+    canonical = found[1].sql_after
+    assert "src" in canonical
+    assert "note" in canonical
+    assert "7" in canonical
+    again = owner.execute(rewrite, [canonical]).fetchall()
+    assert again[1].changed is False
+    # Where the canonical text may mean something else, the given one is kept.
+    odd = "select row_to_json(x.*) from (orders a join orders b using (id)) x"
+    (*_, kept) = owner.execute(rewrite, [odd]).fetchall()
+    assert (kept.changed, kept.sql_after == odd) in ((True, True), (False, False))
+
+
+def test_states_that_last_are_told_again_and_again(owner: Connection, connect: Any) -> None:
+    owner.execute("select pgtrickle.alter_stream_table('marts.totals', schedule => '10s')")
+    owner.execute("create table src.other (id int)")
+    owner.execute("select pgtrickle.create_watermark_group('g', array['src.orders', 'src.other'])")
+    owner.execute("select pgtrickle.advance_watermark('src.orders', '2026-01-02')")
+    owner.execute("select pgtrickle.advance_watermark('src.other', '2026-01-01')")
+    assert one(owner, "select pgtrickle._alert_states()") == (0,)
+    owner.execute("set pg_trickle.max_buffer_rows = 4")
+    add(owner, 5000)
+    owner.execute("alter table src.orders disable trigger pgtrickle_capture_insert")
+    superuser = connect()
+    superuser.execute(
+        "update pgtrickle.pgt_watermarks set updated_at = now() - interval '10 min';"
+        "insert into pgtrickle.pgt_refresh_history (pgt_id, data_timestamp, start_time, end_time, action, status, initiated_by)"
+        " select pgt_id, now(), now(), now() + interval '9 s', 'FULL', 'COMPLETED', 'SCHEDULER' from pgtrickle.pgt_stream_tables;"
+        "update pgtrickle.pgt_stream_tables set last_refresh_at = now() - interval '90 s', freshness_deadline_ms = 20000,"
+        " needs_reinit = true, fuse_state = 'blown', blow_reason = 'much', refresh_tier = 'warm'"
+    )
+    superuser.execute("listen pg_trickle_alert; listen pgtrickle_alert")
+    owner.execute("select pgtrickle._alert_states()")
+    told = [json.loads(one.payload) for one in superuser.notifies(timeout=5, stop_after=8)]
+    assert {event["event"] for event in told} == {
+        "stale_data",
+        "fuse_blown_reminder",
+        "reinitialize_needed",
+        "predicted_sla_breach",
+        "buffer_growth_warning",
+        "cdc_trigger_disabled",
+        "scheduler_falling_behind",
+        "watermark_stuck",
+    }
+    of_event = {event["event"]: event for event in told}
+    assert of_event["stale_data"]["st"] == "marts.totals"
+    assert of_event["buffer_growth_warning"]["pending_rows"] == 5000
+    assert of_event["predicted_sla_breach"]["refresh_ms"] == 9000
+    assert of_event["cdc_trigger_disabled"]["source"] == "src.orders"
+    assert of_event["watermark_stuck"]["group_name"] == "g"
+    owner.execute("set pg_trickle.alerts = off")
+    assert one(owner, "select pgtrickle._alert_states()") == (0,)

@@ -1,5 +1,4 @@
--- Refreshing by schedule: what the worker calls for each table that is due, and run_due, which does
--- the same from pg_cron or any other scheduler.
+-- Refreshing by schedule: what the worker and run_due call for what is due, and what they do besides.
 
 create or replace function pgtrickle._suspend_if_failing(target bigint)
     returns boolean
@@ -41,6 +40,8 @@ declare
 begin
     -- Whoever drains looks for this lock, and has its own seen from then on.
     perform pg_catalog.pg_advisory_xact_lock_shared(1885829237, 4);
+    -- This one is for those who look: parallel_job_status.
+    perform pg_catalog.pg_advisory_xact_lock_shared(1885829238, pg_catalog.mod((pgtrickle._find(name)).pgt_id, 2147483648)::integer);
     if pgtrickle._draining() then
         outcome.status := 'SKIPPED';
         outcome.action := 'SKIP';
@@ -84,14 +85,62 @@ comment on function pgtrickle._purge_history(integer) is
     'Deletes history older than history_retention_days, the oldest at_most rows of it; how many they were';
 
 
+create or replace function pgtrickle._refresh_together(ids bigint[])
+    returns table (
+        name text, pgt_id bigint, status text, action text, rows_inserted bigint, rows_deleted bigint, delta_row_count bigint,
+        was_full_fallback boolean, reason text, duration_ms double precision, error_code text, error_message text)
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+    set jit = off
+as $$
+declare
+    member record;
+    cause text;
+    left_alone jsonb := '{}';
+    outcome pgtrickle.refresh_outcome;
+begin
+    for member in
+        select o.*
+        from pgtrickle._in_order() with ordinality o (pgt_id, name, depth, upstream, number)
+        where o.pgt_id = any (ids)
+        order by o.number
+    loop
+        cause := (select min(left_alone ->> u::text) from unnest(member.upstream) u);
+        if cause is null then
+            outcome := pgtrickle._refresh_scheduled(member.name);
+            if outcome.error_code in ('40001', '40P01') then
+                -- Somebody was faster: only another snapshot helps.
+                raise exception using
+                    errcode = outcome.error_code,
+                    message = format('%s: %s', member.name, outcome.error_message);
+            end if;
+            cause := case when outcome.status <> 'COMPLETED' then member.name end;
+        else
+            outcome := null;
+            outcome.pgt_id := member.pgt_id;
+            outcome.status := 'SKIPPED';
+            outcome.action := 'SKIP';
+            outcome.reason := format('%s was not refreshed', cause);
+        end if;
+        if cause is not null then
+            left_alone := left_alone || jsonb_build_object(member.pgt_id::text, cause);
+        end if;
+        return query select member.name, (outcome).*;
+    end loop;
+end
+$$;
+comment on function pgtrickle._refresh_together(bigint[]) is
+    'Refreshes stream tables as the scheduler does, in one transaction, upstream first; what reads one that could not be refreshed is left as it is (SKIPPED). Under REPEATABLE READ all see one moment, and error 40001 says that another one is needed';
+
+
 create or replace function pgtrickle._adrift()
-    returns setof text
+    returns table (pgt_id bigint, name text)
     language sql
     stable
     set search_path = pg_catalog, pg_temp
     set jit = off
 as $$
-    select pgtrickle._quoted(s.pgt_schema, s.pgt_name)
+    select s.pgt_id, pgtrickle._quoted(s.pgt_schema, s.pgt_name)
     from pgtrickle.pgt_stream_tables s
     join pgtrickle.pgt_frontiers f using (pgt_id)
     where s.refresh_mode = 'IMMEDIATE'
@@ -102,31 +151,3 @@ as $$
 $$;
 comment on function pgtrickle._adrift() is
     'IMMEDIATE stream tables whose sources may not be maintaining them any more, for one was rebuilt under its name or lost its triggers: a refresh mends that';
-
-
--- No search_path is set: a procedure that commits may not.
-create or replace procedure pgtrickle.run_due()
-    language plpgsql
-as $$
-declare
-    due record;
-begin
-    for due in
-        select d.name from pgtrickle._due() d
-        union all
-        select a.name from pgtrickle._adrift() a (name)
-    loop
-        begin
-            perform pgtrickle._refresh_scheduled(due.name);
-        exception when others then
-            raise warning 'stream table % could not be refreshed: %', due.name, sqlerrm;
-        end;
-        commit;
-    end loop;
-    perform pgtrickle._purge_all();
-    commit;
-    perform pgtrickle._purge_history();
-end
-$$;
-comment on procedure pgtrickle.run_due() is
-    'Refreshes what is due, each table in a transaction of its own, and purges: for pg_cron and the like, where no worker runs. Call it outside a transaction';

@@ -1,0 +1,33 @@
+"""Connections as a worker wants them: named, and not waiting for ever for a peer that is gone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+APPLICATION_NAME = "pgtrickle worker"
+# A peer that is gone without a word is noticed within half a minute, on both sides.
+KEEPALIVES = {
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+SESSION = (
+    "set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3;"
+    " set client_connection_check_interval = '10s'; set idle_session_timeout = 0"
+)
+
+
+def connect(dsn: str) -> psycopg.Connection[Any]:
+    given = conninfo_to_dict(dsn)
+    defaults = {"connect_timeout": 10, "client_encoding": "utf8", **KEEPALIVES}
+    options: dict[str, Any] = {**defaults, **given, "application_name": APPLICATION_NAME}
+    connection: psycopg.Connection[Any] = psycopg.connect(
+        make_conninfo(**options), autocommit=True, prepare_threshold=None
+    )
+    connection.execute(SESSION)
+    return connection
