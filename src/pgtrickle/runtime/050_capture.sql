@@ -520,6 +520,25 @@ comment on function pgtrickle._hold_capture(oid) is
     'Keeps the source''s captured rows from being purged until commit. Under REPEATABLE READ it fails (40001) when rows were purged since the snapshot';
 
 
+create or replace function pgtrickle._fire_always(relation oid, triggers text[])
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if exists (select from pg_class c where c.oid = relation and pg_has_role(c.relowner, 'USAGE')) then
+        execute (
+            select format('alter table only %s %s', relation::regclass, string_agg(format('enable always trigger %I', t), ', '))
+            from unnest(triggers) t);
+    end if;
+exception when object_in_use then
+    null;  -- made anew by a writer's own statement, within which no ALTER TABLE is allowed
+end
+$$;
+comment on function pgtrickle._fire_always(oid, text[]) is
+    'Has triggers fire under session_replication_role = replica, too, where the caller owns their table: nobody else can have that';
+
+
 create or replace function pgtrickle._install_capture(source oid, columns text[])
     returns void
     language plpgsql
@@ -552,6 +571,7 @@ begin
                 end,
                 source);
         end loop;
+        perform pgtrickle._fire_always(member, array(select 'pgtrickle_capture_' || e from unnest('{insert,update,delete,truncate}'::text[]) e));
     end loop;
     perform pgtrickle._finish_capture(source, columns, current_user);
 end

@@ -446,6 +446,9 @@ begin
                 execute format('create or replace trigger pgtrickle_maintain_%1$s after %1$s on %2$s for each statement execute function pgtrickle_changes.maintain_%3$s(%4$L)',
                     event, member::regclass, source.relid, args::text);
             end loop;
+            perform pgtrickle._fire_always(member, array(
+                select format('pgtrickle_%s_%s', moment, e)
+                from unnest('{lock,maintain}'::text[]) moment, unnest('{insert,update,delete,truncate}'::text[]) e));
         end loop;
     end loop;
 end

@@ -209,6 +209,44 @@ def test_tampering_is_noticed_by_every_consumer(
     assert_current(owner, "marts.positive", "marts.totals", action="DIFFERENTIAL")
 
 
+def test_writes_as_replica_are_captured_where_the_source_is_ones_own(
+    owner: Connection, connect: Connect, orders: None
+) -> None:
+    plans.positive_amounts(owner)
+    plans.totals(owner)
+    loading = connect()
+    loading.execute("set session_replication_role = replica")
+    loading.execute("insert into src.orders values (500, 1, 500), (501, 7, 5)")
+    loading.execute("update src.orders set amount = amount + 1 where id > 90")
+    loading.execute("delete from src.orders where id between 10 and 20")
+    assert_current(owner, "marts.positive", "marts.totals", action="DIFFERENTIAL")
+    loading.execute("truncate src.orders")
+    assert_current(owner, "marts.positive", "marts.totals", action="REINITIALIZE")
+
+
+def test_an_older_snapshot_sees_two_versions_of_a_relation_it_has_altered(
+    owner: Connection, connect: Connect, orders: None
+) -> None:
+    """That of before somebody else altered it, and its own."""
+    plans.totals(owner)
+    altered = "alter table {} set (autovacuum_vacuum_threshold = {})"
+    relations = ("src.orders", "marts.totals")
+    with connect("owner", autocommit=False) as older:
+        older.execute("set transaction isolation level repeatable read")
+        # An index finds both where the second did not fit on the page of the first.
+        older.execute("set enable_indexscan = off; set enable_bitmapscan = off; select")
+        for number, session in enumerate((owner, older)):
+            for relation in relations:
+                session.execute(altered.format(relation, 100 + number))
+        seen = "select count(*) from pg_class where oid = 'src.orders'::regclass"
+        assert value(older, seen) == 2
+        older.execute("insert into src.orders values (500, 1, 500)")
+        assert plans.refresh(older, "marts.totals").status == "COMPLETED"
+        older.commit()
+    owner.execute("delete from src.orders where id = 500")
+    assert_current(owner, "marts.totals")
+
+
 def test_a_source_swapped_under_its_name_is_rebound(
     owner: Connection, writer: Connection, orders: None
 ) -> None:

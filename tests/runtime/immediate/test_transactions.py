@@ -485,3 +485,16 @@ def test_random_transactions_of_three_sessions(
         thread.join()
     assert unexpected == []
     current(*QUERIES)
+
+
+def test_writers_as_replica_maintain_too(
+    immediate: Immediate, connect: Connect, current: Current
+) -> None:
+    immediate("marts.regions", QUERIES["marts.regions"])
+    loading = connect()
+    loading.execute("set session_replication_role = replica")
+    with loading.transaction():
+        loading.execute("insert into src.orders values (1001, 1, 5)")
+        loading.execute("update src.customers set region = 'r9' where id = 1")
+        current("marts.regions", on=loading)
+    current("marts.regions")
