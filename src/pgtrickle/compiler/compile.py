@@ -21,7 +21,7 @@ from pgtrickle.delta.choices import Choosing, violations
 from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.relation import select
 from pgtrickle.delta.rules import RULES, prepare
-from pgtrickle.delta.state import States
+from pgtrickle.delta.state import States, fit_an_index
 from pgtrickle.delta.target import Target
 from pgtrickle.plan import TIME, Check, Identity, Lineage, Plan, Source, State
 from pgtrickle.query.algebra import (
@@ -230,7 +230,7 @@ def _target(root: Node, canonical: Canonical, facts: DatabaseFacts) -> Target:
     if not all(facts.compares(canonical.columns[i]) for i in key):
         found, key = [], ()
     columns = facts.output(canonical.columns)
-    hashed = not all(columns[i].bounded for i in key) or not found
+    hashed = not fit_an_index(columns[i].width for i in key) or not found
     return Target(f"t_{uuid4().hex}", columns, key or None, hashed)
 
 

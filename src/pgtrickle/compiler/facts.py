@@ -211,7 +211,7 @@ class DatabaseFacts:
             column.type,
             self._is_image(column),
             self._hashable(column),
-            self._bounded(column),
+            self._width(column),
             self.compares(column),
         )
 
@@ -228,25 +228,26 @@ class DatabaseFacts:
     def _hashable(self, column: ResultColumn) -> bool:
         return self.catalog.type(column.type_oid).has_hash
 
-    def _bounded(self, column: ResultColumn) -> bool:
-        """Whether every value of the column fits into an index entry."""
+    def _width(self, column: ResultColumn) -> int | None:
+        """How many bytes a value of the column takes at most, None without a limit."""
         if column.type_oid in SHORT or self.catalog.type(column.type_oid).category == "E":
-            return True
-        if column.type.endswith("[]"):
-            return False  # of any number of short values
-        limit = re.search(r"\((\d+)", column.type)
-        return limit is not None and int(limit[1]) <= LONGEST
+            return MOST_BYTES_OF_SHORT
+        limit = re.search(r"\((\d+)[^\]]*$", column.type)  # (not of an array, of any length)
+        if limit is None or int(limit[1]) > LONGEST:
+            return None
+        return BYTES_OF_A_CHARACTER * int(limit[1])
 
     def output(self, columns: Sequence[ResultColumn]) -> tuple[OutputColumn, ...]:
         """The stream table's columns as apply needs them."""
         types = sorted({column.type_oid for column in columns})
+        self.catalog.read_types([*types, *self.catalog.column_types()])
         hashed = self._hashed_forms(types)
         return tuple(
             OutputColumn(
                 column.name,
                 column.type,
                 hashed.get(column.type_oid, "%s"),
-                self._bounded(column),
+                self._width(column),
             )
             for column in columns
         )
@@ -288,7 +289,7 @@ BPCHAR, NUMERIC = 1042, 1700
 BUFFER_COLUMNS = frozenset({"__pgt_xid", "__pgt_seq", "__pgt_weight"})
 
 INVALID_TABLE_DEFINITION = "42P16"
-PSEUDO = ColumnType(0, "record", bitwise=False, hashable=False, bounded=False)
+PSEUDO = ColumnType(0, "record", bitwise=False, hashable=False, width=None)
 """A type that no column can have: a row without a named type."""
 
 MOST_COLUMNS = 1000
@@ -296,6 +297,8 @@ MOST_COLUMNS = 1000
 
 LONGEST = 250
 """Characters or digits up to which a value counts as short."""
+
+MOST_BYTES_OF_SHORT, BYTES_OF_A_CHARACTER = 64, 4
 
 SHORT = frozenset(
     {16, 18, 19, 20, 21, 23, 26, 650, 700, 701, 790, 829, 869, 1082, 1083, 1114, 1184, 1186, 1266}

@@ -38,6 +38,7 @@ from dataclasses import dataclass
 from pgtrickle.delta.maintenance import Maintenance, Rules
 from pgtrickle.delta.relation import WEIGHT, Relation, image, select, union_all
 from pgtrickle.delta.restriction import HASH
+from pgtrickle.delta.state import fit_an_index
 from pgtrickle.query.algebra import (
     Expand,
     Filter,
@@ -97,10 +98,11 @@ def analyse(node: Recursion, maintenance: Maintenance) -> Analysis:
     columns = _columns(node)
     types = maintenance.states.types[id(node)]
     same_image = all(type.bitwise for type in types)
-    bounded = {name for name, type in zip(columns, types, strict=True) if type.bounded}
+    widths = {name: type.width for name, type in zip(columns, types, strict=True)}
+    joined = [column for column in dict.fromkeys(_joined(node)) if widths[column] is not None]
     analysis = Analysis(
         columns,
-        tuple(column for column in dict.fromkeys(_joined(node)) if column in bounded),
+        tuple(joined) if fit_an_index(widths[column] for column in joined) else (),
         is_linear(node.step, node.name) and (same_image or not node.distinct),
         same_image,
     )

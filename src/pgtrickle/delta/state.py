@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import uuid4
@@ -17,15 +17,16 @@ class ColumnType:
     """What the rules must know of a column's type.
 
     `name` as format_type spells it, typmod included. `bitwise`: equal values print equally, so
-    that equality decides whether a value changed. `hashable`: it has a hash function. `bounded`:
-    its values always fit into an index entry. `compares`: ``=`` means the equality of groups.
+    that equality decides whether a value changed. `hashable`: it has a hash function. `width`: how
+    many bytes a value takes at most, None without a limit. `compares`: ``=`` means the equality of
+    groups.
     """
 
     oid: int
     name: str
     bitwise: bool
     hashable: bool
-    bounded: bool
+    width: int | None
     compares: bool = True
 
     def obstacle(self) -> str | None:
@@ -35,6 +36,16 @@ class ColumnType:
         if not self.compares:
             return f"the operators of type {self.name} are not in the search_path"
         return None
+
+
+def fit_an_index(widths: Iterable[int | None]) -> bool:
+    """Whether an index can be on columns of these widths together, whatever their values."""
+    known = list(widths)
+    return len(known) <= MOST_COLUMNS and sum(width or MOST_BYTES for width in known) < MOST_BYTES
+
+
+MOST_COLUMNS, MOST_BYTES = 32, 2600
+"""Of an index: its columns, and the bytes of an entry (2,704 with its head)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ class OutputColumn:
     """A column of the stream table.
 
     `type` as format_type spells it. `hashed` is its form in the row's hash, with ``%s`` for the
-    column. `bounded`: its values fit into an index entry.
+    column. `width`: how many bytes a value takes at most, None without a limit.
     """
 
     name: str
     type: str
     hashed: str
-    bounded: bool
+    width: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,6 +150,10 @@ class Catalog:
             raise UnknownRelation(f"relation with OID {oid} does not exist")
         return self._relations[oid]
 
+    def column_types(self) -> set[int]:
+        """OIDs of the types of all columns of the relations read so far."""
+        return {column.type_oid for each in self._relations.values() for column in each.columns}
+
     def _find(self, schema: str | None, name: str) -> int:
         schemas = "= %s" if schema is not None else "= any (array['pg_catalog', %s])"
         found = self.session.rows(

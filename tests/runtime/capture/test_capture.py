@@ -653,7 +653,7 @@ def test_widening_waits_for_writers_so_none_captures_null(
     assert (
         value(
             connect(),
-            f"select count(*) from pgtrickle_changes.changes_{source}_0 where customer is null and __pgt_xid >= pg_snapshot_xmin({frontier})",
+            f"select count(*) from pgtrickle_changes.changes_{source}_0 where customer is null and not pg_visible_in_snapshot(__pgt_xid, {frontier})",
         )
         == 0
     )

@@ -16,7 +16,7 @@ from pgtrickle.delta.images import prints_one_way
 from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.relation import WEIGHT, Relation, image, select
 from pgtrickle.delta.restriction import Matching
-from pgtrickle.delta.state import States, StateTable, VisibleState
+from pgtrickle.delta.state import States, StateTable, VisibleState, fit_an_index
 from pgtrickle.query.algebra import Aggregate
 from pgtrickle.query.keys import not_null_ids
 from pgtrickle.query.lowering import NotIncremental
@@ -126,15 +126,15 @@ def analyse(node: Aggregate, states: States) -> Analysis:
         ]
     keys = tuple(attribute.id for attribute, _ in node.keys)
     nullable = tuple(attribute.id for attribute, _ in node.keys if not attribute.not_null)
-    bounded = all(type.bounded for type in key_types)
+    widths = [type.width for type in key_types]
     arguments_types = dict(
         zip((a.id for a, _ in node.aggregates), types[len(node.keys) :], strict=True)
     )
     return Analysis(
         keys=keys,
-        matching=Matching(keys, nullable, bounded),
+        matching=Matching(keys, nullable, fit_an_index(widths)),
         by_value={
-            id: Matching((*keys, VALUE), nullable, bounded and type.bounded)
+            id: Matching((*keys, VALUE), nullable, fit_an_index([*widths, type.width]))
             for id, type in arguments_types.items()
         },
         accumulators=tuple(accumulators),
