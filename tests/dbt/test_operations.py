@@ -177,3 +177,22 @@ def test_a_blown_fuse_is_reset(project: Project) -> None:
     assert project.sql("select fuse_state, status from pgtrickle.pgt_stream_tables") == [
         ("armed", "ACTIVE")
     ]
+
+
+@pytest.mark.parametrize("setup", ["adapter"], indirect=True)
+def test_the_fuse_blows_where_only_dbt_refreshes(project: Project) -> None:
+    project.model("totals", TOTALS, fuse="on", fuse_ceiling=5)
+    project.dbt("run")
+    project.sql("insert into $schema.orders select 1000 + i, 1, 1 from generate_series(1, 6) i")
+    (said,) = project.dbt("run").values()
+    assert "the fuse blew: 6 pending changes exceed the ceiling of 5" in said
+    (said,) = project.dbt("run").values()
+    assert "suspended: not refreshed" in said
+    refused = _run(project, "pgtrickle_refresh", fails=True, model_name="totals")
+    assert "is blown: 6 pending changes" in refused
+    assert "reset_fuse" in refused
+    _run(project, "pgtrickle_reset_fuse", model_name="totals", action="apply")
+    assert project.value("select sum(orders) from $schema.totals") == project.value(
+        "select count(*) from $schema.orders"
+    )
+    project.dbt("run")

@@ -305,7 +305,8 @@ def test_what_cannot_be_read_from_the_log_is_refused_with_what_mends_it(
         create(own_engine, query=query)
 
 
-MEGABYTE = "select pg_logical_emit_message(false, 'ballast', repeat('x', 1 << 20))"
+MEGABYTE = "select pg_logical_emit_message(true, 'ballast', repeat('x', 1 << 20))"
+"""Of log, flushed."""
 
 
 def set_to(engine: Engine, **settings: str) -> None:

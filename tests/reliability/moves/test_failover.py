@@ -123,8 +123,7 @@ def test_a_worker_goes_on_with_the_standby_that_was_promoted(
         # What it had not consumed was in the buffers that were copied with the rest.
         assert (
             engine.session.rows(
-                "select distinct action from pgtrickle.pgt_refresh_history"
-                " where action not in ('NO_DATA', 'DIFFERENTIAL') and initiated_by <> 'INITIAL'"
+                "select reason from pgtrickle.pgt_refresh_history where action = 'REINITIALIZE'"
             )
             == []
         )
