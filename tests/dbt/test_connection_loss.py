@@ -1,4 +1,4 @@
-"""A connection that is lost as it opens is tried again, as often as `retries` says."""
+"""Lost connections: opening is tried again, and a model it was lost in leaves nothing half made."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from tests.dbt.project import Project
+from tests.dbt.test_stream_table import TOTALS
 
 
 class Proxy:
@@ -74,3 +75,19 @@ def test_opening_is_tried_again_as_often_as_the_profile_says(
     project = make_project("adapter", **changes)
     project.dbt("debug", fails=fails)
     assert proxy.calls >= (retries + 1)
+
+
+def test_a_connection_lost_in_a_model_fails_that_model_and_no_other(project: Project) -> None:
+    triggers = "select count(*) from pg_trigger where tgrelid = '$schema.orders'::regclass"
+    before = project.value(triggers)
+    lost = "select pg_terminate_backend(pg_backend_pid())"
+    # The adapter has begun to capture when the hook runs.
+    project.model("totals", TOTALS, pre_hook=lost)
+    project.model("others", "select customer_id, name from {{ source('shop', 'customers') }}")
+    messages = project.dbt("run", "--threads", "1", fails=True)
+    assert "connection" in messages["totals"]
+    assert messages["others"].startswith("created")
+    assert project.value(triggers) == before
+    assert project.sql("select pgt_name from pgtrickle.pgt_stream_tables") == [("others",)]
+    project.model("totals", TOTALS)
+    assert project.dbt("run")["totals"].startswith("created")

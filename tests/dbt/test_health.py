@@ -116,6 +116,9 @@ def test_only_the_default_limit_stretches_to_the_schedule(project: Project) -> N
         ("3h", None, "healthy"),
         ("@daily", None, "healthy"),
         ("0 3 * * *", None, "healthy"),
+        ("*/5 * * * *", None, "stale"),
+        ("0 */5 * * * *", None, "stale"),
+        ("0 0 3 * * *", None, "healthy"),
         (None, None, "healthy"),
         ("3h", 300, "stale"),
         ("1m", 7300, "healthy"),
@@ -154,6 +157,19 @@ def test_a_warn_seconds_of_one_s_own_decides_in_the_test(project: Project) -> No
             ),
         )
         project.dbt("test", fails=fails)
+
+
+def test_an_empty_build_passes_and_a_true_one_tests_what_it_left_empty(project: Project) -> None:
+    project.model("totals", TOTALS)
+    project.write(
+        "models/totals.yml",
+        "models:\n  - name: totals\n    data_tests:\n      - dbt_pgtrickle.stream_table_healthy\n"
+        "      - dbt_pgtrickle.stream_table_exact\n",
+    )
+    project.dbt("build", "--empty")
+    assert project.value("select count(*) from $schema.totals") == 0
+    assert None not in project.dbt("test", fails=True).values()
+    project.dbt("build")
 
 
 def test_an_immediate_table_is_not_stale_for_want_of_change(project: Project) -> None:

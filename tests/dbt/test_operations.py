@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+import yaml
 from tests.dbt.project import Project
 
 TOTALS = (
@@ -165,6 +166,30 @@ def test_freshness_is_checked_of_one_or_all(shop_tables: Project) -> None:
     assert re.search(r'"above": error: 7\d\d s old, more than 650', said)
     assert "Not fresh: above" in said
     _run(project, "pgtrickle_check_freshness", model_name="totals", error_seconds=650)
+
+
+def test_each_version_of_a_model_is_a_table_of_its_own(project: Project) -> None:
+    project.model("totals_v1", TOTALS)
+    project.model("totals_v2", TOTALS.replace("count(*) as orders, ", ""))
+    versions = {"name": "totals", "latest_version": 2, "versions": [{"v": 1}, {"v": 2}]}
+    project.write("models/totals.yml", yaml.safe_dump({"models": [versions]}))
+    project.dbt("run")
+    for operation, told in (
+        ("pgtrickle_status", "healthy"),
+        ("pgtrickle_check_freshness", "ok: "),
+        ("refresh_all_stream_tables", "already current"),
+    ):
+        lines = _run(project, operation).splitlines()
+        for name in ("totals_v1", "totals_v2"):
+            assert [told in line for line in lines if f'"{name}"' in line] == [True]
+    for named, table in (
+        ("totals", "totals_v2"),
+        ("totals.v1", "totals_v1"),
+        ("totals_v1", "totals_v1"),
+    ):
+        assert f'"{table}": paused' in _run(project, "pgtrickle_pause", model_name=named)
+    said = _run(project, "pgtrickle_pause", fails=True, model_name="totals.v3")
+    assert "Stream tables of this project: totals.v1, totals.v2." in said
 
 
 def test_a_blown_fuse_is_reset(project: Project) -> None:

@@ -147,6 +147,53 @@ def test_a_partitioned_stream_table_keeps_its_partitions_until_it_is_built_anew(
         assert {table.split(".")[-1] for table, _ in project.sql(of)} == {"totals_default"}
 
 
+def test_on_configuration_change_decides_about_what_needs_another_table_too(
+    project: Project,
+) -> None:
+    project.model("totals", TOTALS, partition_by="customer_id")
+    project.dbt("run")
+    oid = project.oid("totals")
+    changed = {"partition_by": "orders", "schedule": "5m"}
+    difference = "partition_by (customer_id in the database, orders in the model)"
+    for policy, fails in (("continue", False), ("fail", True)):
+        project.model("totals", TOTALS, on_configuration_change=policy, **changed)
+        project.dbt("run", fails=fails)
+        assert any(f"was set to `{policy}`" in m and difference in m for m in project.messages)
+    project.model("totals", TOTALS, **changed)
+    assert difference in project.dbt("run", fails=True)["totals"]
+    assert project.oid("totals") == oid
+    assert _stored(project, "totals")["st_partition_key"] == "customer_id"
+    assert _stored(project, "totals")["schedule"] == "1m"
+    for policy in ("continue", "fail", "apply"):
+        project.model("totals", TOTALS, on_configuration_change=policy, **changed)
+        assert project.dbt("run", "--full-refresh")["totals"].startswith("rebuilt")
+        assert _stored(project, "totals")["st_partition_key"] == "orders"
+        assert _stored(project, "totals")["schedule"] == "5m"
+
+
+def test_what_dbt_knows_by_itself_may_stand_under_meta_too(project: Project) -> None:
+    meta: dict[str, Any] = {
+        "indexes": [{"columns": ["total"]}],
+        "grants": {"select": "public"},
+        "full_refresh": False,
+        "on_configuration_change": "continue",
+        "refresh_on_run": False,
+    }
+    project.model("totals", TOTALS, meta=meta)
+    project.dbt("run")
+    assert project.value("select has_table_privilege('public', '$schema.totals', 'select')")
+    index = (
+        "select count(*) from pg_indexes where tablename = 'totals' and indexdef ~ 'btree .total.'"
+    )
+    assert project.value(index) == 1
+    project.model("totals", TOTALS, meta={**meta, "indexes": []}, schedule="5m")
+    assert project.dbt("run", "--full-refresh")["totals"] == "unchanged"
+    assert _stored(project, "totals")["schedule"] == "1m"
+    assert project.value(index) == 1
+    project.model("totals", TOTALS, meta={**meta, "on_configuration_change": "perhaps"})
+    assert "one of APPLY, CONTINUE, FAIL" in project.dbt("run", fails=True)["totals"]
+
+
 def test_a_model_may_forbid_its_full_refresh(project: Project) -> None:
     project.model("totals", TOTALS, full_refresh=False)
     project.dbt("run")

@@ -375,6 +375,7 @@ def test_durations_cron_expressions_and_null_are_schedules(project: Project) -> 
 def test_a_warning_where_nothing_runs_the_schedules(project: Project) -> None:
     project.model("totals", TOTALS)
     project.model("named", NAMED)
+    project.model("at_once", NAMED, meta={"refresh_mode": "immediate"})
     project.dbt("run")
     warnings = [line for line in project.messages if "nothing refreshes by schedule" in line]
     assert len(warnings) == 1
@@ -482,6 +483,38 @@ def test_an_upstream_table_rebuilt_in_the_same_run_is_followed(project: Project)
         project.sql("delete from $schema.orders where order_id in (1 + random() * 5, 9, 12)")
         project.dbt("run")
         assert _totals(project) == _expected(project)
+
+
+def test_an_immediate_table_follows_an_upstream_table_rebuilt_in_the_same_run(
+    project: Project,
+) -> None:
+    project.model("base", "select * from {{ source('shop', 'orders') }}", materialized="table")
+    query = TOTALS.replace("source('shop', 'orders')", "ref('base')")
+    project.model("totals", query, refresh_mode="IMMEDIATE")
+    project.dbt("run")
+    project.sql("delete from $schema.orders where order_id < 7")
+    project.dbt("run")
+    assert _totals(project) == _expected(project)
+    for table in ("orders", "base"):
+        project.sql(f"insert into $schema.{table} values (100, 1, 7)")
+    assert _totals(project) == _expected(project)
+
+
+@pytest.mark.parametrize("before", [None, "view", "table"])
+def test_dbt_s_cache_knows_what_was_made(project: Project, setup: str, before: str | None) -> None:
+    project.model(
+        "told",
+        "select '{{ load_cached_relation(ref(\"totals\")).type if execute }}' as kind"
+        " -- depends_on: {{ ref('totals') }}",
+        materialized="view",
+    )
+    if before:
+        project.model("totals", TOTALS, materialized=before)
+        project.dbt("run")
+    project.model("totals", TOTALS)
+    project.dbt("run")
+    kind = "table" if setup == "package" else "stream_table"
+    assert project.value("select kind from $schema.told") == kind
 
 
 def test_docs_generate_knows_the_stream_table(project: Project) -> None:

@@ -10,7 +10,12 @@ from typing import Any
 
 import pytest
 from dbt.tests.adapter.materialized_view import basic, changes, files
-from dbt.tests.util import get_model_file, set_model_file
+from dbt.tests.util import (
+    assert_message_in_logs,
+    get_model_file,
+    run_dbt_and_capture,
+    set_model_file,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -147,7 +152,7 @@ class TestStreamTableBasic(_AsStreamTable, basic.MaterializedViewBasic):
 
 
 class _StreamTableChanges(_AsStreamTable, changes.MaterializedViewChanges):
-    """What is changed in place are an index and the schedule."""
+    """What is changed in place are an index and the schedule; partitions need another table."""
 
     @classmethod
     def change_config_via_alter(cls, project: Any, materialized_view: Any) -> None:
@@ -157,44 +162,56 @@ class _StreamTableChanges(_AsStreamTable, changes.MaterializedViewChanges):
     @staticmethod
     def check_start_state(project: Any, materialized_view: Any) -> None:
         _OnPostgres.check_start_state(project, materialized_view)
-        assert _schedule(project, materialized_view) == "1m"
+        assert _setting(project, materialized_view, "schedule") == "1m"
+        assert _setting(project, materialized_view, "st_partition_key") is None
 
     @staticmethod
     def check_state_alter_change_is_applied(project: Any, materialized_view: Any) -> None:
         _OnPostgres.check_state_alter_change_is_applied(project, materialized_view)
-        assert _schedule(project, materialized_view) == "7m"
+        assert _setting(project, materialized_view, "schedule") == "7m"
 
-
-def _schedule(project: Any, relation: Any) -> str:
-    query = "select schedule from pgtrickle.pgt_stream_tables where pgt_relid = '{}'::regclass"
-    found: str = project.run_sql(query.format(relation), fetch="one")[0]
-    return found
-
-
-class TestStreamTableChangesApply(_StreamTableChanges, changes.MaterializedViewChangesApplyMixin):
-    """Stream tables in the place of materialized views; no change needs another table here.
-
-    Partitions would, and the portable engine has none; that they are built anew where the extension
-    answers is in tests/dbt/native.
-    """
-
-    test_change_is_applied_via_replace = None
-
-
-class _PartitionsChange(_StreamTableChanges):
     @classmethod
     def change_config_via_replace(cls, project: Any, materialized_view: Any) -> None:
         cls._edit(project, materialized_view, "indexes=", "partition_by='id', indexes=")
 
-    # With --full-refresh the change would be made, and this engine has no partitions.
-    test_full_refresh_occurs_with_changes = None
+    @staticmethod
+    def check_state_replace_change_is_applied(project: Any, materialized_view: Any) -> None:
+        assert _setting(project, materialized_view, "st_partition_key") == "id"
+
+
+def _setting(project: Any, relation: Any, column: str) -> str | None:
+    query = (
+        f"select {column} from pgtrickle.pgt_stream_tables where pgt_relid = '{relation}'::regclass"
+    )
+    found: str | None = project.run_sql(query, fetch="one")[0]
+    return found
+
+
+class TestStreamTableChangesApply(_StreamTableChanges, changes.MaterializedViewChangesApplyMixin):
+    """Stream tables in the place of materialized views; one that has to be another table, for its
+    partitions are other ones, asks for --full-refresh first.
+    """
+
+    def test_change_is_applied_via_replace(self, project: Any, my_materialized_view: Any) -> None:
+        self.check_start_state(project, my_materialized_view)
+        self.change_config_via_alter(project, my_materialized_view)
+        self.change_config_via_replace(project, my_materialized_view)
+        run = ["--debug", "run", "--models", my_materialized_view.name]
+        _, logs = run_dbt_and_capture(run, expect_pass=False)
+        assert_message_in_logs("Run with --full-refresh to do that", logs)
+        self.check_start_state(project, my_materialized_view)
+
+        _, logs = run_dbt_and_capture([*run, "--full-refresh"])
+        self.check_state_alter_change_is_applied(project, my_materialized_view)
+        self.check_state_replace_change_is_applied(project, my_materialized_view)
+        assert_message_in_logs(f"Applying REPLACE to: {my_materialized_view}", logs)
 
 
 class TestStreamTableChangesContinue(
-    _PartitionsChange, changes.MaterializedViewChangesContinueMixin
+    _StreamTableChanges, changes.MaterializedViewChangesContinueMixin
 ):
     """Stream tables in the place of materialized views."""
 
 
-class TestStreamTableChangesFail(_PartitionsChange, changes.MaterializedViewChangesFailMixin):
+class TestStreamTableChangesFail(_StreamTableChanges, changes.MaterializedViewChangesFailMixin):
     """Stream tables in the place of materialized views."""

@@ -249,3 +249,18 @@ create function pgtrickle.check_cdc_health()
 returns table (source_relid bigint, source_table text, cdc_mode text, slot_name text, lag_bytes bigint,
     confirmed_lsn text, alert text, selective_capture bool)
 language sql as $$ select 1::bigint, 'shop.orders', 'TRIGGER', null, null::bigint, null, null, true $$;
+
+create function pgtrickle.explain_refresh_mode(name text)
+returns table (configured_mode text, effective_mode text, downgrade_reason text)
+language plpgsql as $$
+declare
+    target pgtrickle.pgt_stream_tables := pgtrickle._found(name);
+begin
+    return query select target.refresh_mode, coalesce(target.effective_refresh_mode, target.refresh_mode), null::text;
+end $$;
+
+create function pgtrickle.parse_duration_seconds(input text) returns bigint
+language sql as $$
+    select sum(part[1]::bigint * case part[2] when 's' then 1 when 'm' then 60 when 'h' then 3600 when 'd' then 86400 else 604800 end)::bigint
+    from regexp_matches(input, '(\d+)([smhdw])', 'g') part
+$$;

@@ -25,8 +25,7 @@
           where n.nspname = 'pgtrickle'
             and p.proname in ('create_stream_table', 'create_or_replace_stream_table',
               'alter_stream_table', 'drop_stream_table', 'refresh_stream_table', 'try_refresh',
-              'verify_stream_table', 'resume_stream_table', 'reset_fuse',
-              'parse_duration_seconds', 'explain_refresh_mode', 'check_cdc_health',
+              'verify_stream_table', 'resume_stream_table', 'reset_fuse', 'check_cdc_health',
               'trigger_inventory')
           group by p.proname
         ) f

@@ -13,6 +13,12 @@
     {% endif %}
     {{ return(relation.schema ~ '.' ~ relation.identifier) }}
   {%- endif -%}
+  {{ return(dbt_pgtrickle._qualified(relation)) }}
+{% endmacro %}
+
+
+{# A relation's name in SQL, and nothing of what --empty or --sample hold back of it. #}
+{% macro _qualified(relation) %}
   {{ return(dbt_pgtrickle._identifier(relation.schema) ~ '.' ~ dbt_pgtrickle._identifier(relation.identifier)) }}
 {% endmacro %}
 
@@ -24,7 +30,5 @@
 
 {# The OID of a relation, in SQL; an error where there is none. #}
 {% macro _regclass(relation) %}
-  {{ return(dbt_pgtrickle._literal(
-    dbt_pgtrickle._identifier(relation.schema) ~ '.' ~ dbt_pgtrickle._identifier(relation.identifier)
-  ) ~ '::regclass') }}
+  {{ return(dbt_pgtrickle._literal(dbt_pgtrickle._qualified(relation)) ~ '::regclass') }}
 {% endmacro %}

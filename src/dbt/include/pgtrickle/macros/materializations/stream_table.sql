@@ -4,7 +4,6 @@
 #}
 {% materialization stream_table, adapter='postgres', supported_languages=['sql'] %}
   {%- set target_relation = dbt_pgtrickle._typed(this) -%}
-  {%- set grant_config = config.get('grants') -%}
   {%- set settings = dbt_pgtrickle._settings() -%}
   {%- set wanted = dbt_pgtrickle._wanted_configuration(target_relation, settings) -%}
   {%- set definition = dbt_pgtrickle._definition(sql) -%}
@@ -27,7 +26,7 @@
     {% do dbt_pgtrickle._settle_objects(target_relation, wanted) %}
   {% endif %}
   {{ run_hooks(post_hooks, inside_transaction=True) }}
-  {% do apply_grants(target_relation, grant_config, should_revoke=outcome.kept_grants) %}
+  {% do apply_grants(target_relation, dbt_pgtrickle._wanted_grants(settings), should_revoke=outcome.kept_grants) %}
   {% do persist_docs(target_relation, model) %}
 
   {% do dbt_pgtrickle._warn_of_idle_schedules(engine, settings) %}

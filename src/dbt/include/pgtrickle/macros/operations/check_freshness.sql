@@ -5,14 +5,16 @@
 {% macro pgtrickle_check_freshness(model_name=none, warn_seconds=600, error_seconds=1800) %}
   {% do dbt_pgtrickle._require_engine() %}
   {% if model_name is none %}
-    {% set names = dbt_pgtrickle._models() | map(attribute='name') | list %}
+    {% set relations = {} %}
+    {% for node in dbt_pgtrickle._models() %}
+      {% do relations.update({dbt_pgtrickle._name_of(node): dbt_pgtrickle._relation_of(node)}) %}
+    {% endfor %}
   {% else %}
-    {% do dbt_pgtrickle._stream_table_named(model_name) %}
-    {% set names = [model_name] %}
+    {% set relations = {model_name: dbt_pgtrickle._stream_table_named(model_name)} %}
   {% endif %}
   {% set late = [] %}
-  {% for name in names %}
-    {% set status = dbt_pgtrickle.pgtrickle_stream_table_status(name, warn_seconds) %}
+  {% for name, relation in relations.items() %}
+    {% set status = dbt_pgtrickle._status_of(relation, warn_seconds) %}
     {% set age = status.staleness_seconds %}
     {% if status.refresh_mode == 'IMMEDIATE' and status.is_populated %}
       {% set verdict = 'ok: maintained with each change' %}

@@ -3,9 +3,12 @@
   {% set engine = dbt_pgtrickle._require_engine() %}
   {% set relation = dbt_pgtrickle._stream_table_named(model_name, schema) %}
   {% set row = dbt_pgtrickle._describe(relation).row %}
-  {% do log(relation ~ ': asked for ' ~ row[dbt_pgtrickle._mode_column(row)]
-    ~ ', refreshed ' ~ (row.get('effective_refresh_mode') or row.refresh_mode)
-    ~ (' because ' ~ row.refresh_reason if row.get('refresh_reason') else '')
+  {% set mode = dbt_pgtrickle._query_json(
+    'select row_to_json(e)::text from pgtrickle.explain_refresh_mode('
+    ~ dbt_pgtrickle._literal(dbt_pgtrickle._name(relation, engine)) ~ ') e'
+  ) %}
+  {% do log(relation ~ ': asked for ' ~ mode.configured_mode ~ ', refreshed ' ~ mode.effective_mode
+    ~ (' because ' ~ mode.downgrade_reason if mode.downgrade_reason else '')
     ~ ', schedule ' ~ (row.schedule or 'calculated'), info=true) %}
   {% do log(row.defining_query, info=true) %}
 {% endmacro %}

@@ -2,7 +2,7 @@
 {% macro pgtrickle_status() %}
   {% do dbt_pgtrickle._require_engine() %}
   {% for node in dbt_pgtrickle._in_dependency_order(dbt_pgtrickle._models()) %}
-    {% set status = dbt_pgtrickle.pgtrickle_stream_table_status(node.name) %}
+    {% set status = dbt_pgtrickle._status_of(dbt_pgtrickle._relation_of(node)) %}
     {% set age = status.staleness_seconds ~ ' s ago' if status.staleness_seconds is not none else 'never' %}
     {% do log(
       '%-40s %-13s %-12s %-10s refreshed %s' | format(

@@ -12,7 +12,8 @@
     {% endif %}
     {% set settings = dict(settings, initialize=false) %}
   {% endif %}
-  {% if not is_stream_table or should_full_refresh() %}
+  {% set is_anew = flags.FULL_REFRESH if settings.full_refresh is none else settings.full_refresh %}
+  {% if not is_stream_table or is_anew %}
     {{ return(dbt_pgtrickle._build_anew(engine, relation, existing, definition, settings, '--full-refresh')) }}
   {% endif %}
   {% set reason = dbt_pgtrickle._reason_to_rebuild(engine, relation, existing, definition) %}
@@ -22,7 +23,7 @@
   {% set changes = dbt_pgtrickle._configuration_changes(
     dbt_pgtrickle._present_configuration(engine, relation, existing.row, wanted), wanted
   ) %}
-  {% set is_configured = dbt_pgtrickle._is_to_apply(relation, changes) %}
+  {% set is_configured = dbt_pgtrickle._is_to_apply(relation, changes, settings) %}
   {% if is_configured and changes.requires_full_refresh and not dbt_pgtrickle._can_repartition(engine) %}
     {# Not done unasked: partitions that users made would go. #}
     {% do exceptions.raise_compiler_error(
@@ -117,7 +118,10 @@
   {% if 'query' in changes %}
     {# The extension keeps no record of this one. #}
     {% set last = dbt_pgtrickle._last_refresh(relation) if engine.name == 'portable' else none %}
-  {% elif settings.refresh_on_run and settings.refresh_mode != 'IMMEDIATE' and after.status != 'SUSPENDED' %}
+  {% elif settings.refresh_on_run and after.status != 'SUSPENDED'
+      and (settings.refresh_mode != 'IMMEDIATE' or engine.name == 'portable') %}
+    {# Of an IMMEDIATE table the portable engine looks whether dbt has put new sources in the place of
+       those it knows, and else does nothing; the extension would compute it anew. #}
     {% set last = dbt_pgtrickle._refresh(engine, relation) %}
     {% do message.append(dbt_pgtrickle._refresh_report(last)) %}
   {% elif after.status == 'SUSPENDED' %}

@@ -16,7 +16,7 @@
 {# What a stream table's config says about its name; none for other nodes. #}
 {% macro _own_name(node, key) %}
   {% if node and node.config and node.config.materialized == 'stream_table' %}
-    {{ return((node.config.get('meta') or {}).get(key) or node.config.get(key)) }}
+    {{ return(dbt_pgtrickle._configured(node, key)) }}
   {% endif %}
   {{ return(none) }}
 {% endmacro %}

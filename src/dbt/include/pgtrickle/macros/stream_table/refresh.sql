@@ -50,21 +50,3 @@
     limit 1
   ", true)) }}
 {% endmacro %}
-
-
-{# What a refresh did, in words. #}
-{% macro _refresh_report(last) %}
-  {% if last is none %}
-    {{ return('not refreshed') }}
-  {% elif last.action == 'NO_DATA' %}
-    {{ return('already current') }}
-  {% elif last.action == 'SKIP' %}
-    {{ return('not refreshed' ~ (': ' ~ last.reason if last.reason else '')) }}
-  {% endif %}
-  {% set how = ' by recomputation' if last.action in ('FULL', 'REINITIALIZE') else '' %}
-  {% set why = ' (' ~ last.reason ~ ')' if how and last.reason else '' %}
-  {% set found = 'refreshed ' ~ last.rows ~ ' row' ~ ('' if last.rows == 1 else 's') if last.rows else 'already current, checked' %}
-  {# The extension measures no refresh by hand: its beginning and end are those of the transaction. #}
-  {% set time = ' in ' ~ last.ms | round(1) ~ ' ms' if last.ms else '' %}
-  {{ return(found ~ time ~ how ~ why) }}
-{% endmacro %}

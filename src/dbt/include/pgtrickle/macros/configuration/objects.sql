@@ -1,30 +1,3 @@
-{# The indexes a model declares. dbt has a parser for them, which dbt 2 lacks so far. #}
-{% macro _wanted_indexes() %}
-  {% set wanted = [] %}
-  {% for raw in config.get('indexes', []) or [] %}
-    {% do dbt_pgtrickle._check_index(raw) %}
-    {% set shape = [raw.columns, raw.get('unique') or false, raw.get('type') or 'btree'] %}
-    {% do wanted.append({
-      'mark': local_md5(tojson(shape)),
-      'label': raw.columns | join(', '),
-      'raw': raw,
-    }) %}
-  {% endfor %}
-  {{ return(wanted) }}
-{% endmacro %}
-
-
-{% macro _check_index(raw) %}
-  {% if raw is not mapping or raw.get('columns') is string or not raw.get('columns')
-      or raw.keys() | reject('in', ['columns', 'unique', 'type']) | list %}
-    {% do exceptions.raise_compiler_error(
-      'The stream table ' ~ model.name ~ ' sets indexes to a list with ' ~ (raw | tojson)
-      ~ ', which must be like {columns: [a, b], unique: true, type: btree}; only columns is needed.'
-    ) %}
-  {% endif %}
-{% endmacro %}
-
-
 {#
   The indexes and constraints that are there because dbt made them. dbt names an index by a hash, so
   the engine's and the user's, which have other names, stay. NOT NULL cannot be told whose it is:
@@ -116,12 +89,9 @@
 {% endmacro %}
 
 
-{# Named by a hash of its own, as dbt names indexes: the one it replaces may still be there. #}
-{% macro _create_index_statements(relation, index) %}
-  {% set name = local_md5(invocation_id ~ relation ~ index.mark) %}
-  {{ return([
-    'create ' ~ ('unique ' if index.raw.get('unique') else '') ~ 'index "' ~ name ~ '" on ' ~ relation.include(database=false)
-    ~ ' using ' ~ (index.raw.get('type') or 'btree') ~ ' (' ~ index.raw.columns | join(', ') ~ ')',
-    'comment on index ' ~ dbt_pgtrickle._identifier(relation.schema) ~ '."' ~ name ~ '" is ' ~ "'dbt " ~ index.mark ~ "'",
-  ]) }}
+{# Indexes and constraints as the model says, whatever was done to the table before. #}
+{% macro _settle_objects(relation, wanted) %}
+  {% set present = dict(dbt_pgtrickle._present_objects(relation, wanted), settings={}) %}
+  {% set changes = dbt_pgtrickle._configuration_changes(present, dict(wanted, settings={})) %}
+  {% do dbt_pgtrickle._apply_object_changes(relation, changes) %}
 {% endmacro %}

@@ -6,7 +6,8 @@
 {% macro _warn_of_idle_schedules(engine, settings) %}
   {% set scheduled = [] %}
   {% for node in dbt_pgtrickle._models() if node.unique_id in selected_resources %}
-    {% if node.config.get('refresh_mode') != 'IMMEDIATE' and node.config.get('schedule', '1m') is not none %}
+    {% if dbt_pgtrickle._configured(node, 'refresh_mode') | upper != 'IMMEDIATE'
+        and dbt_pgtrickle._configured(node, 'schedule', '1m') is not none %}
       {% do scheduled.append(node) %}
     {% endif %}
   {% endfor %}

@@ -5,7 +5,7 @@
 #}
 {% macro _health_sql(relation, warn_seconds=none) %}
     select
-      {{ dbt_pgtrickle._literal(relation.include(database=false) | string) }} as stream_table,
+      {{ dbt_pgtrickle._literal(dbt_pgtrickle._qualified(relation)) }} as stream_table,
       case
         when s.pgt_id is null then 'not_found'
         when s.status = 'ERROR' or s.consecutive_errors > 0 then 'erroring'
@@ -42,35 +42,4 @@
       from pgtrickle.pgt_refresh_history r
       where r.pgt_id = s.pgt_id
     ) h on true
-{% endmacro %}
-
-
-{#
-  Seconds after which a table counts as stale. Of a cron expression, the longest gap it can have is
-  guessed from its coarsest field; a calculated schedule promises nothing.
-#}
-{% macro _limit_sql(warn_seconds) %}
-  {%- if warn_seconds is not none -%}
-    {{ warn_seconds | int }}
-  {%- else -%}
-    greatest(300, 300 + case
-        when s.schedule is null then 'infinity'::float8
-        when s.schedule ~ '^\s*\d+\s*$' then s.schedule::float8
-        when s.schedule !~ '[\s@]' then (
-          select sum(part[1]::float8 * case lower(part[2])
-            when 's' then 1 when 'm' then 60 when 'h' then 3600 when 'd' then 86400 else 604800 end)
-          from regexp_matches(s.schedule, '(\d+)([smhdwSMHDW])', 'g') part
-        )
-        when s.schedule ~* '@hourly' then 3600
-        when s.schedule ~* '@(daily|midnight)' then 86400
-        when s.schedule ~* '@weekly' then 604800
-        when s.schedule ~* '@monthly' then 2678400
-        when s.schedule ~ '@' then 31622400
-        when (string_to_array(s.schedule, ' '))[4] <> '*' then 31622400
-        when (string_to_array(s.schedule, ' '))[3] <> '*' then 2678400
-        when (string_to_array(s.schedule, ' '))[5] <> '*' then 604800
-        when (string_to_array(s.schedule, ' '))[2] <> '*' then 86400
-        else 3600
-      end)
-  {%- endif -%}
 {% endmacro %}

@@ -10,6 +10,12 @@
 {% endmacro %}
 
 
+{# What a node is called: the name of its model, and which version where there are several. #}
+{% macro _name_of(node) %}
+  {{ return(node.name ~ ('.v' ~ node.version if node.version else '')) }}
+{% endmacro %}
+
+
 {# A node's relation. #}
 {% macro _relation_of(node) %}
   {{ return(dbt_pgtrickle._typed(api.Relation.create(
@@ -19,11 +25,13 @@
 
 
 {#
-  The relation somebody means by a name: a model of this project (by name or alias), else
-  schema.table, else the table of that name in the target schema.
+  The relation somebody means by a name: a model of this project (by name, in its latest version, as
+  `name.v1`, by alias or schema.alias), else schema.table, else the table of that name in the target
+  schema.
 #}
 {% macro _relation_named(name, schema=none) %}
-  {% for node in dbt_pgtrickle._models(schema) if name in (node.name, node.alias, node.schema ~ '.' ~ node.alias) %}
+  {% for node in dbt_pgtrickle._models(schema) if name in (dbt_pgtrickle._name_of(node), node.alias, node.schema ~ '.' ~ node.alias)
+      or (name == node.name and node.version == node.latest_version) %}
     {{ return(dbt_pgtrickle._relation_of(node)) }}
   {% endfor %}
   {% set parts = name.replace('"', '').split('.') %}
@@ -40,9 +48,12 @@
   {% set relation = dbt_pgtrickle._relation_named(name, schema) %}
   {% set existing = dbt_pgtrickle._describe(relation) %}
   {% if not existing or existing.kind != 'stream table' %}
-    {% set known = dbt_pgtrickle._models() | map(attribute='name') | sort | join(', ') %}
+    {% set known = [] %}
+    {% for node in dbt_pgtrickle._models() %}
+      {% do known.append(dbt_pgtrickle._name_of(node)) %}
+    {% endfor %}
     {% do exceptions.raise_compiler_error(
-      'There is no stream table ' ~ relation ~ '. Stream tables of this project: ' ~ (known or 'none') ~ '.'
+      'There is no stream table ' ~ relation ~ '. Stream tables of this project: ' ~ (known | sort | join(', ') or 'none') ~ '.'
     ) %}
   {% endif %}
   {{ return(relation) }}

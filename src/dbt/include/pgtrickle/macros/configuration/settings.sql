@@ -1,6 +1,6 @@
 {#
   Every key a stream table takes: its default, the types it may have, the values it may have or the
-  form of them.
+  form of them. The last ones are dbt's own, of which contract, persist_docs and hooks are left to it.
 #}
 {% macro _setting_rules() %}
   {{ return({
@@ -35,27 +35,27 @@
     'fuse': {'default': none, 'types': ['string', 'null'], 'allowed': ['OFF', 'ON', 'AUTO']},
     'fuse_ceiling': {'default': none, 'types': ['integer', 'null']},
     'fuse_sensitivity': {'default': none, 'types': ['integer', 'null']},
+    'indexes': {
+      'default': none, 'types': ['list', 'null'],
+      'form': 'a list of indexes like {columns: [a, b], unique: true, type: btree}',
+    },
+    'grants': {
+      'default': none, 'types': ['mapping', 'null'], 'form': 'lists of roles by privilege',
+    },
+    'full_refresh': {'default': none, 'types': ['boolean', 'null']},
+    'on_configuration_change': {
+      'default': 'apply', 'types': ['string'], 'allowed': ['APPLY', 'CONTINUE', 'FAIL'],
+    },
   }) }}
 {% endmacro %}
 
 
-{#
-  The model's settings, complete and checked. Each key may stand at the top level of the config or
-  under `meta`; `meta` wins, for dbt 2 accepts it alone.
-#}
+{# The model's settings, complete and checked. #}
 {% macro _settings() %}
   {% do dbt_pgtrickle._refuse_unknown_keys() %}
   {% set settings = {} %}
-  {% set given = model.config %}
-  {% set meta = given.get('meta') or {} %}
   {% for key, rule in dbt_pgtrickle._setting_rules().items() %}
-    {% if key in meta %}
-      {% set value = meta[key] %}
-    {% elif key in given %}
-      {% set value = given[key] %}
-    {% else %}
-      {% set value = rule.default %}
-    {% endif %}
+    {% set value = dbt_pgtrickle._configured(model, key, rule.default) %}
     {% do settings.update({key: dbt_pgtrickle._checked_setting(key, value, rule)}) %}
   {% endfor %}
   {% do settings.update({'schedule': dbt_pgtrickle._plain_schedule(settings.schedule)}) %}
@@ -76,17 +76,27 @@
 
 
 {#
+  What a node's config says about a key, at the top level or under `meta`; `meta` wins, for dbt 2
+  accepts it alone.
+#}
+{% macro _configured(node, key, default=none) %}
+  {% set meta = node.config.get('meta') or {} %}
+  {{ return(meta[key] if key in meta else node.config[key] if key in node.config else default) }}
+{% endmacro %}
+
+
+{#
   A key that neither dbt nor a stream table knows is a mistake: ignored, it would be a schedule that
   never runs. `meta` is free for keys of one's own. dbt 2 refuses unknown keys by itself, and does
   not tell which are extra.
 #}
 {% macro _refuse_unknown_keys() %}
   {% set known = dbt_pgtrickle._setting_rules().keys() | list %}
-  {% set of_dbt_postgres = ['indexes', 'unlogged', 'sql_header', 'pre_hook', 'post_hook'] %}
+  {% set of_dbt_postgres = ['unlogged', 'sql_header', 'pre_hook', 'post_hook'] %}
   {% for key, value in (config.model.config.extra or {}).items() if key not in known + of_dbt_postgres %}
     {% do exceptions.raise_compiler_error(
       "The stream table " ~ model.name ~ " sets the unknown key " ~ key ~ " to " ~ (value | tojson)
-      ~ ". Stream tables know, beside dbt's own keys: " ~ (known + ['indexes']) | sort | join(', ')
+      ~ ". Stream tables know, beside dbt's own keys: " ~ known | sort | join(', ')
       ~ ". Keys of your own belong under meta."
     ) %}
   {% endfor %}
@@ -104,6 +114,10 @@
     {% set type = 'number' %}
   {% elif value is string %}
     {% set type = 'string' %}
+  {% elif value is mapping %}
+    {% set type = 'mapping' %}
+  {% elif value is sequence %}
+    {% set type = 'list' %}
   {% else %}
     {% set type = 'other' %}
   {% endif %}
