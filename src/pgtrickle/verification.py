@@ -29,7 +29,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a stream table equals its query; `differences` are the first rows that differ."""
+    """Whether a stream table equals its query; `differences` are the first rows that differ.
+
+    `awaits` says why the next refresh may make them equal ('' where no reason is known).
+    """
 
     name: str
     equal: bool
@@ -37,6 +40,7 @@ class Verdict:
     extra: int = 0
     different: int = 0
     differences: tuple[Difference, ...] = ()
+    awaits: str = ""
 
 
 def verify(session: Session, name: str, examples: int) -> Verdict:
@@ -52,7 +56,15 @@ def verify(session: Session, name: str, examples: int) -> Verdict:
     count = dict.fromkeys(("missing", "extra", "different"), 0)
     for difference in found:
         count[difference.kind] += difference.copies
-    return Verdict(name, equal=False, **count, differences=tuple(found[:examples]))
+    differences = tuple(found[:examples])
+    return Verdict(
+        name, equal=False, **count, differences=differences, awaits=_awaits(session, name)
+    )
+
+
+def _awaits(session: Session, name: str) -> str:
+    ((awaited,),) = session.rows("select pgtrickle._awaited(pgtrickle._find(%s))", (name,))
+    return awaited or ""
 
 
 def _columns_and_key(session: Session, name: str) -> tuple[list[str], list[str]]:

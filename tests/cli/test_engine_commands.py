@@ -202,18 +202,23 @@ def test_verify_shows_the_rows_that_differ(
         Difference("missing", {"id": "1", "v": None}, None, 2),
         Difference("different", {"id": "2", "v": "a"}, {"id": "2", "v": "b"}),
     )
-    verdict = Verdict("t", False, missing=2, different=1, differences=differences)
+    verdict = Verdict(
+        "my t", False, 2, 0, 1, differences, "1 changed rows of u since its last refresh"
+    )
     engine.answers = {"verify": lambda _: verdict}
     assert cli.run(["verify", "t"]) == 1
     assert capsys.readouterr().out == (
         "name  equal  missing  extra  different\n"
-        "t     no           2      0          1\n"
+        "my t  no           2      0          1\n"
         "\n"
-        "Rows of t that differ from its query, the first of them:\n"
+        "Rows of my t that differ from its query, the first of them:\n"
         "           in     copies  id  v\n"
         "missing    query       2  1   NULL\n"
         "different  query       1  2   a\n"
         "different  table       1  2   b\n"
+        "\n"
+        "my t awaits a refresh: 1 changed rows of u since its last refresh.\n"
+        "Before you verify: pgtrickle refresh 'my t'\n"
     )
 
 

@@ -117,14 +117,13 @@ def test_history_tells_what_was_done_and_why(
     assert cli.run(["history", "inverse"]) == 0
     head, done, refused, initial = capsys.readouterr().out.splitlines()
     assert head.split() == ["when", "action", "changes", "inserted", "deleted", "took", "by", "why"]
-    assert "REINITIALIZE" in done
-    assert done.endswith("applying the changes met: division by zero")
+    assert "DIFFERENTIAL" in done
     assert "FAILED" in refused
     assert refused.endswith("division by zero")
     assert initial.endswith("first population")
     assert cli.run(["history", "inverse", "--limit", "1", "--json"]) == 0
     (last,) = json.loads(capsys.readouterr().out)
-    assert (last["action"], last["changes"], last["initiated_by"]) == ("REINITIALIZE", 3, "MANUAL")
+    assert (last["action"], last["changes"], last["initiated_by"]) == ("DIFFERENTIAL", 1, "MANUAL")
 
 
 def test_doctor_finds_what_is_wrong_and_says_what_mends_it(

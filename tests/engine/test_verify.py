@@ -53,6 +53,41 @@ def test_without_a_key_copies_are_counted(engine: Engine) -> None:
     assert verdict.differences == (Difference("missing", {'a "b': "new", "n": None}, None, 3),)
 
 
+def test_what_awaits_a_refresh_is_told(engine: Engine) -> None:
+    differing(engine, "select id, amount from orders", *CHANGES)
+    verdict = engine.verify('"My Schema"."T%"')
+    assert verdict.awaits == "4 changed rows of public.orders since its last refresh"
+    told: list[tuple[str | None, str | None]] = []
+    engine.connection.add_notice_handler(
+        lambda notice: told.append((notice.message_primary, notice.message_hint))
+    )
+    engine.connection.execute(
+        "select * from pgtrickle.verify_stream_table(%s)", ('"My Schema"."T%"',)
+    )
+    ((message, hint),) = told
+    assert message == f'stream table "My Schema"."T%" awaits a refresh: {verdict.awaits}'
+    assert 'pgtrickle.refresh_stream_table(\'"My Schema"."T%"\')' in str(hint)
+    engine.refresh('"My Schema"."T%"')
+    engine.connection.execute(
+        'alter table "My Schema"."T%" disable trigger user;'
+        'delete from "My Schema"."T%" where id < 9'
+    )
+    assert engine.verify('"My Schema"."T%"').awaits == ""
+
+
+AWAITED = {
+    "select count(*) as n from orders where random() < 2": "it is recomputed",
+    "select count(*) as n, now() as t from orders": "its query reads the time",
+}
+
+
+@pytest.mark.parametrize("query", AWAITED)
+def test_why_a_table_may_differ_without_captured_changes(query: str, engine: Engine) -> None:
+    engine.create_stream_table("st", query, refresh_mode="AUTO")
+    engine.connection.execute("alter table orders disable trigger user; delete from orders")
+    assert engine.verify("st").awaits.startswith(AWAITED[query])
+
+
 def test_a_refresh_makes_them_equal(engine: Engine) -> None:
     differing(engine, "select id, amount from orders", *CHANGES)
     engine.refresh('"My Schema"."T%"')

@@ -11,9 +11,10 @@ from tests.equality.values import Type
 
 
 class FurtherQueryMaker(QueryMaker):
-    """Adds outer joins, subqueries in WHERE and SELECT, set operations, windows, grouping sets,
-    DISTINCT ON and LIMIT, recursion, whole rows, arrays of subqueries, joins under an alias and
-    conditions on the time, each in forms whose answer is fixed but for open images."""
+    """Adds outer joins, subqueries in WHERE, SELECT and ON, set operations, windows, grouping sets,
+    DISTINCT ON and LIMIT, recursion, whole rows, arrays of subqueries, joins under an alias,
+    lateral joins, nested correlation and conditions on the time, each in forms whose answer is
+    fixed but for open images."""
 
     def query(self, depth: int = 2, want: Sequence[Type] | None = None) -> Relation:
         if depth > 0 and self.choose.chance(12):
@@ -25,9 +26,9 @@ class FurtherQueryMaker(QueryMaker):
                 return recursive
         found = super().query(depth, want)
         shape = self.choose.weighted(
-            plain=60, first=8, one_each=8, window=8, whole=5, array=6, joined=5
+            plain=54, first=8, one_each=8, window=8, whole=5, array=6, joined=5, lateral=6
         )
-        if want is None and shape in ("whole", "array", "joined"):
+        if want is None and shape in ("whole", "array", "joined", "lateral"):
             return getattr(self, f"_{shape}")(found)
         fixed = all(x.type.comparable and not x.type.normal for x in found.values)
         if want is not None or shape == "plain" or not fixed:
@@ -77,7 +78,7 @@ class FurtherQueryMaker(QueryMaker):
         x, y, r = next(self.aliases), next(self.aliases), f"reached_{next(self.aliases)}"
         a, b = v.quote(a.sql), v.quote(b.sql)
         edges = f"{relation.sql} as {y} on {y}.{a} = {r}.b"
-        more = self.predicate(relation.columns(y)) if self.choose.chance(30) else "true"
+        more = super().predicate(relation.columns(y)) if self.choose.chance(30) else "true"
         step = f"select {r}.a, {y}.{b} from {r} join {edges} where {more}"
         base = f"select {x}.{a}, {x}.{b} from {relation.sql} as {x}"
         columns, union = "a, b", "union"
@@ -86,6 +87,9 @@ class FurtherQueryMaker(QueryMaker):
             base = base.replace(" from", ", 1 from", 1)
             step = step.replace(" from", f", {r}.l + 1 from", 1) + f" and {r}.l < 3"
         sql = f"with recursive {r}({columns}) as ({base} {union} {step})"
+        if self.choose.chance(30):
+            sql += " cycle b set looped to 1 default 0 using way"
+            columns += ", looped"
         names = ", ".join(f"{c} as c{i}" for i, c in enumerate(columns.split(", "), start=1))
         values = tuple(Value(f"c{i}", v.INT) for i in range(1, columns.count(",") + 2))
         return Relation(f"{sql} select {names} from {r}", values, 40)
@@ -142,6 +146,72 @@ class FurtherQueryMaker(QueryMaker):
         values = tuple(replace(value, sql=f"c{i}") for i, value in enumerate(both, start=1))
         sql = f"select {alias}.* from {join} as {alias} ({names})"
         return Relation(sql, values, found.rows * 3)
+
+    def _lateral(self, found: Relation) -> Relation:
+        """LEFT JOIN LATERAL of what belongs to each row, on a condition."""
+        alias, other, t = next(self.aliases), next(self.aliases), next(self.aliases)
+        relation = self.choose.one(self.relations)
+        columns = relation.columns(other)
+        pairs = [
+            (a, b)
+            for a in found.columns(alias)
+            for b in columns
+            if a.type.family == b.type.family and a.type.ordered and not b.type.normal
+        ]
+        if not pairs:
+            return found
+        a, b = self.choose.one(pairs)
+        sign = self.choose.one(("=", ">=", "is not distinct from"))
+        source = f"from {relation.sql} as {other} where {a.sql} {sign} {b.sql}"
+        more = self.predicate(columns)
+        inner, type = self.choose.one(
+            (
+                (f"select {b.sql} as x {source}", b.type),
+                (f"select count(*) as x {source}", v.BIGINT),
+                (f"select count(*) as x {source} group by rollup ({b.sql})", v.BIGINT),
+                (f"select distinct {b.sql} as x {source} and {more}", b.type),
+                (f"select {b.sql} as x {source} union select {a.sql}", b.type),
+                (f"select {b.sql} as x {source} order by 1 desc limit 2", b.type),
+            )
+        )
+        on = self.choose.one(("true", self.predicate([Value(f"{t}.x", type), a])))
+        name = f"c{len(found.values) + 1}"
+        sql = f"select {alias}.*, {t}.x as {name} from ({found.sql}) as {alias}"
+        values = (*found.values, Value(name, type))
+        return Relation(f"{sql} left join lateral ({inner}) as {t} on {on}", values, found.rows * 2)
+
+    def predicate(self, scope: list[Value], depth: int = 1) -> str:
+        """At times a subquery, so that there are some in ON and HAVING too."""
+        if depth > 0 and self.choose.chance(6):
+            nested = self._nested(scope)
+            if nested:
+                return nested
+        return super().predicate(scope, depth)
+
+    def _nested(self, scope: list[Value]) -> str:
+        """A subquery in a subquery, which reads both blocks around it."""
+        x, y = next(self.aliases), next(self.aliases)
+        first, second = self.choose.one(self.relations), self.choose.one(self.relations)
+        outside = [
+            (a, b, c, d)
+            for a in scope
+            if "(" not in a.sql  # else it may be an aggregate
+            for b in first.columns(x)
+            if a.type.family == b.type.family and a.type.comparable
+            for c in second.columns(y)
+            if a.type.family == c.type.family
+            for d in first.columns(x)
+            if d.type.family == c.type.family
+        ]
+        if not outside:
+            return ""
+        a, b, c, d = self.choose.one(outside)
+        negated = self.choose.one(("", "not "))
+        inner = f"select from {second.sql} as {y} where {c.sql} = {a.sql} and {c.sql} <> {d.sql}"
+        return (
+            f"exists (select from {first.sql} as {x} where {b.sql} = {a.sql}"
+            f" and {negated}exists ({inner}))"
+        )
 
     def join_kind(self, has_predicate: bool) -> str:
         kinds = ("join", "left join", "right join", "full join")

@@ -131,3 +131,75 @@ select id, 1 from nodes where parent is null
 union all
 select n.id, depth + 1 from t join nodes n on n.parent = t.id and n.until > now())
 select * from t;
+
+-- query search depth first that nobody reads: changes followed
+with recursive t(id, name, depth) as (
+select id, name, 1 from nodes where parent is null
+union all
+select n.id, n.name, depth + 1 from t join nodes n on n.parent = t.id)
+search depth first by name set place
+select id, depth from t order by place;
+
+-- query search depth first: changes followed
+with recursive t(id, name) as (
+select id, name from nodes where parent is null
+union all
+select n.id, n.name from t join nodes n on n.parent = t.id)
+search depth first by name, id set place
+select id, place::text as place from t;
+
+-- query search breadth first: changes followed
+with recursive t(id, name) as (
+select id, name from nodes where parent is null
+union all
+select n.id, n.name from nodes n, t where n.parent = t.id)
+search breadth first by name set place
+select id, place::text as place from t;
+
+-- query search of a set: additions followed
+with recursive t(id, size) as (
+select id, size from nodes where parent is null
+union
+select n.id, n.size from t as found join nodes n on n.parent = found.id)
+search depth first by size set place
+select id, place::text as place from t;
+
+-- query cycle: changes followed
+with recursive w(a, b, l) as (
+select a, b, 1 from edges
+union all
+select w.a, e.b, l + 1 from w join edges e on e.a = w.b where l < 4)
+cycle b set looped using way
+select * from (select a, b, l, looped, count(*) as n from w group by a, b, l, looped) s;
+
+-- query cycle with a mark of its own: changes followed
+with recursive w(a, b, l) as (
+select a, b, 1 from edges
+union all
+select e.a, e.b, l + 1 from w join edges e on e.a is not distinct from w.b where l < 4)
+cycle a, b set looped to 1 default 0 using way
+select a, b, l, looped, way::text as way from w;
+
+-- query cycle without any other end: additions followed
+with recursive w(a, b) as (
+select a, b from edges where a = 1
+union
+select w.a, e.b from w join edges e on e.a = w.b and e.b < 7)
+cycle b set looped using way
+select a, b, looped, cardinality(way) as steps from w;
+
+-- query search and cycle: changes followed
+with recursive w(a, b, l) as (
+select a, b, 1 from edges where a < 3
+union all
+select w.a, e.b, l + 1 from w join edges e on e.a = w.b where not w.looped and l < 4)
+search breadth first by a, b set place cycle a, b set looped using way
+select w.b, w.l, w.place::text as place, w.way::text as way, n.name from w left join nodes n on n.id = w.b;
+
+-- query search and cycle by the same columns: changes followed
+with recursive w(a, b, l) as (
+select a, b, 1 from edges where a < 3
+union all
+select w.a, e.b, l + 1 from w join edges e on e.a = w.b where l < 4)
+search depth first by b set place cycle b set looped using way
+select b, place::text as place, looped from w;

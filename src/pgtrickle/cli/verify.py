@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -43,6 +44,9 @@ def _report(verdicts: list[Verdict]) -> None:
         if verdict.differences:
             output.say(f"\nRows of {verdict.name} that differ from its query, the first of them:")
             output.show(_examples(verdict.differences), as_json=False)
+        if verdict.awaits:
+            output.say(f"\n{verdict.name} awaits a refresh: {verdict.awaits}.")
+            output.say(f"Before you verify: pgtrickle refresh {shlex.quote(verdict.name)}")
 
 
 def _examples(differences: tuple[Difference, ...]) -> output.Table:

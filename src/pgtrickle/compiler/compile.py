@@ -10,10 +10,11 @@ from uuid import uuid4
 
 from pgtrickle import __version__
 from pgtrickle.compiler.advice import advise
+from pgtrickle.compiler.clock import check_clock
 from pgtrickle.compiler.facts import DatabaseFacts
 from pgtrickle.compiler.functions import check_functions, groups_as_compared
 from pgtrickle.compiler.outline import outline
-from pgtrickle.compiler.storable import check_storable
+from pgtrickle.compiler.storable import check_states, check_storable
 from pgtrickle.database import Session
 from pgtrickle.delta.aggregate import Analysis
 from pgtrickle.delta.apply import apply
@@ -100,6 +101,7 @@ def _differential(session: Session, canonical: Canonical) -> Plan:
 
     target = _target(root, canonical, facts)
     prepare(root, target, maintenance(frozenset()))
+    check_states(root, states, facts)
     variants = {str(number): frozenset({number}) for number in numbers.values()}
     if len(sources) > 1:
         variants["*"] = frozenset(numbers.values())
@@ -153,6 +155,7 @@ def _trusted_tree(
     trees = [canonical.tree, *(view.tree for view in inlined.views.values())]
     uses = function_uses_of_tree(session, " ".join(trees))
     check_functions(uses)
+    check_clock(inlined.query)
     facts.read_functions(inlined.query)
     return with_moments(inlined.query), groups_as_compared(uses)
 

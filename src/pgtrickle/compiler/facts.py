@@ -32,7 +32,9 @@ class DatabaseFacts:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.catalog = catalog.Catalog(session)
-        self._kinds: dict[Name, frozenset[str]] = {}
+        self._kinds: dict[Name, frozenset[str]] = {
+            name: frozenset("a") for name in (("JSON_ARRAYAGG",), ("JSON_OBJECTAGG",))
+        }
 
     def relation(self, schema: str, name: str) -> RelationFacts:
         found = self.catalog.relation(schema, name)
@@ -102,7 +104,8 @@ class DatabaseFacts:
 
     def read_functions(self, query: Query) -> None:
         """Read about the functions a query calls, in one question."""
-        self._read_kinds({node.name for node in walk(query) if isinstance(node, Call)})
+        called = {node.name for node in walk(query) if isinstance(node, Call)}
+        self._read_kinds(called - self._kinds.keys())
 
     def _kind(self, name: Name) -> frozenset[str]:
         """What the functions of that name are.
@@ -236,6 +239,24 @@ class DatabaseFacts:
         if limit is None or int(limit[1]) > LONGEST:
             return None
         return BYTES_OF_A_CHARACTER * int(limit[1])
+
+    def has_rows(self, scan: Scan) -> bool:
+        """Whether a scan reads a column of a composite type."""
+        relation = self.catalog.relation(scan.schema, scan.name)
+        columns = (relation.column(name) for _, name in scan.columns)
+        oids = {column.type_oid for column in columns if column is not None}
+        self.catalog.read_types(oids)
+        return any(self.catalog.type(oid).category == "C" for oid in oids)
+
+    def refusal_of_columns(self, query: str) -> str | None:
+        """Why no table can have the columns of a query; None where one can."""
+        try:
+            columns_of_query(self._session, query)
+        except InvalidQuery as error:
+            if error.sqlstate == INVALID_TABLE_DEFINITION:
+                return str(error)
+            raise
+        return None
 
     def output(self, columns: Sequence[ResultColumn]) -> tuple[OutputColumn, ...]:
         """The stream table's columns as apply needs them."""

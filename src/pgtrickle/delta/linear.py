@@ -42,8 +42,9 @@ def _expand(node: Expand, child: Relation) -> Relation:
     source = f"FROM {child.source('e')} {join} {render_from(node.source)}"
     weight = [f"e.{WEIGHT}"] if child.weighted else []
     items = [*(f"e.{id}" for id in child.ids), *(a.id for a in node.outputs), *weight]
+    on = "true" if node.condition is None else render_expression(node.condition)
     return Relation(
-        select(items, source, "ON true" if node.outer else ""), node.ids, child.weighted
+        select(items, source, f"ON {on}" if node.outer else ""), node.ids, child.weighted
     )
 
 

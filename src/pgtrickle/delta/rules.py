@@ -13,13 +13,14 @@ from pgtrickle.delta.moving import MOVING_FILTER, MOVING_PROJECT
 from pgtrickle.delta.outer_join import OUTER_JOIN
 from pgtrickle.delta.partitioned import PARTITIONED
 from pgtrickle.delta.recursion import RECURSION, WORKING
-from pgtrickle.delta.scan import CONSTANT, SCAN
+from pgtrickle.delta.scan import CONSTANT, DOMAIN, SCAN
 from pgtrickle.delta.semi_join import MARK_JOIN, SEMI_JOIN
 from pgtrickle.delta.target import Target
 from pgtrickle.delta.types import learn_types
 from pgtrickle.query.algebra import (
     Aggregate,
     Constant,
+    Domain,
     Expand,
     Filter,
     Join,
@@ -43,6 +44,7 @@ from pgtrickle.query.algebra import (
 RULES: Mapping[type[Node], Rules] = {
     Scan: SCAN,
     Constant: CONSTANT,
+    Domain: DOMAIN,
     Filter: FILTER,
     Project: PROJECT,
     MovingFilter: MOVING_FILTER,

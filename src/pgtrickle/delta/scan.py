@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from pgtrickle.delta.maintenance import Maintenance, Rules
 from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
-from pgtrickle.query.algebra import Constant, Scan
+from pgtrickle.query.algebra import Constant, Domain, Scan
+from pgtrickle.query.lowering import NotIncremental
 from pgtrickle.query.names import quote_identifier, quote_name
 
 CHANGE_WEIGHT = "__pgt_weight"
@@ -59,5 +60,19 @@ def _constant_delta(node: Constant, _: Maintenance) -> Relation:
     return Relation(union_all(terms), node.ids, weighted=True)
 
 
+def _domain(node: Domain, maintenance: Maintenance) -> Relation:
+    """Enough for the types; a plan has none."""
+    if not {attribute.id for attribute in node.around} <= frozenset(node.of.ids):
+        raise NotIncremental("correlated subquery", "it reads a block further out")
+    items = [f"d.{a.id} AS {b}" for a, b in zip(node.around, node.ids, strict=True)]
+    block = maintenance.initial(node.of)
+    return Relation(select(items, f"FROM {block.source('d')}"), node.ids, weighted=False)
+
+
+def _never(_: Domain, __: Maintenance) -> Relation:
+    raise ValueError("a domain was not put in its place")
+
+
 SCAN = Rules(initial=_table, new=_table, old=None, delta=_delta)
 CONSTANT = Rules(initial=_constant, new=_constant, old=_former_constant, delta=_constant_delta)
+DOMAIN = Rules(initial=_domain, new=_never, old=_never, delta=_never)

@@ -8,7 +8,7 @@ node can be moved or repeated without renaming. Node constructors refuse what ca
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pgtrickle.query.expression import (
     Call,
@@ -234,13 +234,14 @@ class Expand(Node):
     """Every row with the rows of set-returning functions of it: a lateral join.
 
     `source` is the FROM item over the child's attributes, its columns named by `outputs`. `outer`
-    keeps a row without any (LEFT JOIN LATERAL ... ON true).
+    keeps a row without any (LEFT JOIN LATERAL ... ON `condition`, over both; None for true).
     """
 
     child: Node
     source: FromItem
     outputs: tuple[Attribute, ...]
     outer: bool = False
+    condition: Expression | None = None
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:
@@ -384,12 +385,14 @@ class Recursion(Node):
 class Domain(Node):
     """The combinations of values of the block around that a correlated subquery is evaluated for.
 
-    `outputs[i]` stands for the attribute `around[i]`. Put in its place before lowering is done
-    (`lowering.domain`); no rewriting and no delta rule meets one.
+    `outputs[i]` stands for the attribute `around[i]` of the block around, which is `of` while types
+    are asked. Put in its place before lowering is done (`lowering.domain`); no rewriting and no
+    delta rule meets one.
     """
 
     outputs: tuple[Attribute, ...]
     around: tuple[Attribute, ...]
+    of: Node = field(compare=False)
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:

@@ -169,6 +169,18 @@ class Call(Expression):
 
 
 @dataclass(frozen=True, slots=True)
+class JsonAggregate(Call):
+    """``JSON_ARRAYAGG(value)`` or, with two arguments, ``JSON_OBJECTAGG(key : value)``.
+
+    `encoding` follows the value (``FORMAT JSON``), `clauses` the arguments and their order
+    (``ABSENT ON NULL RETURNING jsonb``); both as text with a leading space, '' without any.
+    """
+
+    encoding: str = ""
+    clauses: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SqlFunction(Expression):
     """A function SQL spells without a name of its own.
 

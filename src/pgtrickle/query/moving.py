@@ -137,11 +137,12 @@ class _Separation:
         return _restored(changed, node.attributes)
 
     def _expand(self, node: Expand) -> Node:
-        if not reads_moment(node.source):
+        if not reads_moment((node.source, node.condition)):
             return node
         hoisting = self._hoisting(node.child)
         source = hoisting.arguments_of(node.source)
-        changed = replace(node, child=hoisting.node(), source=source)
+        condition = hoisting.moments_of(node.condition)
+        changed = replace(node, child=hoisting.node(), source=source, condition=condition)
         return _restored(changed, node.attributes)
 
     def _above_hoisted(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields, replace
 
 from pgtrickle.query.algebra import (
     Aggregate,
@@ -24,6 +25,7 @@ from pgtrickle.query.algebra import (
     UnionAll,
     Window,
     Working,
+    walk_nodes,
 )
 from pgtrickle.query.expression import Column
 from pgtrickle.query.lowering.rewriting import rewrite
@@ -63,6 +65,7 @@ class _Pruning:
     def __init__(self, wanted_of_shared: dict[int, frozenset[str]]) -> None:
         self.wanted_of_shared = wanted_of_shared
         self._shared: dict[int, Node] = {}
+        self._working: dict[str, Callable[[Working], Working]] = {}
 
     def prune(self, node: Node, wanted: frozenset[str]) -> Node:
         """`node` without the columns that are not in `wanted`."""
@@ -84,7 +87,8 @@ class _Pruning:
             case Replicate():
                 return replace(node, child=self.prune(node.child, wanted | columns_of(node.copies)))
             case Expand():
-                return replace(node, child=self.prune(node.child, wanted | columns_of(node.source)))
+                below = wanted | columns_of((node.source, node.condition))
+                return replace(node, child=self.prune(node.child, below))
             case TopN():
                 below = columns_of((node.partition, node.order_by))
                 return replace(node, child=self.prune(node.child, wanted | below))
@@ -109,13 +113,9 @@ class _Pruning:
                     node, left=self.prune(node.left, wanted), right=self.prune(node.right, wanted)
                 )
             case Recursion():
-                # All columns: what is read of them may decide how often a row is found.
-                base = self.prune(node.base, frozenset(node.base.ids))
-                return replace(
-                    node, base=base, step=self.prune(node.step, frozenset(node.step.ids))
-                )
+                return self._recursion(node, wanted)
             case Working():
-                return node
+                return self._working.get(node.recursion, _whole)(node)
             case UnionAll():
                 return self._union(node, wanted)
             case Aggregate():
@@ -136,6 +136,41 @@ class _Pruning:
         if place not in self._shared:
             self._shared[place] = self.prune(node.child, read)
         return Shared(self._shared[place])
+
+    def _recursion(self, node: Recursion, wanted: frozenset[str]) -> Recursion:
+        """With UNION, all columns: they decide which rows are there. Else what is read of it.
+
+        A column that the step reads for itself alone is read by nobody.
+        """
+        kept = frozenset(range(len(node.outputs)))
+        if not node.distinct and not _is_read_in_shared(node):
+            kept = frozenset(i for i in kept if node.ids[i] in wanted) or frozenset((0,))
+            while (more := kept | self._read_by_step(node, kept)) != kept:
+                kept = more
+        positions = sorted(kept)
+        base = _narrowed(self.prune(node.base, _at(node.base, positions)), node.base, positions)
+
+        def working(read: Working) -> Working:
+            return replace(read, base=base, outputs=tuple(read.outputs[i] for i in positions))
+
+        self._working[node.name] = working
+        step = _narrowed(self.prune(node.step, _at(node.step, positions)), node.step, positions)
+        outputs = tuple(node.outputs[i] for i in positions)
+        return replace(node, base=base, step=step, outputs=outputs)
+
+    def _read_by_step(self, node: Recursion, kept: frozenset[int]) -> frozenset[int]:
+        """The columns of the recursion that its step reads to compute those of `kept`."""
+        self._working[node.name] = _whole
+        step = self.prune(node.step, _at(node.step, kept))
+        read = _at(node.step, kept).union(*map(_columns_read, walk_nodes(step)))
+        working = [e for e in walk_nodes(step) if isinstance(e, Working)]
+        return frozenset(
+            i
+            for each in working
+            if each.recursion == node.name
+            for i, id in enumerate(each.ids)
+            if id in read
+        )
 
     def _union(self, node: UnionAll, wanted: frozenset[str]) -> UnionAll:
         """Branches are narrowed by position; a projection puts each into the remaining order."""
@@ -164,3 +199,42 @@ def _scan(node: Scan, wanted: frozenset[str]) -> Scan:
         names = node.keys[0] if node.keys else tuple(name for _, name in node.columns[:1])
         kept = tuple(column for column in node.columns if column[1] in names)
     return replace(node, columns=kept)
+
+
+def _whole(working: Working) -> Working:
+    return working
+
+
+def _at(node: Node, positions: Iterable[int]) -> frozenset[str]:
+    return frozenset(node.ids[i] for i in positions)
+
+
+def _narrowed(pruned: Node, before: Node, positions: Sequence[int]) -> Node:
+    """`pruned` with the columns that stood at these positions, and no others."""
+    columns = {attribute.id: attribute for attribute in pruned.attributes}
+    kept = tuple(columns[before.ids[i]] for i in positions)
+    if kept == pruned.attributes:
+        return pruned
+    return Project(pruned, tuple((attribute, attribute.reference) for attribute in kept))
+
+
+def _columns_read(node: Node) -> frozenset[str]:
+    """What the expressions of a node read; not those of the nodes below it."""
+    values = (getattr(node, field.name) for field in fields(node))
+    return columns_of(tuple(value for value in values if not _holds_nodes(value)))
+
+
+def _holds_nodes(value: object) -> bool:
+    return isinstance(value, Node) or (
+        isinstance(value, tuple) and any(isinstance(item, Node) for item in value)
+    )
+
+
+def _is_read_in_shared(node: Recursion) -> bool:
+    """Whether the recursion is read within a relation that stands in several places."""
+    return any(
+        isinstance(below, Working) and below.recursion == node.name
+        for each in walk_nodes(node.step)
+        if isinstance(each, Shared)
+        for below in walk_nodes(each)
+    )

@@ -76,8 +76,29 @@ def _with(query: s.Query) -> str:
 
 def _common_table(cte: s.CommonTable) -> str:
     hint = {None: "", True: "MATERIALIZED ", False: "NOT MATERIALIZED "}[cte.materialized]
-    tail = f" {cte.tail}" if cte.tail else ""
-    return f"{_alias(s.Alias(cte.name, cte.columns))} AS {hint}({render(cte.query)}){tail}"
+    head = f"{_alias(s.Alias(cte.name, cte.columns))} AS {hint}({render(cte.query)})"
+    return head + _search(cte.search) + _cycle(cte.cycle)
+
+
+def _search(search: s.Search | None) -> str:
+    if search is None:
+        return ""
+    order = "BREADTH" if search.breadth_first else "DEPTH"
+    sequence = quote_identifier(search.sequence)
+    return f" SEARCH {order} FIRST BY {_names(search.columns)} SET {sequence}"
+
+
+def _cycle(cycle: s.Cycle | None) -> str:
+    if cycle is None:
+        return ""
+    mark, path = quote_identifier(cycle.mark), quote_identifier(cycle.path)
+    value, default = render_expression(cycle.value), render_expression(cycle.default)
+    names = _names(cycle.columns)
+    return f" CYCLE {names} SET {mark} TO {value} DEFAULT {default} USING {path}"
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(map(quote_identifier, names))
 
 
 def _select(select: s.Select) -> str:
@@ -159,8 +180,8 @@ def _lateral(lateral: bool) -> str:
 
 
 def _alias(alias: s.Alias) -> str:
-    columns = ", ".join(quote_identifier(column) for column in alias.columns)
-    return quote_identifier(alias.name) + (f"({columns})" if columns else "")
+    columns = f"({_names(alias.columns)})" if alias.columns else ""
+    return quote_identifier(alias.name) + columns
 
 
 def _as(alias: s.Alias | None) -> str:
@@ -173,8 +194,7 @@ def _join(join: s.Join) -> str:
         condition = ""
     elif join.using:
         alias = "" if join.using_alias is None else f" AS {quote_identifier(join.using_alias)}"
-        columns = ", ".join(quote_identifier(column) for column in join.using)
-        condition = f" USING ({columns}){alias}"
+        condition = f" USING ({_names(join.using)}){alias}"
     elif join.on is not None:
         condition = f" ON {render_expression(join.on)}"
     else:
@@ -351,6 +371,18 @@ def _call(call: e.Call) -> str:
     text = f"{quote_name(call.name)}({inside})"
     if call.within_group:
         text += f" WITHIN GROUP ({order})"
+    return text + _call_tail(call)
+
+
+def _json_aggregate(call: e.JsonAggregate) -> str:
+    inside = " : ".join(map(_argument, call.arguments)) + call.encoding
+    if call.order_by:
+        inside += render_parts((" ORDER BY ", *sort_parts(call.order_by)))
+    return f"{call.name[0]}({inside}{call.clauses})" + _call_tail(call)
+
+
+def _call_tail(call: e.Call) -> str:
+    text = ""
     if call.filter is not None:
         text += f" FILTER (WHERE {render_expression(call.filter)})"
     if call.over is not None:
@@ -467,6 +499,7 @@ _register(
         e.Comparison: _comparison,
         e.Case: _case,
         e.Call: _call,
+        e.JsonAggregate: _json_aggregate,
         e.SqlFunction: _sql_function,
         e.Sublink: _sublink,
         e.Collate: lambda node: (

@@ -12,17 +12,35 @@ from pgtrickle.query.expression import Call, Expression, Name, SortKey, TypeName
 
 
 @dataclass(frozen=True, slots=True)
-class CommonTable:
-    """One WITH entry. `materialized`: True, False, or None where nothing was written.
+class Search:
+    """``SEARCH DEPTH|BREADTH FIRST BY columns SET sequence``."""
 
-    `tail` is the SEARCH/CYCLE clause as text ('' without one).
-    """
+    breadth_first: bool
+    columns: tuple[str, ...]
+    sequence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """``CYCLE columns SET mark TO value DEFAULT default USING path``."""
+
+    columns: tuple[str, ...]
+    mark: str
+    value: Expression
+    default: Expression
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommonTable:
+    """One WITH entry. `materialized`: True, False, or None where nothing was written."""
 
     name: str
     columns: tuple[str, ...]
     query: Query
     materialized: bool | None = None
-    tail: str = ""
+    search: Search | None = None
+    cycle: Cycle | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,29 @@ comment on function pgtrickle._changes_sql(oid, text[]) is
     'Query for a source''s unconsumed changes, from all segments: the columns, then __pgt_weight integer (-1 was, +1 is)';
 
 
+create or replace function pgtrickle._netted_sql(changes text, columns text[])
+    returns text
+    language sql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    -- Of each row as it prints, as many of those that came and of those that went are left out as
+    -- there are of both. (The name of the condition is one that no captured column has.)
+    select format(
+        'select %1$s__pgt_weight from (select c.*, pg_catalog.row_number() over (partition by %2$s, c.__pgt_weight)'
+        ' operator(pg_catalog.>) least('
+        'pg_catalog.count(*) filter (where c.__pgt_weight operator(pg_catalog.<) 0) over (partition by %2$s),'
+        ' pg_catalog.count(*) filter (where c.__pgt_weight operator(pg_catalog.>) 0) over (partition by %2$s)) as __pgt_seq'
+        ' from (%3$s) c) n where __pgt_seq',
+        coalesce(string_agg(format('%I, ', name), '' order by position), ''),
+        format('row(%s)::text collate "C"', string_agg(format('c.%I', name), ', ' order by position)),
+        changes)
+    from unnest(columns) with ordinality wanted(name, position)
+$$;
+comment on function pgtrickle._netted_sql(text, text[]) is
+    'A query for changes of these columns, as _changes_sql gives it, without rows that came and went';
+
+
 create or replace function pgtrickle._has_changes_sql(source oid)
     returns text
     language sql
@@ -102,6 +125,39 @@ as $$
 $$;
 comment on function pgtrickle._pending_sql(oid[]) is
     'Statement that counts what is not consumed: per source, in the order given, changed rows (bigint[]) and truncation marks (bigint[]); and the snapshot it saw';
+
+
+create or replace function pgtrickle._pending_changes(target bigint)
+    returns table (source_relid oid, pending bigint, truncated boolean)
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    frontier pgtrickle.pgt_frontiers;
+    sources oid[];
+    counts bigint[];
+    markers bigint[];
+    seen pg_snapshot;
+begin
+    select array_agg(d.source_relid order by d.source_number)
+    into sources
+    from pgtrickle.pgt_dependencies d
+    where d.pgt_id = target
+      and d.source_number is not null
+      and to_regclass(format('pgtrickle_changes.changes_%s_0', d.source_relid)) is not null;
+    select f.* into frontier from pgtrickle.pgt_frontiers f where f.pgt_id = target;
+    if sources is null or frontier.snapshot is null then
+        return;
+    end if;
+    execute pgtrickle._pending_sql(sources)
+    into counts, markers, seen
+    using frontier.snapshot, frontier.own_xid, frontier.own_seq;
+    return query select s, n, m > 0 from unnest(sources, counts, markers) c (s, n, m);
+end
+$$;
+comment on function pgtrickle._pending_changes(bigint) is
+    'Captured rows per source that the stream table has not consumed, and whether it was truncated since; no row where nothing was consumed yet';
 
 
 create or replace function pgtrickle._buffers_are_empty(sources oid[])

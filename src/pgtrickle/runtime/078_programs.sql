@@ -38,7 +38,7 @@ as $$
         'with %s%s select o.rows_inserted, o.rows_deleted, o.consistent, pg_catalog.pg_current_snapshot(), array[%s]::bigint[], %s from outcome o',
         string_agg(
             format('changes_%s as materialized (%s%s), ', number,
-                pgtrickle._changes_sql(relids[number + 1], array(select jsonb_array_elements_text(source -> 'columns'))),
+                case when guards is null then pgtrickle._netted_sql(changes, columns) else changes end,
                 coalesce(' limit ' || guards[number + 1], '')),
             '' order by number) filter (where included),
         pgtrickle._aimed(plan -> 'deltas' ->> which, plan ->> 'target', target),
@@ -47,12 +47,14 @@ as $$
             ', ' order by number),
         coalesce(string_agg(pgtrickle._has_changes_sql(relids[number + 1]), ' or ' order by number) filter (where not included), 'false'))
     from (
-        select source, position::integer - 1 as number, which in ('*', (position - 1)::text) as included
+        select position::integer - 1 as number, which in ('*', (position - 1)::text) as included,
+            array(select jsonb_array_elements_text(source -> 'columns')) as columns
         from jsonb_array_elements(plan -> 'sources') with ordinality s(source, position)
     ) sources
+    cross join lateral pgtrickle._changes_sql(relids[number + 1], columns) changes
 $$;
 comment on function pgtrickle._delta_sql(oid, jsonb, oid[], text, bigint[]) is
-    'Statement that applies a plan''s delta for one source (its number), several ("*") or none ("time"). One row: rows inserted, rows deleted, consistent, snapshot, rows read per source, and whether a source left out has changes after all';
+    'Statement that applies a plan''s delta for one source (its number), several ("*") or none ("time"). guards: most rows to read of each source, {} for all, null for all netted. One row: rows inserted, rows deleted, consistent, snapshot, rows read per source, and whether a source left out has changes after all';
 
 
 create or replace function pgtrickle._guard_class(guards bigint[])

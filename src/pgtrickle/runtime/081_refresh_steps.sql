@@ -58,10 +58,11 @@ begin
             when others then
                 if sqlstate ~ '^(40|53|55|57)' then
                     raise;
-                elsif guards <> '{}' then
+                elsif guards is not null then
                     -- Changes may have arrived since the count, beyond the guard or in a source left
-                    -- out, so that the statement failed over half of them. Now all, unguarded.
-                    guards := '{}';
+                    -- out, so that the statement failed over half of them. Or over a row that came
+                    -- and went, which the query never saw. Now all, unguarded, and without such rows.
+                    guards := null;
                     which := every_source;
                 else
                     -- A delta joins rows that never stood side by side, so it may meet an error that the

@@ -136,6 +136,36 @@ comment on function pgtrickle._verify(bigint, integer) is
     'Compares a stream table with its query as the calling role';
 
 
+create or replace function pgtrickle._awaited(target pgtrickle.pgt_stream_tables)
+    returns text
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    pending text;
+begin
+    if not target.is_populated then
+        return 'it was never filled';
+    end if;
+    select string_agg(case when c.truncated then format('%s was truncated', c.source_relid::regclass)
+            else format('%s changed rows of %s', c.pending, c.source_relid::regclass) end, ', ' order by c.source_relid)
+    into pending
+    from pgtrickle._pending_changes(target.pgt_id) c
+    where c.pending > 0 or c.truncated;
+    return case
+        when pending is not null then format('%s since its last refresh', pending)
+        when target.effective_refresh_mode = 'FULL'
+            then format('it is recomputed, and shows its sources as of %s', target.last_refresh_at)
+        when exists (select from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id and p.plan -> 'deltas' ? 'time')
+            then format('its query reads the time, and it shows that of %s', target.last_refresh_at)
+    end;
+end
+$$;
+comment on function pgtrickle._awaited(pgtrickle.pgt_stream_tables) is
+    'Why a stream table may differ from its query until its next refresh; null where no reason is known to the caller. Changes not captured yet and those of others'' tables are not known';
+
+
 create or replace function pgtrickle.verify_stream_table(name text, examples integer default 5)
     returns table (row_text text, in_query bigint, in_table bigint)
     language plpgsql
@@ -144,15 +174,25 @@ as $$
 declare
     target pgtrickle.pgt_stream_tables := pgtrickle._find(name);
     verifier constant text := pg_catalog.format('verify_%s(integer)', target.pgt_id);
+    awaited text;
 begin
-    if not pg_catalog.pg_has_role(target.pgt_owner, 'USAGE') then
+    if pg_catalog.pg_has_role(target.pgt_owner, 'USAGE') then
+        perform pgtrickle._check_executor(target, verifier);
+        return query execute pg_catalog.format('select * from pgtrickle_state.verify_%s($1)', target.pgt_id) using examples;
+    else
         -- A reader compares what he may read himself.
         return query select * from pgtrickle._verify(target.pgt_id, examples);
-        return;
     end if;
-    perform pgtrickle._check_executor(target, verifier);
-    return query execute pg_catalog.format('select * from pgtrickle_state.verify_%s($1)', target.pgt_id) using examples;
+    if found then
+        awaited := pgtrickle._awaited(target);
+    end if;
+    if awaited is not null then
+        raise notice using
+            message = pg_catalog.format('stream table %I.%I awaits a refresh: %s', target.pgt_schema, target.pgt_name, awaited),
+            hint = pg_catalog.format('Refresh it before it is verified: select pgtrickle.refresh_stream_table(%L)',
+                pg_catalog.format('%I.%I', target.pgt_schema, target.pgt_name));
+    end if;
 end
 $$;
 comment on function pgtrickle.verify_stream_table(text, integer) is
-    'Rows that a stream table and its query do not have in equal number, as text, at most so many (null: all); none means equal. Reads everything, as the table''s owner where the caller has that role';
+    'Rows that a stream table and its query do not have in equal number, as text, at most so many (null: all); none means equal. Reads everything, as the table''s owner where the caller has that role. A notice tells where they differ because a refresh is due';

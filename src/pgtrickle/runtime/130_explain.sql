@@ -35,39 +35,6 @@ $$;
 comment on function pgtrickle._restore_settings(jsonb) is 'Undoes _pin_settings';
 
 
-create or replace function pgtrickle._pending_changes(target bigint)
-    returns table (source_relid oid, pending bigint, truncated boolean)
-    language plpgsql
-    set search_path = pg_catalog, pg_temp
-as $$
-#variable_conflict use_column
-declare
-    frontier pgtrickle.pgt_frontiers;
-    sources oid[];
-    counts bigint[];
-    markers bigint[];
-    seen pg_snapshot;
-begin
-    select array_agg(d.source_relid order by d.source_number)
-    into sources
-    from pgtrickle.pgt_dependencies d
-    where d.pgt_id = target
-      and d.source_number is not null
-      and to_regclass(format('pgtrickle_changes.changes_%s_0', d.source_relid)) is not null;
-    select f.* into frontier from pgtrickle.pgt_frontiers f where f.pgt_id = target;
-    if sources is null or frontier.snapshot is null then
-        return;
-    end if;
-    execute pgtrickle._pending_sql(sources)
-    into counts, markers, seen
-    using frontier.snapshot, frontier.own_xid, frontier.own_seq;
-    return query select s, n, m > 0 from unnest(sources, counts, markers) c (s, n, m);
-end
-$$;
-comment on function pgtrickle._pending_changes(bigint) is
-    'Captured rows per source that the stream table has not consumed, and whether it was truncated since; no row where nothing was consumed yet';
-
-
 create or replace function pgtrickle._next_statement(
         stream_table pgtrickle.pgt_stream_tables, out kind text, out statement text, out frontier pgtrickle.pgt_frontiers)
     language plpgsql

@@ -10,7 +10,6 @@ from pgtrickle.query.expression import (
     Call,
     Column,
     Expression,
-    Field,
     SortKey,
     SqlFunction,
     Sublink,
@@ -23,6 +22,7 @@ from pgtrickle.query.lowering.grouping import Grouped, group
 from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.lowering.sources import lower_from
+from pgtrickle.query.lowering.targets import column_names
 from pgtrickle.query.lowering.whole_rows import whole_rows_in
 from pgtrickle.query.pruning import columns_of
 from pgtrickle.query.traverse import expressions
@@ -39,6 +39,7 @@ class Block:
     ) -> None:
         """`beside` is joined with FROM; `environment.outer` shows its columns."""
         self.query = query
+        self.beside = beside
         self.environment = replace(environment, whole_rows=whole_rows_in(query))
         source = lower_from(query.sources, self.environment, beside)
         self.node: Node = source.node
@@ -50,7 +51,7 @@ class Block:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the result columns."""
-        return tuple(_name(target) for target in self.query.targets)
+        return column_names(self.query)
 
     def _check_levels(self) -> None:
         """Raise NotIncremental for an aggregate that belongs to a block around.
@@ -174,24 +175,18 @@ class Block:
     def grouped(self, extra_keys: list[Expression] | None = None) -> Grouped:
         """The block aggregated by its own keys, and before them by `extra_keys`."""
         expressions = [target.expression for target in self.query.targets]
-        return self.grouped_for(expressions, extra_keys or [])
+        return group(self.query, self, expressions, extra_keys or [])
 
     def grouped_for(
         self, expressions: list[Expression], extra_keys: list[Expression] | None = None
     ) -> Grouped:
-        """As `grouped`, for other expressions than the select list."""
-        return group(self.query, self, expressions, extra_keys or [])
+        """As `grouped`, for other expressions than the select list.
+
+        A block evaluated for each row of what is `beside` it has a row for each, if it groups by
+        nothing.
+        """
+        return group(self.query, self, expressions, extra_keys or [], self.beside)
 
 
 def _is_grouping(expression: Expression) -> bool:
     return isinstance(expression, SqlFunction) and expression.keyword == "GROUPING"
-
-
-def _name(target: s.Target) -> str:
-    """A column that keeps its name is printed without AS."""
-    if target.alias is not None:
-        return target.alias
-    match target.expression:
-        case Column(name=name) | Field(name=name):
-            return name
-    return "?column?"

@@ -60,7 +60,7 @@ def _around(query: s.Query) -> s.Select:
                 raise NotIncremental("ARRAY", "of a set operation ordered by an expression")
             case expression if expression == query.targets[0].expression:
                 name = "v"
-            case _ if query.distinct is not None:
+            case _ if query.distinct == ():
                 raise NotIncremental("ARRAY", "of different rows in another order than theirs")
             case expression:
                 name = f"k{len(columns)}"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pgtrickle.query.algebra import Attribute, Filter, Join, Node, OuterJoin, Project
-from pgtrickle.query.expression import DistinctFrom, Expression, Operator
+from pgtrickle.query.expression import Case, DistinctFrom, Expression, Is, Literal, Operator
 from pgtrickle.query.lowering.attributes import Attributes
-from pgtrickle.query.lowering.conditions import conjunction
+from pgtrickle.query.lowering.conditions import conjunction, conjuncts
 from pgtrickle.query.lowering.domain import domain_in, placed
 from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.pruning import columns_of
+
+Condition = Expression | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +69,47 @@ class Correlated:
         return Join(left, self.node, condition)
 
     def columns_beside(
-        self, left: Node, attributes: Attributes, *, outer: bool
+        self, left: Node, attributes: Attributes
     ) -> tuple[Node, tuple[Attribute, ...]]:
-        """As `beside`, with the subquery's values as attributes of their own."""
-        if self.having is not None and not outer:
-            joined: Node = Filter(self.beside(left, outer=False), self.having)
-            return _with_values(joined, self.values, attributes)
-        if outer and not self.one_row:
+        """Joined with `left`, the subquery's values as attributes of their own."""
+        node = self.beside(left, outer=False)
+        if self.having is not None:
+            node = Filter(node, self.having)
+        return _with_values(node, self.values, attributes)
+
+    def columns_left_beside(
+        self, left: Node, attributes: Attributes, on: Callable[[Sequence[Expression]], Condition]
+    ) -> tuple[Node, tuple[Attribute, ...]]:
+        """As `columns_beside`, with NULLs for rows of `left` without any.
+
+        `on` gives the condition of the join, over the values of the subquery, or None. With N the
+        subquery's rows, C its correlation and v its values,
+
+            L ⟕ lateral (select v from N where C) on θ(v)   is   L ⟕ N on C and θ(v)
+
+        and of an aggregation, which has one row for each of L, the values are NULL unless θ(v).
+        """
+        if self.one_row:
+            condition = on(self.values)
+            values = self.values
+            if condition is not None:
+                values = tuple(Case(None, ((condition, value),), None) for value in values)
+            return _with_values(self.beside(left, outer=True), values, attributes)
+        if columns_of(self.values) <= frozenset(self.node.ids):
             # Values of a missing row are NULL: they are computed below the join.
-            if not columns_of(self.values) <= frozenset(self.node.ids):
-                raise NotIncremental("LEFT JOIN LATERAL", "its columns read the left side")
             node, outputs = _with_values(self.node, self.values, attributes)
-            return replace(self, node=node, values=()).beside(left, outer=True), outputs
-        return _with_values(self.beside(left, outer=outer), self.values, attributes)
+            condition = on([output.reference for output in outputs])
+            return self._left_joined(left, node, condition), outputs
+        there = attributes.new(not_null=True)
+        kept = tuple((attribute, attribute.reference) for attribute in self.node.attributes)
+        node = Project(self.node, (*kept, (there, Literal("true"))))
+        is_there = Is(there.reference, "TRUE")
+        values = tuple(Case(None, ((is_there, value),), None) for value in self.values)
+        return _with_values(self._left_joined(left, node, on(self.values)), values, attributes)
+
+    def _left_joined(self, left: Node, node: Node, condition: Condition) -> Node:
+        self.check_reach(left)
+        return OuterJoin(left, node, conjunction([*self.condition, *conjuncts(condition)]))
 
 
 def are_equated(correlation: Sequence[Expression], node: Node) -> bool:

@@ -15,29 +15,42 @@ row matches). Any other such subquery is evaluated over the combinations of valu
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeGuard
 
 from pgtrickle.query import statement as s
-from pgtrickle.query.algebra import Aggregate, TopN
-from pgtrickle.query.expression import Case, Expression, Literal, Operator, SqlFunction
+from pgtrickle.query.algebra import Expand, Node, Project, TopN
+from pgtrickle.query.expression import Case, Expression
 from pgtrickle.query.lowering.block import Block
+from pgtrickle.query.lowering.conditions import conjunction, conjuncts
 from pgtrickle.query.lowering.correlated import Correlated, are_equated, equated
 from pgtrickle.query.lowering.domain import Around, Pair, same
-from pgtrickle.query.lowering.environment import Environment
+from pgtrickle.query.lowering.environment import Environment, Lowered
+from pgtrickle.query.lowering.first_rows import is_some, ordered
+from pgtrickle.query.lowering.free_names import reads, reads_within
+from pgtrickle.query.lowering.no_rows import over_no_rows
 from pgtrickle.query.lowering.obstacle import NotIncremental
-from pgtrickle.query.lowering.rewriting import rewrite
+from pgtrickle.query.lowering.scope import Scope
+from pgtrickle.query.lowering.set_operations import combine
+from pgtrickle.query.lowering.targets import column_names
 
 
 def lower_correlated(query: s.Query, environment: Environment) -> Correlated:
     """Lower a subquery; the block around it is `environment.outer`. Raises NotIncremental."""
-    if not isinstance(query, s.Select) or query.ctes:
-        return _independent(query, environment)
-    block = Block(query, environment)
-    if not block.correlation and not block.reads_outer_above:
-        if block.is_scalar_aggregation:
+    outer = environment.outer
+    if not reads(query, outer):
+        block = Block(query, environment) if _is_block(query) else None
+        if block is not None and block.is_scalar_aggregation:
             return _aggregation(block)
         return _independent(query, environment)
+    query = _with_conditions_apart(query, outer)
+    if not _is_block(query) or reads_within(query, outer):
+        return lower_dependent(query, environment)
+    block = Block(query, environment)
     if block.is_aggregation and not query.group_by and not block.is_scalar_aggregation:
-        return lower_correlated(_of_one_row(block), environment)
+        simple = _of_one_row(block)
+        if simple is None:
+            return lower_dependent(query, environment)
+        return lower_correlated(simple, environment)
     limited = query.limit is not None or query.offset is not None
     if (
         query.distinct is None
@@ -53,32 +66,57 @@ def lower_correlated(query: s.Query, environment: Environment) -> Correlated:
     return _first_rows(block) if limited else _aggregation(block)
 
 
-def _of_one_row(block: Block) -> s.Select:
-    """An aggregation into one row without what decides nothing there. Raises NotIncremental."""
+def _is_block(query: s.Query) -> TypeGuard[s.Select]:
+    return isinstance(query, s.Select) and not query.ctes
+
+
+def _of_one_row(block: Block) -> s.Select | None:
+    """An aggregation into one row without what decides nothing there; None where it may."""
     query = block.query
     some = query.limit is None or is_some(query.limit)
     if block.numbers_rows or query.distinct or query.offset is not None or not some:
-        raise NotIncremental("correlated subquery", "its only row is numbered, or may be left out")
+        return None
     return replace(query, distinct=None, limit=None)
 
 
-def is_some(limit: Expression | None) -> bool:
-    """Whether a LIMIT lets at least one row through."""
-    return isinstance(limit, Literal) and limit.sql.isdigit() and int(limit.sql) > 0
+def _with_conditions_apart(query: s.Query, outer: Scope | None) -> s.Query:
+    """A block whose inner joins have those conditions in WHERE that read what is around it."""
+    if not isinstance(query, s.Select):
+        return query
+    conditions: list[Expression] = []
+
+    def without(source: s.FromItem) -> s.FromItem:
+        if not isinstance(source, s.Join) or source.alias is not None or source.kind != "INNER":
+            return source
+        on = conjuncts(source.on)
+        moved = [each for each in on if reads(each, outer)]
+        conditions.extend(moved)
+        source = replace(source, left=without(source.left), right=without(source.right))
+        if not moved:
+            return source
+        rest = conjunction(each for each in on if each not in moved)
+        return replace(source, kind="INNER" if rest else "CROSS", on=rest)
+
+    sources = tuple(map(without, query.sources))
+    if not conditions:
+        return query
+    where = conjunction([*conjuncts(query.where), *conditions])
+    return replace(query, sources=sources, where=where)
 
 
 def lower_dependent(query: s.Query, environment: Environment) -> Correlated:
     """Lower a subquery over the domain of what it reads around. Raises NotIncremental."""
-    outer = environment.outer
-    if not isinstance(query, s.Select) or query.ctes or outer is None:
+    outer, block_around = environment.outer, environment.around
+    if outer is None or block_around is None:
         raise NotIncremental("correlated subquery", "in this place it is recomputed")
-    around = Around.of(query, outer, environment.attributes)
-    block = Block(query, replace(environment, outer=around.scope(outer)), around.domain())
-    if block.correlation:
-        raise NotIncremental("correlated subquery", "it reads a block further out")
-    if block.is_scalar_aggregation:
-        return _aggregation(block, around.pairs)
-    lowered = environment.lower_block(block, around.inside)
+    around = Around.of(query, outer, block_around, environment.attributes)
+    if _is_block(query):
+        block = _block_over(query, around.domain(), around, environment)
+        if block.is_scalar_aggregation:
+            return _aggregation(block, around.pairs)
+        lowered = environment.lower_block(block, around.inside)
+    else:
+        lowered = _over(query, around, environment)
     attributes = lowered.node.attributes
     width = len(attributes) - len(around.pairs)
     condition = tuple(
@@ -86,7 +124,50 @@ def lower_dependent(query: s.Query, environment: Environment) -> Correlated:
         for key, (outside, _) in zip(attributes[width:], around.pairs, strict=True)
     )
     values = tuple(attribute.reference for attribute in attributes[:width])
-    return Correlated(lowered.node, block.names, values, condition)
+    return Correlated(lowered.node, lowered.names, values, condition)
+
+
+def _block_over(query: s.Select, domain: Node, around: Around, environment: Environment) -> Block:
+    outer = None if environment.outer is None else around.scope(environment.outer)
+    block = Block(query, replace(environment, outer=outer), domain)
+    if block.correlation:
+        raise NotIncremental("correlated subquery", "it reads a block further out")
+    return block
+
+
+def _over(query: s.Query, around: Around, environment: Environment) -> Lowered:
+    """A query over the domain, whose columns come last in the result. Raises NotIncremental."""
+    query, environment = environment.with_tables(query, environment)
+    domain, inner = around.again(environment.attributes)
+    match query:
+        case s.Select():
+            return environment.lower_block(
+                _block_over(query, domain, inner, environment), inner.inside
+            )
+        case s.SetOperation():
+            left, right = (_over(side, around, environment) for side in (query.left, query.right))
+            node = combine(query, left.node, right.node, environment.attributes)
+            each = node.attributes[len(node.attributes) - len(around.pairs) :]
+            partition = tuple(attribute.reference for attribute in each)
+            return ordered(query, Lowered(node, left.names), partition)
+        case s.Values():
+            return _values_over(query, domain, inner, environment)
+    raise NotIncremental("correlated subquery", "in this place it is recomputed")
+
+
+def _values_over(
+    query: s.Values, domain: Node, around: Around, environment: Environment
+) -> Lowered:
+    if environment.outer is None or query.limit is not None or query.offset is not None:
+        raise NotIncremental("VALUES", "with a limit, in a correlated subquery, it is recomputed")
+    scope = around.scope(environment.outer)
+    rows = tuple(tuple(scope.resolve(each) for each in row) for row in query.rows)
+    outputs = tuple(environment.attributes.new() for _ in rows[0])
+    alias = s.Alias("f", tuple(attribute.id for attribute in outputs))
+    values = replace(query, rows=rows, order_by=())
+    node = Expand(domain, s.Derived(values, alias, lateral=True), outputs)
+    items = tuple((a, a.reference) for a in (*outputs, *around.inside))
+    return Lowered(Project(node, items), column_names(query))
 
 
 def _independent(query: s.Query, environment: Environment) -> Correlated:
@@ -107,53 +188,24 @@ def _aggregation(block: Block, around: tuple[Pair, ...] = ()) -> Correlated:
     )
     if not around:
         condition = tuple(
-            Operator(("=",), key.reference, outer)
-            for (key, _), (_, outer) in zip(aggregate.keys, pairs, strict=False)
+            replace(before, left=key.reference, right=outer)  # type: ignore[call-arg]
+            for before, (key, _), (_, outer) in zip(
+                block.correlation, aggregate.keys, pairs, strict=False
+            )
         )
-    values, having = grouped.targets, grouped.having
+    values, having = tuple(grouped.targets), grouped.having
     if pairs:
-        for _, call in aggregate.aggregates:
-            if len(call.name) > 1 and not block.environment.facts.is_null_over_no_rows(call.name):
-                raise NotIncremental(call.name[-1], "over no rows this aggregate may have a value")
-        values = [_without_rows(value, aggregate) for value in values]
-        having = None if having is None else _without_rows(having, aggregate)
+        values, having = over_no_rows((values, having), aggregate, block.environment.facts)
     if having is not None:
-        values = [Case(None, ((having, value),), None) for value in values]
+        values = tuple(Case(None, ((having, value),), None) for value in values)
     return Correlated(
         grouped.node,
         block.names,
-        tuple(values),
+        values,
         condition,
         one_row=True,
         having=having,
     )
-
-
-OVER_NO_ROWS = {
-    "count": "0",
-    "regr_count": "0",
-    "rank": "1",
-    "dense_rank": "1",
-    "percent_rank": "0",
-    "cume_dist": "1",
-}
-"""PostgreSQL's aggregates that are not NULL over no rows, and what they are then."""
-
-
-def _without_rows(value: Expression, aggregate: Aggregate) -> Expression:
-    """What is not NULL over no rows, where the outer join found no group."""
-    known = {
-        a.reference: OVER_NO_ROWS[call.name[0]]
-        for a, call in aggregate.aggregates
-        if len(call.name) == 1 and call.name[0] in OVER_NO_ROWS
-    }
-
-    def replaced(expression: Expression) -> Expression | None:
-        if expression in known:
-            return SqlFunction("COALESCE", (expression, Literal(known[expression])))  # type: ignore[index]
-        return None
-
-    return rewrite(value, replaced)
 
 
 def _first_rows(block: Block) -> Correlated:
@@ -171,5 +223,4 @@ def _first_rows(block: Block) -> Correlated:
         query.offset,
         query.with_ties,
     )
-    condition = tuple(Operator(("=",), inner, outer) for inner, outer in pairs)
-    return Correlated(node, block.names, values, condition)
+    return Correlated(node, block.names, values, tuple(block.correlation))

@@ -13,18 +13,25 @@ columns of D, one more item of FROM; each aggregation, window and LIMIT works fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from pgtrickle.query import statement as s
-from pgtrickle.query.algebra import Aggregate, Attribute, Domain, Node, Project, Shared
-from pgtrickle.query.expression import Column, DistinctFrom, Expression, Operator, WholeRow
+from pgtrickle.query.algebra import (
+    Aggregate,
+    Attribute,
+    Domain,
+    Node,
+    Project,
+    Shared,
+    walk_nodes,
+)
+from pgtrickle.query.expression import DistinctFrom, Expression, Operator
 from pgtrickle.query.lowering.attributes import Attributes
-from pgtrickle.query.lowering.rewriting import rewrite
+from pgtrickle.query.lowering.free_names import Reference, free_names
 from pgtrickle.query.lowering.scope import Scope
 from pgtrickle.query.pruning import columns_of
-from pgtrickle.query.traverse import expressions
 
 Pair = tuple[Attribute, Attribute]
 
@@ -34,55 +41,50 @@ class Around:
     """Attributes of the block around, each with the one that stands for it inside."""
 
     pairs: tuple[Pair, ...]
+    block: Node
 
     @classmethod
-    def of(cls, query: s.Query, outer: Scope, attributes: Attributes) -> Around:
+    def of(cls, query: s.Query, outer: Scope, block: Node, attributes: Attributes) -> Around:
         """What a subquery reads of the scope around it, going by names."""
+        references = sorted(free_names(query), key=str)
         found: dict[str, Pair] = {}
-        for each in _named(query, outer):
-            found.setdefault(each.id, (each, attributes.new(each.not_null)))
-        return cls(tuple(found.values()))
+        scope: Scope | None = outer
+        while scope is not None:
+            for each in _named(references, scope):
+                found.setdefault(each.id, (each, attributes.new(each.not_null)))
+            scope = scope.outer
+        return cls(tuple(found.values()), block)
+
+    def again(self, attributes: Attributes) -> tuple[Node, Around]:
+        """The domain once more, under names of its own, for another part of the subquery."""
+        pairs = tuple((outer, attributes.new(outer.not_null)) for outer, _ in self.pairs)
+        items = tuple((b, a.reference) for (_, a), (_, b) in zip(self.pairs, pairs, strict=True))
+        return Project(self.domain(), items), Around(pairs, self.block)
 
     @property
     def inside(self) -> tuple[Attribute, ...]:
         return tuple(inner for _, inner in self.pairs)
 
     def domain(self) -> Domain:
-        return Domain(self.inside, tuple(outer for outer, _ in self.pairs))
+        return Domain(self.inside, tuple(outer for outer, _ in self.pairs), self.block)
 
     def scope(self, outer: Scope) -> Scope:
         """The scope around as the subquery sees it."""
-        inner = {a.id: b for a, b in self.pairs}
-
-        def replaced(each: Expression) -> Expression | None:
-            known = isinstance(each, Column) and each.relation is None and each.name in inner
-            return inner[each.name].reference if known else None  # type: ignore[attr-defined]
-
-        def of(columns: dict[str, Attribute]) -> dict[str, Attribute]:
-            return {name: inner[each.id] for name, each in columns.items() if each.id in inner}
-
-        return Scope(
-            {name: of(columns) for name, columns in outer.relations.items()},
-            {name: rewrite(each, replaced) for name, each in outer.merged.items()},
-            None,
-            of(outer.whole),
-        )
+        return outer.renamed({a.id: b for a, b in self.pairs})
 
 
-def _named(query: s.Query, outer: Scope) -> Iterator[Attribute]:
-    """The attributes of a scope whose names a subquery mentions, perhaps as its own."""
-    for each in expressions(query):
-        match each:
-            case Column(relation=None, name=name):
-                yield from (c[name] for c in outer.relations.values() if name in c)
-                merged = columns_of(outer.merged.get(name))
-                for columns in outer.relations.values():
-                    yield from (a for a in columns.values() if a.id in merged)
-            case Column(relation=str(relation), name=name):
-                columns = outer.relations.get(relation, {})
-                yield from (columns[name],) if name in columns else ()
-            case WholeRow(relation=relation) if relation in outer.whole:
-                yield outer.whole[relation]
+def _named(references: Iterable[Reference], outer: Scope) -> Iterator[Attribute]:
+    """The attributes of a scope that a subquery reads."""
+    for relation, name in references:
+        if relation is None:
+            yield from (c[name] for c in outer.relations.values() if name in c)
+            merged = columns_of(outer.merged.get(name))
+            for columns in outer.relations.values():
+                yield from (a for a in columns.values() if a.id in merged)
+        elif name == "":
+            yield from (outer.whole[relation],) if relation in outer.whole else ()
+        elif name in outer.relations.get(relation, {}):
+            yield outer.relations[relation][name]
 
 
 def same(a: Attribute, b: Attribute) -> Expression:
@@ -107,7 +109,9 @@ def placed(left: Node, node: Node, domain: Domain, attributes: Attributes) -> tu
         (inner, column.reference)
         for inner, (column, _) in zip(domain.outputs, columns, strict=True)
     )
-    values = Aggregate(Project(shared, columns), keys, (), construct="correlated subquery")
+    values: Node = Aggregate(Project(shared, columns), keys, (), construct="correlated subquery")
+    if sum(each == domain for each in walk_nodes(node)) > 1:
+        values = Shared(values)
     return shared, _exchanged(node, domain, values)
 
 

@@ -2,6 +2,11 @@
 
 Grouping sets are the union of one aggregation for each set, the keys outside the set NULL, over one
 shared input.
+
+A block that is evaluated for each row d of a domain D (see `domain`) has d among the keys of each
+aggregation. One without other keys gives a row also where the block has none for d,
+
+    γ_∅ for each d of D   is   D ⟕ γ_d on the same d, aggregates of no rows where it has no match
 """
 
 from __future__ import annotations
@@ -12,7 +17,15 @@ from itertools import product
 from typing import Protocol
 
 from pgtrickle.query import statement as s
-from pgtrickle.query.algebra import Aggregate, Attribute, Node, Project, Shared, UnionAll
+from pgtrickle.query.algebra import (
+    Aggregate,
+    Attribute,
+    Node,
+    OuterJoin,
+    Project,
+    Shared,
+    UnionAll,
+)
 from pgtrickle.query.expression import (
     Call,
     Cast,
@@ -25,7 +38,10 @@ from pgtrickle.query.expression import (
     WholeRow,
 )
 from pgtrickle.query.lowering import subqueries
+from pgtrickle.query.lowering.conditions import conjunction
+from pgtrickle.query.lowering.domain import same
 from pgtrickle.query.lowering.environment import Environment
+from pgtrickle.query.lowering.no_rows import ROWS, has_value, over_no_rows
 from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.lowering.scope import Scope
@@ -72,21 +88,33 @@ def group(
     block: Ungrouped,
     expressions: Sequence[Expression],
     extra_keys: Sequence[Expression],
+    domain: Node | None = None,
 ) -> Grouped:
     """Aggregate a block. Raises NotIncremental.
+
+    `extra_keys` come before its own; where they are the attributes of a `domain` joined with the
+    block, an aggregation without keys of its own has a row for each of its rows.
 
     A column that is neither grouped nor aggregated depends on a grouped primary key (PostgreSQL
     accepts no other), so grouping by it too changes nothing.
     """
-    grouping = _Grouping(query, block, extra_keys)
+    grouping = _Grouping(query, block, extra_keys, domain)
     targets = [grouping.above(expression) for expression in expressions]
     having = None if query.having is None else grouping.above(query.having)
     return grouping.finish(targets, having)
 
 
 class _Grouping:
-    def __init__(self, query: s.Select, block: Ungrouped, extra_keys: Sequence[Expression]) -> None:
+    def __init__(
+        self,
+        query: s.Select,
+        block: Ungrouped,
+        extra_keys: Sequence[Expression],
+        domain: Node | None,
+    ) -> None:
         self._block = block
+        self._domain = domain
+        self._extra = tuple(extra_keys)
         self._attributes = block.environment.attributes
         self._sets = self._key_sets(query)
         self._keys: dict[Expression, Attribute] = {}
@@ -96,7 +124,6 @@ class _Grouping:
         for key in (*extra_keys, *(key for keys in self._sets for key in keys)):
             self._add_key(key)
         self._dependent = bool(query.group_by)
-        self._evaluated_for = bool(extra_keys)
 
     def _key_sets(self, query: s.Select) -> list[KeySet]:
         """The grouping sets, each a tuple of resolved keys; one for a plain GROUP BY."""
@@ -159,15 +186,19 @@ class _Grouping:
         if isinstance(expression, Column | WholeRow):
             if not columns_of(resolved) <= frozenset(self._block.node.ids):
                 return resolved
-            if self._dependent and len(self._sets) == 1:
-                return self._add_key(resolved).reference
-            raise NotIncremental("GROUP BY", "a column that depends on a grouped key")
+            if not self._dependent:
+                raise NotIncremental("aggregate", "beside it stands a column that is not grouped")
+            # It depends on keys that are in all sets.
+            self._sets = [(*keys, resolved) for keys in self._sets]
+            return self._add_key(resolved).reference
         return None
 
     def _plain(self, expression: Expression) -> Expression:
         return self._block.scope.resolve(expression)
 
     def _aggregate(self, call: Call) -> Attribute:
+        if self._extra and has_value(call, self._block.environment.facts):
+            self._aggregates.setdefault(ROWS, self._attributes.new(not_null=True))
         if call not in self._aggregates:
             self._aggregates[call] = self._attributes.new(call.name == ("count",))
         return self._aggregates[call]
@@ -195,15 +226,17 @@ class _Grouping:
 
     def _grouped_scope(self) -> Scope:
         """What a subquery above the aggregation may read: the grouped columns."""
+        scope = self._block.scope
         relations = {
             name: {
                 column: self._keys[attribute.reference]
                 for column, attribute in columns.items()
                 if attribute.reference in self._keys
             }
-            for name, columns in self._block.scope.relations.items()
+            for name, columns in scope.relations.items()
         }
-        return Scope(relations, outer=self._block.scope.outer)
+        keys = {e.name: a for e, a in self._keys.items() if isinstance(e, Column)}
+        return Scope(relations, outer=None if scope.outer is None else scope.outer.renamed(keys))
 
     def _node(self) -> tuple[Node, Aggregate]:
         plain = Aggregate(
@@ -211,13 +244,12 @@ class _Grouping:
             tuple((attribute, key) for key, attribute in self._keys.items()),
             tuple((attribute, call) for call, attribute in self._aggregates.items()),
         )
-        if len(self._sets) > 1 and self._evaluated_for:
-            raise NotIncremental("GROUPING SETS", "in a correlated subquery they are recomputed")
         if len(self._sets) <= 1:
+            node = self._for_each(plain, self._sets[0] if self._sets else ())
             if not self._levels:
-                return plain, plain
+                return node, plain
             zeros = tuple((a, Literal("0")) for a in self._levels.values())
-            return Project(plain, tuple((a, a.reference) for a in plain.attributes) + zeros), plain
+            return Project(node, tuple((a, a.reference) for a in node.attributes) + zeros), plain
         types = self._block.environment.facts.types(self._block.node, list(self._keys))
         nulls = {
             key: Cast(Literal("NULL"), TypeName(type))
@@ -235,7 +267,7 @@ class _Grouping:
     def _branch(self, below: Shared, keys: KeySet, nulls: dict[Expression, Cast]) -> Node:
         """The aggregation by one grouping set, with all columns of the union."""
         new = self._attributes.new
-        grouped = {key: new(self._keys[key].not_null) for key in keys}
+        grouped = {key: new(self._keys[key].not_null) for key in (*self._extra, *keys)}
         computed = {call: new(old.not_null) for call, old in self._aggregates.items()}
         aggregate = Aggregate(
             below,
@@ -251,7 +283,26 @@ class _Grouping:
             (new(not_null=True), Literal(str(_level(arguments, keys))))
             for arguments in self._levels
         ]
-        return Project(aggregate, tuple(items))
+        return Project(self._for_each(aggregate, keys), tuple(items))
+
+    def _for_each(self, aggregate: Aggregate, keys: KeySet) -> Node:
+        """The aggregation by `keys`, with a row for each of the domain if there are none."""
+        if self._domain is None or keys:
+            return aggregate
+        new, width = self._attributes.new, len(self._extra)
+        wanted = tuple((new(a.not_null), a.reference) for a in self._domain.attributes)
+        found = tuple((new(a.not_null), a.reference) for a in aggregate.attributes[:width])
+        calls = aggregate.attributes[width:]
+        right = Project(aggregate, (*found, *((a, a.reference) for a in calls)))
+        match = conjunction(same(a, b) for (a, _), (b, _) in zip(wanted, found, strict=True))
+        joined = OuterJoin(Project(self._domain, wanted), right, match)
+        facts = self._block.environment.facts
+        values = over_no_rows(tuple(a.reference for a in calls), aggregate, facts)
+        keys_again = tuple(
+            (key, attribute.reference)
+            for (key, _), (attribute, _) in zip(aggregate.keys, wanted, strict=True)
+        )
+        return Project(joined, (*keys_again, *zip(calls, values, strict=True)))
 
 
 def _level(arguments: KeySet, keys: KeySet) -> int:

@@ -29,29 +29,42 @@ from pgtrickle.query.expression import (
     SortKey,
     Sublink,
 )
-from pgtrickle.query.keys import keys as keys_of
 from pgtrickle.query.lowering.attributes import Attributes
 from pgtrickle.query.lowering.block import Block
-from pgtrickle.query.lowering.correlation import is_some, lower_correlated, lower_dependent
+from pgtrickle.query.lowering.correlation import lower_correlated, lower_dependent
 from pgtrickle.query.lowering.environment import Environment, Lowered
 from pgtrickle.query.lowering.equality import COMPARED, compared_alone
 from pgtrickle.query.lowering.facts import Facts
+from pgtrickle.query.lowering.first_rows import first_rows, ordered
+from pgtrickle.query.lowering.free_names import reads
+from pgtrickle.query.lowering.input_order import with_input_orders
 from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.lowering.recursion import lower_recursive
 from pgtrickle.query.lowering.rewriting import rewrite
+from pgtrickle.query.lowering.row_queries import with_row_queries
 from pgtrickle.query.lowering.scope import Scope
 from pgtrickle.query.lowering.set_operations import combine
+from pgtrickle.query.lowering.targets import column_names
 from pgtrickle.query.lowering.windows import add_windows, written_out
 from pgtrickle.query.moments import at_frontier
 from pgtrickle.query.pruning import columns_of
 from pgtrickle.query.render import quote_identifier, render_expression
+from pgtrickle.query.traverse import transform
 
 
 def lower(query: s.Query, facts: Facts, *, one_equality: bool = True) -> Lowered:
     """Lower a whole query; without `one_equality`, what is equal need not group. NotIncremental."""
     environment = Environment(
-        facts, Attributes(), {}, _query, lower_correlated, lower_dependent, _selected
+        facts,
+        Attributes(),
+        {},
+        _query,
+        lower_correlated,
+        lower_dependent,
+        _selected,
+        _with_tables_apart,
     )
+    query = with_row_queries(with_input_orders(query), facts)
     if one_equality:
         return _query(query, environment)
     return _query(compared_alone(query), replace(environment, equality=COMPARED))
@@ -68,23 +81,53 @@ def _query(query: s.Query, environment: Environment) -> Lowered:
             left = _query(query.left, environment)
             right = _query(query.right, environment)
             node = combine(query, left.node, right.node, environment.attributes)
-            return _ordered(query, Lowered(node, left.names))
+            return ordered(query, Lowered(node, left.names))
         case s.Values():
-            return _ordered(query, _values(query, environment))
+            return ordered(query, _values(query, environment))
     raise NotIncremental(type(query).__name__, "it is recomputed")
 
 
 def _with_common_tables(query: s.Query, environment: Environment) -> Environment:
     """WITH names become relations on demand; each reference has attribute ids of its own."""
     for cte in query.ctes:
-        if cte.tail:
-            raise NotIncremental("SEARCH/CYCLE", "such recursive queries are recomputed")
         recursive = query.recursive and _mentions(cte.query, cte.name)
         table = _CommonTable(cte, environment, _recursive if recursive else _plain)
         environment = replace(
             environment, common_tables=environment.common_tables | {cte.name: table.reference}
         )
     return environment
+
+
+def _with_tables_apart(query: s.Query, environment: Environment) -> tuple[s.Query, Environment]:
+    """A query without WITH: what reads the block around it stands where it is used."""
+    tables = []
+    for cte in query.ctes:
+        if not reads(cte.query, environment.outer):
+            tables.append(cte)
+            continue
+        if query.recursive and _mentions(cte.query, cte.name):
+            raise NotIncremental(
+                "WITH RECURSIVE", "it reads the query around the subquery it is in"
+            )
+        rest = tuple(other for other in query.ctes if other is not cte)
+        query = _in_place(replace(query, ctes=rest), cte)
+        return _with_tables_apart(query, environment)
+    environment = _with_common_tables(query, environment)
+    return replace(query, ctes=(), recursive=False), environment
+
+
+def _in_place(query: s.Query, cte: s.CommonTable) -> s.Query:
+    """`query` with a WITH query where it is named, as a subquery."""
+
+    def replaced(node: object) -> object:
+        match node:
+            case s.Table(schema=None, name=cte.name):
+                alias = node.alias or s.Alias(cte.name)
+                names = alias.columns + cte.columns[len(alias.columns) :]
+                return s.Derived(cte.query, replace(alias, columns=names))
+        return node
+
+    return transform(query, replaced)
 
 
 def _plain(cte: s.CommonTable, environment: Environment) -> Lowered:
@@ -178,7 +221,8 @@ def _selected(block: Block, each: tuple[Attribute, ...]) -> Lowered:
         node, outputs, sort = _distinct(node, outputs, sort, width, environment)
         partition = tuple(a.reference for a in outputs[len(targets) : width])
     if limited:
-        node = _first_rows(query, node, sort, partition)
+        one_each = block.is_aggregation and not query.group_by
+        node = first_rows(query, node, sort, partition, one_each=one_each)
     if len(node.attributes) > width or tuple(outputs[:width]) != node.attributes:
         node = Project(node, tuple((_again(a, environment), a.reference) for a in outputs[:width]))
     return Lowered(node, block.names)
@@ -261,46 +305,10 @@ def _distinct(
     return distinct, renamed, tuple(order)
 
 
-def _first_rows(
-    query: s.Query,
-    node: Node,
-    sort: tuple[SortKey, ...],
-    partition: tuple[Expression, ...] = (),
-) -> Node:
-    """LIMIT and OFFSET with an order, in each partition."""
-    if not sort and query.limit != Literal("0"):
-        if frozenset() in keys_of(node) and query.offset is None and is_some(query.limit):
-            return node
-        raise NotIncremental("LIMIT", "without ORDER BY any rows may be taken")
-    for bound in (query.limit, query.offset):
-        if bound is not None:
-            Scope().resolve(bound)  # raises for anything but constants
-    return TopN(node, partition, sort, query.limit, query.offset, query.with_ties)
-
-
-def _ordered(query: s.Query, lowered: Lowered) -> Lowered:
-    """LIMIT of a set operation, ordered by column numbers or names."""
-    if query.limit is None and query.offset is None:
-        return lowered
-    attributes = lowered.node.attributes
-    sort = []
-    for key in query.order_by:
-        match key.expression:
-            case Literal(sql=sql) if sql.isdigit():
-                sort.append(replace(key, expression=attributes[int(sql) - 1].reference))
-            case Column(relation=None, name=name) if name in lowered.names:
-                position = lowered.names.index(name)
-                sort.append(replace(key, expression=attributes[position].reference))
-            case _:
-                raise NotIncremental("ORDER BY", "of a set operation by an expression")
-    return replace(lowered, node=_first_rows(query, lowered.node, tuple(sort)))
-
-
 def _values(query: s.Values, environment: Environment) -> Lowered:
     rows = [[Scope().resolve(expression) for expression in row] for row in query.rows]
     attributes = tuple(environment.attributes.new() for _ in rows[0])
     columns = ", ".join(quote_identifier(a.id) for a in attributes)
-    names = tuple(f"column{i}" for i in range(1, len(attributes) + 1))
     now, then = (
         "SELECT {0} FROM (VALUES {1}) AS v ({0})".format(
             columns, ", ".join(f"({', '.join(map(render_expression, row))})" for row in each)
@@ -308,4 +316,4 @@ def _values(query: s.Values, environment: Environment) -> Lowered:
         for each in (rows, [[at_frontier(e) for e in row] for row in rows])
     )
     node = Constant(now, attributes, len(rows) == 1, then if then != now else None)
-    return Lowered(node, names)
+    return Lowered(node, column_names(query))

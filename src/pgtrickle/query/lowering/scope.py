@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from pgtrickle.query.algebra import Attribute, Node
@@ -10,12 +10,10 @@ from pgtrickle.query.expression import (
     Column,
     Expression,
     Sublink,
-    Template,
     WholeRow,
 )
 from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.lowering.rewriting import rewrite
-from pgtrickle.query.parse.sqljson import JSON_AGGREGATES
 
 SYSTEM_COLUMNS = frozenset({"tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"})
 
@@ -61,6 +59,23 @@ class Scope:
             self.outer is not None and self.outer.names(reference)
         )
 
+    def renamed(self, attributes: Mapping[str, Attribute]) -> Scope:
+        """The same names for other attributes, given by id; those not given stay."""
+
+        def of(columns: dict[str, Attribute]) -> dict[str, Attribute]:
+            return {name: attributes.get(each.id, each) for name, each in columns.items()}
+
+        def replaced(each: Expression) -> Expression | None:
+            known = isinstance(each, Column) and each.relation is None and each.name in attributes
+            return attributes[each.name].reference if known else None  # type: ignore[attr-defined]
+
+        return Scope(
+            {name: of(columns) for name, columns in self.relations.items()},
+            {name: rewrite(each, replaced) for name, each in self.merged.items()},
+            None if self.outer is None else self.outer.renamed(attributes),
+            of(self.whole),
+        )
+
     def resolve(
         self,
         expression: Expression,
@@ -84,8 +99,6 @@ class Scope:
                             f"subquery ({kind})", "a subquery in this place is recomputed"
                         )
                     return attach(found)
-                case Template(construct=construct) if construct in JSON_AGGREGATES:
-                    raise NotIncremental(construct, "this aggregate is recomputed")
                 case WholeRow(relation=name):
                     return self._whole(name)
                 case Column(relation=relation, name=name):

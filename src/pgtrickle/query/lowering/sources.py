@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeGuard
 
 from pgtrickle.query import statement as s
 from pgtrickle.query.algebra import (
@@ -13,9 +15,9 @@ from pgtrickle.query.algebra import (
     Filter,
     Join,
     Node,
-    OuterJoin,
     Project,
     Scan,
+    Shared,
 )
 from pgtrickle.query.expression import (
     Case,
@@ -25,25 +27,26 @@ from pgtrickle.query.expression import (
     Operator,
     SqlFunction,
 )
-from pgtrickle.query.lowering.conditions import conjunction
+from pgtrickle.query.lowering import subqueries
+from pgtrickle.query.lowering.conditions import conjunction, conjuncts
+from pgtrickle.query.lowering.correlated import Condition, Correlated
 from pgtrickle.query.lowering.environment import Environment
+from pgtrickle.query.lowering.free_names import reads
+from pgtrickle.query.lowering.join_conditions import (
+    join_node,
+    joined_on,
+    restricted,
+    with_unmatched,
+)
 from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.lowering.scope import Scope
+from pgtrickle.query.lowering.source import Source
 from pgtrickle.query.lowering.whole_rows import with_whole_row
 from pgtrickle.query.moments import at_frontier, reads_moment
 from pgtrickle.query.names import quote_identifier, quote_name
 from pgtrickle.query.pruning import columns_of
 from pgtrickle.query.render import render_from
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A relation, the names it makes visible, and the columns that ``*`` stands for, in order."""
-
-    node: Node
-    scope: Scope
-    columns: tuple[tuple[str, Expression], ...] = ()
 
 
 def lower_from(
@@ -61,16 +64,22 @@ def lower_from(
 
 def _beside(left: Source | None, item: s.FromItem, environment: Environment) -> Source:
     """An item to the right of others, which it may read where it is lateral."""
-    if left is not None:
-        lateral = _lateral(left, item, environment, outer=False)
-        if lateral is not None:
-            return lateral
-    right = _source(item, environment)
     if left is None:
-        return right
+        return _source(item, environment)
+    lateral = _lateral(left, item, environment)
+    if lateral is not None:
+        return lateral
+    if isinstance(item, s.Join) and _reads_beside(item, left, environment):
+        return _join(item, environment, left)
+    right = _source(item, environment)
     return Source(
         Join(left.node, right.node), left.scope + right.scope, left.columns + right.columns
     )
+
+
+def _reads_beside(item: s.FromItem, left: Source, environment: Environment) -> bool:
+    """Whether something in an item reads what stands to its left, or around."""
+    return reads(item, replace(left.scope, outer=environment.outer))
 
 
 def _source(item: s.FromItem, environment: Environment) -> Source:
@@ -129,22 +138,32 @@ def _table(item: s.Table, environment: Environment) -> Source:
     return _named(alias, names, scan, environment, quote_name((item.schema, item.name)))
 
 
-def _join(item: s.Join, environment: Environment) -> Source:
-    left = _source(item.left, environment)
+def _join(item: s.Join, environment: Environment, beside: Source | None = None) -> Source:
+    """A join; `beside` is a relation to its left that something in it reads.
+
+    That is joined with the side whose rows are all kept: X × (A ⟕ B) is (X × A) ⟕ B.
+    """
+    around = None if beside is None else replace(beside, columns=())
+    if around is not None and item.kind == "FULL":
+        raise NotIncremental("FULL JOIN", "it reads the query around it")
+    on_left, on_right = (None, around) if item.kind == "RIGHT" else (around, None)
+    left = _beside(on_left, item.left, environment)
     if item.kind in ("INNER", "CROSS", "LEFT"):
-        lateral = _lateral(left, item.right, environment, outer=item.kind == "LEFT")
+        lateral = _lateral(left, item.right, environment, item)
         if lateral is not None:
-            return _lateral_condition(item, lateral, environment)
-    right = _source(item.right, environment)
-    scope = replace(left.scope + right.scope, outer=environment.outer)
-    condition = None if item.on is None else scope.resolve(item.on)
+            return _with_columns(lateral, item.alias, around, environment)
+        if isinstance(item.right, s.Join) and _reads_beside(item.right, left, environment):
+            return _tree_beside(left, item, around, environment)
+    right = _beside(on_right, item.right, environment)
     columns = left.columns + right.columns
-    if item.using:
-        pairs = [
-            (left.scope.resolve(Column(None, name)), right.scope.resolve(Column(None, name)))
-            for name in item.using
-        ]
+    scope = left.scope + right.scope
+    if not item.using:
+        joined = joined_on(item, left, right, environment)
+    else:
+        own = [_without(side.scope, around) for side in (left, right)]
+        pairs = [tuple(each.resolve(Column(None, name)) for each in own) for name in item.using]
         condition = conjunction([Operator(environment.equality, a, b) for a, b in pairs])
+        joined = join_node(item.kind, left.node, right.node, condition)
         types = [environment.facts.types(left.node, [a for a, _ in pairs])]
         types.append(environment.facts.types(right.node, [b for _, b in pairs]))
         merged = {
@@ -153,10 +172,40 @@ def _join(item: s.Join, environment: Environment) -> Source:
         }
         scope = replace(scope, merged=scope.merged | merged)
         columns = (*merged.items(), *((n, e) for n, e in columns if n not in merged))
-    _check_local(condition, left.node, right.node)
-    node = _join_node(item.kind, left.node, right.node, condition)
-    joined = Source(node, scope.within(node), columns)
-    return joined if item.alias is None else _renamed_join(item.alias, joined, environment)
+    scope = replace(scope, outer=environment.outer).within(joined)
+    return _with_columns(Source(joined, scope, columns), item.alias, around, environment)
+
+
+def _tree_beside(
+    left: Source, item: s.Join, around: Source | None, environment: Environment
+) -> Source:
+    """A join with a tree of joins to its right that reads its left side."""
+    if item.kind == "LEFT" or item.using or not isinstance(item.right, s.Join):
+        raise NotIncremental("LATERAL", "within joins to the right it reads their left side")
+    tree = _join(item.right, environment, left)
+    joined = replace(tree, columns=left.columns + tree.columns)
+    joined = _where(joined, item.on, environment)
+    return _with_columns(joined, item.alias, around, environment)
+
+
+def _without(scope: Scope, beside: Source | None) -> Scope:
+    """The names of a join alone."""
+    if beside is None:
+        return scope
+    relations = {n: c for n, c in scope.relations.items() if n not in beside.scope.relations}
+    merged = {n: e for n, e in scope.merged.items() if n not in beside.scope.merged}
+    return replace(scope, relations=relations, merged=merged)
+
+
+def _with_columns(
+    joined: Source, alias: s.Alias | None, beside: Source | None, environment: Environment
+) -> Source:
+    """A join, perhaps under an alias, with the columns of what stands beside it."""
+    if alias is not None:
+        joined = _renamed_join(alias, joined, environment)
+        if beside is not None:
+            joined = replace(joined, scope=joined.scope + beside.scope.within(joined.node))
+    return joined
 
 
 def _renamed_join(alias: s.Alias, joined: Source, environment: Environment) -> Source:
@@ -195,64 +244,150 @@ def _without_modifier(type: str) -> str:
     return re.sub(r"\([^()\"]*\)", "", type)
 
 
-def _join_node(kind: str, left: Node, right: Node, condition: Expression | None) -> Node:
-    match kind:
-        case "LEFT":
-            return OuterJoin(left, right, condition)
-        case "RIGHT":
-            return OuterJoin(right, left, condition)
-        case "FULL":
-            return OuterJoin(left, right, condition, full=True)
-    return Join(left, right, condition)
-
-
-def _check_local(condition: Expression | None, left: Node, right: Node) -> None:
-    if not columns_of(condition) <= frozenset(left.ids) | frozenset(right.ids):
-        raise NotIncremental("JOIN ... ON", "its condition reads the query around a subquery")
-
-
 def _lateral(
-    left: Source, item: s.FromItem, environment: Environment, *, outer: bool
+    left: Source, item: s.FromItem, environment: Environment, join: s.Join | None = None
 ) -> Source | None:
-    """`left` with a lateral item to its right; None where the item does not read `left`."""
-    scope = replace(left.scope, outer=environment.outer)
+    """`left` with a lateral item to its right; None where the item does not read `left`.
+
+    `join` is the join they stand in, if it is one.
+    """
     match item:
         case s.FunctionSource() | s.TemplateSource():
-            resolved = rewrite(item, lambda e: scope.resolve(e))
-            if not columns_of(resolved) & frozenset(left.node.ids):
-                return None
-            _check_columns(columns_of(resolved), left.node)
-            source, outputs, names = _renamed(resolved, environment)
-            node = Expand(left.node, source, outputs, outer)
-            visible = dict(zip(names, outputs, strict=True))
-            alias = item.alias.name if item.alias is not None else ""
-            columns = left.columns + _references(visible)
-            return Source(node, left.scope + Scope({alias: visible}), columns)
-        case s.Derived(query=query, alias=alias, lateral=True):
-            inner = environment.lower_correlated(query, replace(environment, outer=scope))
-            if not inner.reads_outer:
-                return None
-            around, inner = inner.placed(left.node, environment.attributes)
-            joined, outputs = inner.columns_beside(around, environment.attributes, outer=outer)
-            renamed = alias.columns if alias is not None else ()
-            names = renamed + inner.names[len(renamed) :]
-            visible = dict(zip(names, outputs, strict=True))
-            name = alias.name if alias is not None else ""
-            columns = left.columns + _references(visible)
-            return Source(joined, left.scope + Scope({name: visible}), columns)
+            return _lateral_functions(left, item, environment, join)
+        case s.Derived() if item.lateral or reads(item, environment.outer):
+            return _lateral_subquery(left, item, environment, join)
     return None
 
 
-def _lateral_condition(item: s.Join, source: Source, environment: Environment) -> Source:
-    """ON of a join with a lateral item; of a LEFT join only what is always true."""
-    if item.on is None or item.on == Literal("true"):
-        return source
-    if item.kind == "LEFT":
-        raise NotIncremental("LATERAL", "a lateral LEFT JOIN with a condition is recomputed")
+def _lateral_functions(
+    left: Source,
+    item: s.FunctionSource | s.TemplateSource,
+    environment: Environment,
+    join: s.Join | None,
+) -> Source | None:
+    scope = replace(left.scope, outer=environment.outer)
+    resolved = rewrite(item, lambda e: scope.resolve(e))
+    if not columns_of(resolved) & frozenset(left.node.ids):
+        return None
+    _check_columns(columns_of(resolved), left.node)
+    if _is_left(join):
+        if _has_sublink(join):
+            return _apart(left, item, join, environment)
+        return _expanded(left, resolved, join, environment)
+    source = _expanded(left, resolved, None, environment)
+    return source if join is None else _where(source, join.on, environment)
+
+
+def _lateral_subquery(
+    left: Source, item: s.Derived, environment: Environment, join: s.Join | None
+) -> Source | None:
+    scope = replace(left.scope, outer=environment.outer)
+    inside = replace(environment, outer=scope, around=left.node)
+    inner = environment.lower_correlated(item.query, inside)
+    if not inner.reads_outer:
+        return None
+    if _is_left(join):
+        if _has_sublink(join):
+            return _apart(left, item, join, environment)
+        return _left_joined(left, item, inner, join, environment)
+    around, inner = inner.placed(left.node, environment.attributes)
+    node, outputs = inner.columns_beside(around, environment.attributes)
+    source = _extended(left, node, item, _names_under(item.alias, inner.names), outputs)
+    return source if join is None else _where(source, join.on, environment)
+
+
+def _is_left(join: s.Join | None) -> TypeGuard[s.Join]:
+    return join is not None and join.kind == "LEFT"
+
+
+def _has_sublink(join: s.Join) -> bool:
+    return any(map(subqueries.has_sublink, conjuncts(join.on)))
+
+
+def _where(source: Source, on: Condition, environment: Environment) -> Source:
+    """A source filtered by the condition of an inner join."""
     scope = replace(source.scope, outer=environment.outer)
-    condition = scope.resolve(item.on)
-    _check_columns(columns_of(condition), source.node)
-    return replace(source, node=Filter(source.node, condition))
+    every = conjuncts(on)
+    nested = [each for each in every if subqueries.has_sublink(each)]
+    plain = conjunction(scope.resolve(each) for each in every if each not in nested)
+    node = source.node
+    if plain is not None:
+        _check_columns(columns_of(plain), node)
+        node = Filter(node, plain)
+    return replace(source, node=restricted(node, scope, nested, environment))
+
+
+def _expanded(
+    left: Source,
+    item: s.FunctionSource | s.TemplateSource,
+    join: s.Join | None,
+    environment: Environment,
+) -> Source:
+    """`left` with set-returning functions of its rows; in a LEFT `join` with its condition."""
+    source, outputs, names = _renamed(item, environment)
+    node = Expand(left.node, source, outputs)
+    extended = _extended(left, node, item, names, outputs)
+    if join is None:
+        return extended
+    scope = replace(extended.scope, outer=environment.outer)
+    on = conjunction(scope.resolve(each) for each in conjuncts(join.on))
+    _check_columns(columns_of(on), node)
+    return replace(extended, node=replace(node, outer=True, condition=on))
+
+
+def _left_joined(
+    left: Source, item: s.Derived, inner: Correlated, join: s.Join, environment: Environment
+) -> Source:
+    """LEFT JOIN LATERAL of a subquery."""
+    around, inner = inner.placed(left.node, environment.attributes)
+    names = _names_under(item.alias, inner.names)
+    stand_ins = tuple(environment.attributes.new() for _ in names)
+    inside = _extended(left, around, item, names, stand_ins).scope
+    scope = replace(inside, outer=environment.outer)
+    condition = conjunction(
+        scope.resolve(each) for each in conjuncts(join.on) if each != Literal("true")
+    )
+
+    def on(values: Sequence[Expression]) -> Condition:
+        known: dict[Expression, Expression] = {
+            a.reference: value for a, value in zip(stand_ins, values, strict=True)
+        }
+        return rewrite(condition, known.get)
+
+    node, outputs = inner.columns_left_beside(around, environment.attributes, on)
+    return _extended(left, node, item, names, outputs)
+
+
+def _apart(left: Source, item: s.FromItem, join: s.Join, environment: Environment) -> Source:
+    """LEFT JOIN LATERAL with a subquery in its condition."""
+    kept = replace(left, node=Shared(left.node))
+    matches = _lateral(kept, item, environment, replace(join, kind="INNER"))
+    if matches is None:
+        raise NotIncremental("LATERAL", "it does not read its left side")
+    others = tuple(a for a in matches.node.attributes if a.id not in left.node.ids)
+    read = (item, join.on)
+    node = with_unmatched(kept, matches.node, others, read, environment)
+    return replace(matches, node=node)
+
+
+def _extended(
+    left: Source,
+    node: Node,
+    item: s.FromItem,
+    names: tuple[str, ...],
+    outputs: tuple[Attribute, ...],
+) -> Source:
+    """`left` and the columns of an item beside it, as `node`."""
+    alias = getattr(item, "alias", None)
+    visible = dict(zip(names, outputs, strict=True))
+    scope = left.scope + Scope({alias.name if alias is not None else "": visible})
+    return Source(node, scope.within(node), left.columns + _references(visible))
+
+
+def _names_under(alias: s.Alias | None, names: tuple[str, ...]) -> tuple[str, ...]:
+    """A subquery's columns under its alias."""
+    given = alias.columns if alias is not None else ()
+    return given + names[len(given) :]
 
 
 def _check_columns(read: frozenset[str], node: Node) -> None:

@@ -42,6 +42,8 @@ from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.lowering.scope import Scope
 
+TEST = "\0test"
+"""A relation no query names: the left side of a comparison."""
 NULL = Literal("NULL")
 """Compared by IS DISTINCT FROM: IS NULL would look into the fields of a row."""
 NULL_BOOLEAN = Cast(NULL, TypeName("boolean"))
@@ -49,6 +51,12 @@ NULL_BOOLEAN = Cast(NULL, TypeName("boolean"))
 
 def restrict(node: Node, scope: Scope, condition: Expression, environment: Environment) -> Node:
     """`node` filtered by a conjunct of WHERE that holds subqueries."""
+    match condition:
+        case Sublink(test=Expression() as test) as sublink if has_sublink(test):
+            node, scope, condition = _with_test(node, scope, sublink, environment)
+        case Not(operand=Sublink(test=Expression() as test) as sublink) if has_sublink(test):
+            node, scope, sublink = _with_test(node, scope, sublink, environment)
+            condition = Not(sublink)
     match condition:
         case (Sublink(kind="ANY" | "ALL") as sublink) | Not(operand=Sublink(kind="ANY") as sublink):
             if _with_one_row(node, scope, sublink, environment) is not None:
@@ -87,6 +95,8 @@ def attach(
     node: Node, scope: Scope, sublink: Sublink, environment: Environment
 ) -> tuple[Node, Expression]:
     """`node` with what a subquery contributes, and the expression of the subquery's value."""
+    if sublink.test is not None and has_sublink(sublink.test):
+        node, scope, sublink = _with_test(node, scope, sublink, environment)
     match sublink.kind:
         case "EXISTS":
             node, inner = _lowered(node, scope, sublink, environment)
@@ -113,11 +123,36 @@ def attach(
     raise NotIncremental(f"subquery ({sublink.kind})", "it is recomputed")
 
 
+def _with_test(
+    node: Node, scope: Scope, sublink: Sublink, environment: Environment
+) -> tuple[Node, Scope, Sublink]:
+    """A comparison whose left side holds subqueries: that becomes columns, named as TEST."""
+
+    def attached(inner: Sublink) -> Expression:
+        nonlocal node
+        node, value = attach(node, scope, inner, environment)
+        return value
+
+    if sublink.test is None:
+        raise NotIncremental(sublink.kind, "it compares nothing")
+    test = scope.resolve(sublink.test, attached)
+    is_row = isinstance(test, SqlFunction) and test.keyword == "ROW"
+    values = test.arguments if is_row else (test,)  # type: ignore[attr-defined]
+    columns = {each: environment.attributes.new() for each in values}
+    kept = tuple((attribute, attribute.reference) for attribute in node.attributes)
+    node = Project(node, (*kept, *((attribute, each) for each, attribute in columns.items())))
+    scope = scope + Scope({TEST: {a.id: a for a in columns.values()}})
+    names = tuple(Column(TEST, columns[each].id) for each in values)
+    named = SqlFunction("ROW", names) if is_row else names[0]
+    return node, scope, replace(sublink, test=named)
+
+
 def _lowered(
     node: Node, scope: Scope, sublink: Sublink, environment: Environment
 ) -> tuple[Node, Correlated]:
     """The subquery, and `node`, perhaps as a relation that both share."""
-    inner = environment.lower_correlated(sublink.query, replace(environment, outer=scope))
+    inside = replace(environment, outer=scope, around=node)
+    inner = environment.lower_correlated(sublink.query, inside)
     node, inner = inner.placed(node, environment.attributes)
     inner.check_reach(node)
     return node, inner
@@ -126,13 +161,18 @@ def _lowered(
 def _with_one_row(
     node: Node, scope: Scope, sublink: Sublink, environment: Environment
 ) -> tuple[Node, Expression] | None:
-    """IN, ANY and ALL over a correlated aggregation: the comparison with its only row, or None."""
+    """IN, ANY and ALL over an aggregation: the comparison with its only row, or None.
+
+    Where HAVING drops that row, ANY is false and ALL true.
+    """
     around, inner = _lowered(node, scope, sublink, environment)
-    one = inner.one_row and inner.condition and inner.having is None and len(inner.values) == 1
-    if not one or sublink.test is None or sublink.operator is None:
+    if not inner.one_row or not (inner.condition or inner.having is not None):
         return None
-    joined = inner.beside(around, outer=True)
-    return joined, Operator(sublink.operator, scope.resolve(sublink.test), inner.values[0])
+    compared = _together(_pairs(sublink, scope, inner))
+    if inner.having is not None:
+        of_none = Literal("false" if sublink.kind == "ANY" else "true")
+        compared = Case(None, ((inner.having, compared),), of_none)
+    return inner.beside(around, outer=True), compared
 
 
 def _scalar(
@@ -143,7 +183,8 @@ def _scalar(
     if inner.one_row:
         return around, inner
     if not are_equated(inner.condition, inner.node):
-        inner = environment.lower_dependent(sublink.query, replace(environment, outer=scope))
+        inside = replace(environment, outer=scope, around=node)
+        inner = environment.lower_dependent(sublink.query, inside)
         around, inner = inner.placed(node, environment.attributes)
     return around, _single(inner, environment)
 
@@ -170,9 +211,11 @@ def _comparison(
 ) -> tuple[Node, Correlated, list[Expression]]:
     """As `_lowered`, and ``test operator value`` column by column."""
     node, inner = _lowered(node, scope, sublink, environment)
-    if inner.one_row and (inner.condition or inner.having is not None):
-        # Its values hold over an outer join; here it is one row of a relation.
-        raise NotIncremental("IN", "over an aggregation with HAVING it is recomputed")
+    return node, inner, _pairs(sublink, scope, inner)
+
+
+def _pairs(sublink: Sublink, scope: Scope, inner: Correlated) -> list[Expression]:
+    """``test operator value``, column by column where that is the comparison of the rows."""
     if sublink.test is None or sublink.operator is None:
         raise NotIncremental(sublink.kind, "it compares nothing")
     test = scope.resolve(sublink.test)
@@ -184,9 +227,9 @@ def _comparison(
     operator = sublink.operator
     if len(tests) > 1 and operator not in (EQUAL, COMPARED):
         rows = SqlFunction("ROW", tests), SqlFunction("ROW", inner.values)
-        return node, inner, [Operator(operator, *rows)]
+        return [Operator(operator, *rows)]
     pairs = zip(tests, inner.values, strict=True)
-    return node, inner, [Operator(operator, a, b) for a, b in pairs]
+    return [Operator(operator, a, b) for a, b in pairs]
 
 
 def _together(pairs: list[Expression]) -> Expression:
@@ -269,14 +312,16 @@ def _single(inner: Correlated, environment: Environment) -> Correlated:
     pairs = inner.equated()
     keys, outers = [a for a, _ in pairs], [b for _, b in pairs]
     (type,) = environment.facts.types(inner.node, [inner.values[0]])
+    taken, as_type = inner.values[0], ""
     if type.endswith("[]"):
-        raise NotIncremental("scalar subquery", "one that returns an array is recomputed")
+        # Arrays of arrays are something else: each is kept as text.
+        taken, as_type = Cast(taken, TypeName("text")), f"::{type}"
     value = environment.attributes.new()
     below = Project(
         inner.node,
         (
             *((a, a.reference) for a in inner.node.attributes),
-            (value, inner.values[0]),
+            (value, taken),
         ),
     )
     collected = environment.attributes.new()
@@ -287,7 +332,7 @@ def _single(inner: Correlated, environment: Environment) -> Correlated:
     )
     only = Template(
         "scalar subquery",
-        ("(SELECT v.v FROM unnest(", collected.reference, ") AS v (v))"),
+        (f"(SELECT v.v{as_type} FROM unnest(", collected.reference, ") AS v (v))"),
     )
     condition = tuple(
         replace(before, left=attribute.reference, right=outer)  # type: ignore[call-arg]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pgtrickle.query.expression import Expression
+from pgtrickle.query.expression import Argument, Expression, JsonAggregate
 from pgtrickle.query.names import quote_identifier
 from pgtrickle.query.parse.expressions import (
     expression,
@@ -17,13 +17,9 @@ from pgtrickle.query.parse.expressions import (
 from pgtrickle.query.parse.raw import Node, UnsupportedSyntax
 from pgtrickle.query.parse.statements import alias, reads_from
 from pgtrickle.query.parse.types import type_name
-from pgtrickle.query.render import sort_parts, window_parts
 from pgtrickle.query.statement import FromItem, TemplateSource
 
 Part = str | Expression
-
-JSON_AGGREGATES = frozenset({"JSON_OBJECTAGG", "JSON_ARRAYAGG"})
-"""The templates that are aggregates, or window functions where they have an OVER."""
 
 
 def _comma_separated(items: list[list[Part]]) -> list[Part]:
@@ -49,16 +45,18 @@ def _format(node: Node | None) -> str:
     return " FORMAT JSON" + ("" if name == "DEFAULT" else f" ENCODING {name}")
 
 
-def _value(node: Node | None) -> list[Part]:
+def _value_and_format(node: Node | None) -> tuple[Expression, str]:
     """Read a JsonValueExpr."""
     if node is None:
         raise UnsupportedSyntax("SQL/JSON without a value")
-    parts: list[Part] = [
-        expression(node.need("raw_expr")),
-        _format(node.struct("format", "JsonFormat")),
-    ]
+    value = expression(node.need("raw_expr"))
+    encoding = _format(node.struct("format", "JsonFormat"))
     node.done()
-    return parts
+    return value, encoding
+
+
+def _value(node: Node | None) -> list[Part]:
+    return list(_value_and_format(node))
 
 
 def _returning(node: Node) -> str:
@@ -112,23 +110,23 @@ def _array(node: Node) -> Expression:
     return template("JSON_ARRAY", "JSON_ARRAY(", *_comma_separated(values), on_null, returning, ")")
 
 
-def _aggregate(node: Node, construct: str, argument: list[Part]) -> Expression:
+def _aggregate(node: Node, construct: str, *arguments: Expression, encoding: str) -> Expression:
     constructor = node.struct("constructor", "JsonAggConstructor")
     if constructor is None:
         raise UnsupportedSyntax(f"{construct} without its clauses")
     order_by = sort_keys(constructor.many("agg_order"))
-    parts: list[Part] = [f"{construct}(", *argument]
-    parts += [" ORDER BY ", *sort_parts(order_by)] if order_by else []
-    parts += [_on_null(node), _unique(node), _returning(constructor), ")"]
-    condition = optional(constructor.one("agg_filter"))
-    parts += [] if condition is None else [" FILTER (WHERE ", condition, ")"]
-    window = over(constructor.struct("over", "WindowDef"))
-    if isinstance(window, str):
-        parts.append(f" OVER {quote_identifier(window)}")
-    elif window is not None:
-        parts += [" OVER ", *window_parts(window)]
+    clauses = _on_null(node) + _unique(node) + _returning(constructor)
+    aggregate = JsonAggregate(
+        (construct,),
+        tuple(map(Argument, arguments)),
+        order_by=order_by,
+        filter=optional(constructor.one("agg_filter")),
+        over=over(constructor.struct("over", "WindowDef")),
+        encoding=encoding,
+        clauses=clauses,
+    )
     constructor.done()
-    return template(construct, *parts)
+    return aggregate
 
 
 @reads("JsonObjectAgg")
@@ -136,12 +134,16 @@ def _object_aggregate(node: Node) -> Expression:
     pair = node.struct("arg", "JsonKeyValue")
     if pair is None:
         raise UnsupportedSyntax("JSON_OBJECTAGG without an argument")
-    return _aggregate(node, "JSON_OBJECTAGG", _key_value(pair))
+    key = expression(pair.need("key"))
+    value, encoding = _value_and_format(pair.struct("value", "JsonValueExpr"))
+    pair.done()
+    return _aggregate(node, "JSON_OBJECTAGG", key, value, encoding=encoding)
 
 
 @reads("JsonArrayAgg")
 def _array_aggregate(node: Node) -> Expression:
-    return _aggregate(node, "JSON_ARRAYAGG", _value(node.struct("arg", "JsonValueExpr")))
+    value, encoding = _value_and_format(node.struct("arg", "JsonValueExpr"))
+    return _aggregate(node, "JSON_ARRAYAGG", value, encoding=encoding)
 
 
 # Predicates and conversions

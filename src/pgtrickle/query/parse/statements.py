@@ -32,6 +32,7 @@ from pgtrickle.query.render import render_expression
 from pgtrickle.query.statement import (
     Alias,
     CommonTable,
+    Cycle,
     Derived,
     FromItem,
     FunctionItem,
@@ -40,6 +41,7 @@ from pgtrickle.query.statement import (
     GroupItem,
     Join,
     Query,
+    Search,
     Select,
     SetOperation,
     Table,
@@ -205,43 +207,42 @@ def _common_table(node: Node) -> CommonTable:
     materialized = {"Default": None, "Always": True, "Never": False}[
         node.text("ctematerialized").removeprefix("CTEMaterialize")
     ]
-    search = node.struct("search_clause", "CTESearchClause")
-    cycle = node.struct("cycle_clause", "CTECycleClause")
-    tail = " ".join(
-        ([_search(search)] if search is not None else [])
-        + ([_cycle(cycle)] if cycle is not None else [])
-    )
     table = CommonTable(
         node.text("ctename"),
         node.strings("aliascolnames"),
         query(node.need("ctequery")),
         materialized,
-        tail,
+        _search(node.struct("search_clause", "CTESearchClause")),
+        _cycle(node.struct("cycle_clause", "CTECycleClause")),
     )
     node.done()
     return table
 
 
-def _search(node: Node) -> str:
-    order = "BREADTH" if node.flag("search_breadth_first") else "DEPTH"
-    columns = _names(node.strings("search_col_list"))
-    sequence = quote_identifier(node.text("search_seq_column"))
+def _search(node: Node | None) -> Search | None:
+    if node is None:
+        return None
+    search = Search(
+        node.flag("search_breadth_first"),
+        node.strings("search_col_list"),
+        node.text("search_seq_column"),
+    )
     node.done()
-    return f"SEARCH {order} FIRST BY {columns} SET {sequence}"
+    return search
 
 
-def _cycle(node: Node) -> str:
-    columns = _names(node.strings("cycle_col_list"))
-    mark = quote_identifier(node.text("cycle_mark_column"))
-    value = render_expression(expression(node.need("cycle_mark_value")))
-    default = render_expression(expression(node.need("cycle_mark_default")))
-    path = quote_identifier(node.text("cycle_path_column"))
+def _cycle(node: Node | None) -> Cycle | None:
+    if node is None:
+        return None
+    cycle = Cycle(
+        node.strings("cycle_col_list"),
+        node.text("cycle_mark_column"),
+        expression(node.need("cycle_mark_value")),
+        expression(node.need("cycle_mark_default")),
+        node.text("cycle_path_column"),
+    )
     node.done()
-    return f"CYCLE {columns} SET {mark} TO {value} DEFAULT {default} USING {path}"
-
-
-def _names(names: Iterable[str]) -> str:
-    return ", ".join(quote_identifier(name) for name in names)
+    return cycle
 
 
 # FROM

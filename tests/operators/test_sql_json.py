@@ -1,0 +1,15 @@
+"""The aggregates of SQL/JSON, of PostgreSQL 16 and later: the families of sql_json.sql."""
+
+from __future__ import annotations
+
+import pytest
+from tests.operators.playing import families, keep_exact
+
+from pgtrickle.engine import Engine
+
+FAMILIES = families("sql_json.sql")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_is_differential_and_exact(family: str, engine: Engine) -> None:
+    keep_exact(engine, FAMILIES[family], family)
