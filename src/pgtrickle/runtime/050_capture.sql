@@ -379,8 +379,11 @@ begin
     end if;
     if to_regproc(format('pgtrickle_changes.capture_%s', source)) is null then
         if to_regclass(format('pgtrickle_changes.segment_%s', source)) is null then
-            execute format('create sequence pgtrickle_changes.segment_%s as integer minvalue 0 maxvalue 1', source);
-            perform setval(format('pgtrickle_changes.segment_%s', source), 0);
+            -- If not exists: the lock may have been waited for, and what others made meanwhile is not seen yet.
+            execute format('create sequence if not exists pgtrickle_changes.segment_%s as integer minvalue 0 maxvalue 1', source);
+            perform setval(s.segment, 0)
+            from (select format('pgtrickle_changes.segment_%s', source)::regclass as segment) s
+            where pg_sequence_last_value(s.segment) is null;
         end if;
         for segment in 0 .. 1 loop
             execute format(

@@ -436,6 +436,9 @@ declare
 begin
     perform pgtrickle._check_decoder();
     perform pgtrickle._lock_capture(source);
+    if not exists (select from pg_class c where c.oid = source) then
+        return 'it was dropped';
+    end if;
     execute format('lock table %s in share row exclusive mode', source::regclass);
     select c.* into known from pgtrickle.pgt_captures c where c.source_relid = source for update;
     obstacle := pgtrickle._wal_obstacle(source, known.columns);
@@ -459,7 +462,9 @@ begin
     where c.source_relid = source;
     perform pgtrickle._note_transition(source, slot);
     return null;
-exception when lock_not_available or deadlock_detected or object_in_use then
+exception when undefined_table or syntax_error then
+    return 'it was dropped';  -- and has no name but its OID any more
+when lock_not_available or deadlock_detected or object_in_use then
     return 'it is in use for longer than half a second';
 end
 $$;

@@ -374,8 +374,9 @@ as $$
 begin
     perform pgtrickle._lock_capture(source);
     if to_regproc(format('pgtrickle_changes.maintain_%s', source)) is null then
+        -- Or replace: the lock may have been waited for, and what others made meanwhile is not seen yet.
         execute format(
-            'create function pgtrickle_changes.maintain_%s() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as %L',
+            'create or replace function pgtrickle_changes.maintain_%s() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as %L',
             source,
             format($text$
 begin

@@ -498,3 +498,42 @@ def test_writers_as_replica_maintain_too(
         loading.execute("update src.customers set region = 'r9' where id = 1")
         current("marts.regions", on=loading)
     current("marts.regions")
+
+
+def test_what_another_session_makes_meanwhile_is_not_made_twice(connect: Connect) -> None:
+    """Whoever has looked before does not see it at once when the lock is there."""
+    one, other = connect(autocommit=False), connect(autocommit=False)
+
+    def prepare_source(session: Connection, name: str) -> None:
+        for function in ("_prepare_maintenance", "_prepare_capture"):
+            session.execute(f"select pgtrickle.{function}('{name}'::regclass, 'pgt_test_owner')")
+
+    prepare_source(other, "src.customers")  # its functions are planned then, and look nothing up
+    other.commit()
+    for kind, name in (("proc", "maintain"), ("class", "segment")):
+        assert (
+            scalar(
+                other,
+                f"select to_reg{kind}(format('pgtrickle_changes.{name}_%s', 'src.orders'::regclass::oid))",
+            )
+            is None
+        )
+    prepare_source(one, "src.orders")
+    failures: list[Exception] = []
+
+    def prepare() -> None:
+        try:
+            prepare_source(other, "src.orders")
+            other.commit()
+        except psycopg.Error as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=prepare)
+    thread.start()
+    waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    watching = connect()
+    while scalar(watching, waiting) == 0 and thread.is_alive():
+        pass
+    one.commit()
+    thread.join(60)
+    assert failures == []
