@@ -88,7 +88,7 @@ def test_auto_gives_the_delta_another_chance(table: Engine) -> None:
 
 def test_auto_does_not_weigh_what_is_fast_anyway(table: Engine) -> None:
     table.create_stream_table("st", QUERY, refresh_mode="AUTO")
-    remember(table, ms=40, full_ms=3, rows=(20, 20))
+    remember(table, ms=400, full_ms=30, rows=(20, 20))
     change(table, 10)
     assert table.refresh("st").action == "DIFFERENTIAL"
 

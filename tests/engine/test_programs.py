@@ -28,7 +28,7 @@ def touch(engine: Engine, rows: int = 3) -> None:
 
 
 def test_programs_are_made_once_and_used_again(engine: Engine) -> None:
-    engine.create_stream_table("totals", TOTALS)
+    engine.create_stream_table("totals", TOTALS, refresh_mode="DIFFERENTIAL")
     touch(engine)
     engine.refresh("totals")
     made = programs(engine)
@@ -41,7 +41,7 @@ def test_programs_are_made_once_and_used_again(engine: Engine) -> None:
 
 
 def test_there_is_one_for_each_set_of_changed_sources(engine: Engine) -> None:
-    engine.create_stream_table("both", BOTH)
+    engine.create_stream_table("both", BOTH, refresh_mode="DIFFERENTIAL")
     run = engine.connection.execute
     for statements in (
         ["update customers set region = 'r9' where id = 1"],
@@ -90,7 +90,7 @@ def test_many_changes_are_planned_for_what_they_are(
 )
 def test_a_program_does_not_outlive_what_it_was_made_from(engine: Engine, change: str) -> None:
     engine.connection.execute("create schema marts")
-    engine.create_stream_table("marts.totals", TOTALS)
+    engine.create_stream_table("marts.totals", TOTALS, refresh_mode="DIFFERENTIAL")
     touch(engine)
     engine.refresh("marts.totals")
     engine.connection.execute(change)
@@ -106,7 +106,7 @@ def test_a_program_does_not_outlive_what_it_was_made_from(engine: Engine, change
 
 
 def test_a_source_that_has_grown_is_planned_for_anew(engine: Engine) -> None:
-    engine.create_stream_table("totals", TOTALS)
+    engine.create_stream_table("totals", TOTALS, refresh_mode="DIFFERENTIAL")
     touch(engine)
     engine.refresh("totals")
     before = programs(engine)
@@ -123,7 +123,7 @@ def test_a_source_that_has_grown_is_planned_for_anew(engine: Engine) -> None:
 
 
 def test_programs_go_with_their_table(engine: Engine) -> None:
-    engine.create_stream_table("totals", TOTALS)
+    engine.create_stream_table("totals", TOTALS, refresh_mode="DIFFERENTIAL")
     touch(engine)
     engine.refresh("totals")
     engine.drop_stream_table("totals")
@@ -131,7 +131,7 @@ def test_programs_go_with_their_table(engine: Engine) -> None:
 
 
 def test_only_the_owner_may_run_a_program(engine: Engine, other: psycopg.Connection) -> None:
-    engine.create_stream_table("totals", TOTALS)
+    engine.create_stream_table("totals", TOTALS, refresh_mode="DIFFERENTIAL")
     touch(engine)
     engine.refresh("totals")
     rows = engine.connection.execute(

@@ -89,7 +89,7 @@ begin
             order by h.refresh_id desc
             limit 1
         ) latest
-        where latest.end_time - latest.start_time > interval '50 ms')
+        where latest.end_time - latest.start_time > interval '500 ms')
     then
         return null;
     end if;
@@ -98,7 +98,7 @@ begin
     if stream_table.auto_threshold is null and stream_table.last_full_ms is not null then
         expected := pgtrickle._expected_ms(stream_table.pgt_id, changes);
         if expected is not null then
-            return case when expected > 1.2 * stream_table.last_full_ms and (changes > 1000 or expected > 50)
+            return case when expected > 1.2 * stream_table.last_full_ms and (changes > 1000 or expected > 500)
                 then format('%s changes would take about %s ms, recomputing about %s ms',
                     changes, round(expected), round(stream_table.last_full_ms)) end;
         end if;
