@@ -14,7 +14,17 @@ from pathlib import Path
 from rich.console import Console
 
 import pgtrickle
-from benchmarks import capture, fixed_costs, growth, page, recompute, refresh, tpch, worker
+from benchmarks import (
+    capture,
+    dbt_runs,
+    fixed_costs,
+    growth,
+    page,
+    recompute,
+    refresh,
+    tpch,
+    worker,
+)
 from benchmarks.measuring import Result
 from benchmarks.report import keep, show, surroundings
 from pgtrickle.embedded import server
@@ -39,6 +49,9 @@ def workloads(full: bool) -> dict[str, Workload]:
         ),
         "worker": lambda engine: worker.run(
             engine, busy=20, quiet=200, idle=1000, seconds=300 if full else 60
+        ),
+        "dbt": lambda engine: dbt_runs.run(
+            engine, models=200 if full else 40, rows=rows, cycles=5 if full else 3
         ),
         "tpch": lambda engine: tpch.run(engine, scale=1.0 if full else 0.1, cycles=5),
     }
