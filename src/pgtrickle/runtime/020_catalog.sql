@@ -214,6 +214,9 @@ create table pgtrickle.pgt_captures (
     cluster_id   text,
     installed_by xid8,
     purged_by    xid8,
+    archived_from  xid8,
+    archived_until xid8,
+    archived_by    xid8,
     unused_since timestamptz,
     created_at   timestamptz not null default now()
 );
@@ -226,6 +229,9 @@ comment on column pgtrickle.pgt_captures.triggers is 'Fingerprint of the capture
 comment on column pgtrickle.pgt_captures.cluster_id is 'Server and database the capture was made in';
 comment on column pgtrickle.pgt_captures.installed_by is 'Transaction that last locked writers out to make the triggers: a snapshot it had taken before may miss what they wrote';
 comment on column pgtrickle.pgt_captures.purged_by is 'Transaction that last emptied a segment; writing it makes a newcomer with an older snapshot fail instead of missing rows';
+comment on column pgtrickle.pgt_captures.archived_until is 'Highest transaction of the changes in the archive: whose snapshot has none in flight up to it has consumed the archive; null when the archive is empty';
+comment on column pgtrickle.pgt_captures.archived_by is 'Transaction that last moved changes to the archive, all of them committed then: whose snapshot sees it has consumed the archive';
+comment on column pgtrickle.pgt_captures.archived_from is 'Changes of transactions before it are not in the archive any more';
 comment on column pgtrickle.pgt_captures.unused_since is 'When its last consumer went, where the triggers could not be dropped then';
 
 create table pgtrickle.pgt_wal_slot (

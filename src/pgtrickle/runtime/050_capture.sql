@@ -1,7 +1,8 @@
 -- Capture: statement triggers write the changed rows of a source, signed, into its buffer.
 --
 -- A source with OID n has, in pgtrickle_changes and owned by the installer:
---   changes_<n>_0, changes_<n>_1   segments of the buffer; readers always read both
+--   changes_<n>_0, changes_<n>_1   segments of the buffer, written by turns; readers always read both
+--   changes_<n>_2                  the archive: what lags behind finds the old changes there (061)
 --   segment_<n>                    a sequence whose last value is the segment written now
 --   capture_<n>()                  the trigger function
 -- and four triggers on it and on every partition, created by whoever needs the capture.
@@ -326,7 +327,7 @@ as $$
               where b.attname is null)
           and not exists (
               select from unnest(_capture_covers.columns || '{__pgt_xid,__pgt_seq,__pgt_weight}') name
-              cross join generate_series(0, 1) segment
+              cross join generate_series(0, 2) segment
               left join pg_attribute b
                   on b.attrelid = to_regclass(format('pgtrickle_changes.changes_%s_%s', source, segment))
                   and b.attname = name
@@ -385,7 +386,7 @@ begin
             from (select format('pgtrickle_changes.segment_%s', source)::regclass as segment) s
             where pg_sequence_last_value(s.segment) is null;
         end if;
-        for segment in 0 .. 1 loop
+        for segment in 0 .. 2 loop
             execute format(
                 'create table if not exists pgtrickle_changes.changes_%s_%s (__pgt_xid xid8, __pgt_seq bigint, __pgt_weight integer)'
                 ' with (autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_scale_factor = 0.5, autovacuum_analyze_threshold = 1000000000)',
@@ -451,7 +452,7 @@ begin
     captured := array(
         select c.name
         from pgtrickle._captured_columns(source, coalesce(known.columns, '{}') || columns) c);
-    for segment in 0 .. 1 loop
+    for segment in 0 .. 2 loop
         buffer := format('pgtrickle_changes.changes_%s_%s', source, segment);
         for wanted in
             select c.name, c.declaration, b.attname is not null as exists,
@@ -654,7 +655,7 @@ create or replace function pgtrickle._drop_capture_objects(source oid)
 as $$
 begin
     execute format('drop function if exists pgtrickle_changes.capture_%s() cascade', source);
-    execute format('drop table if exists pgtrickle_changes.changes_%1$s_0, pgtrickle_changes.changes_%1$s_1', source);
+    execute format('drop table if exists pgtrickle_changes.changes_%1$s_0, pgtrickle_changes.changes_%1$s_1, pgtrickle_changes.changes_%1$s_2', source);
     execute format('drop sequence if exists pgtrickle_changes.segment_%s', source);
     perform pgtrickle._unpublish(source);
     delete from pgtrickle.pgt_captures c where c.source_relid = source;

@@ -43,6 +43,27 @@ comment on function pgtrickle._already_visible(oid, text) is
     'Further condition on the rows of a buffer, starting with "and", where they come from the log: it may have been decoded beyond the statement''s snapshot. Empty where triggers write them, whose rows become visible with the change itself';
 
 
+create or replace function pgtrickle._buffers(source oid)
+    returns table (segment integer, buffer text, is_read text)
+    language sql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    -- Of the archive no row is looked at by whoever has consumed it as a whole, however many there are:
+    -- whose snapshot has nothing in flight below its end, or sees who moved the last of it there. (All
+    -- that was moved had been committed then.)
+    select s, format('pgtrickle_changes.changes_%s_%s', source, s),
+        case s when 2 then format(
+            '(select c.archived_until operator(pg_catalog.>=) pg_catalog.pg_snapshot_xmin($1)'
+            ' and not pg_catalog.pg_visible_in_snapshot(c.archived_by, $1)'
+            ' from pgtrickle.pgt_captures c where c.source_relid operator(pg_catalog.=) %s::pg_catalog.oid) and ', source)
+        else '' end
+    from generate_series(0, 2) s
+$$;
+comment on function pgtrickle._buffers(oid) is
+    'The segments of a source''s buffer, the archive last, and the condition, ending with "and", under which the frontier ($1 pg_snapshot) has not consumed the whole of one';
+
+
 create or replace function pgtrickle._changes_sql(source oid, columns text[])
     returns text
     language sql
@@ -50,10 +71,10 @@ create or replace function pgtrickle._changes_sql(source oid, columns text[])
     set search_path = pg_catalog, pg_temp
 as $$
     select string_agg(
-        format('select %s__pgt_weight from pgtrickle_changes.changes_%s_%s b where %s and b.__pgt_weight operator(pg_catalog.<>) 0%s',
-            columns_list, source, segment, pgtrickle._unconsumed('b'), pgtrickle._already_visible(source, 'b')),
-        ' union all ' order by segment)
-    from generate_series(0, 1) segment
+        format('select %s__pgt_weight from %s b where %s%s and b.__pgt_weight operator(pg_catalog.<>) 0%s',
+            columns_list, s.buffer, s.is_read, pgtrickle._unconsumed('b'), pgtrickle._already_visible(source, 'b')),
+        ' union all ' order by s.segment)
+    from pgtrickle._buffers(source) s
     cross join (
         select coalesce(string_agg(
                 case when t.typtype = 'd'
@@ -99,10 +120,10 @@ create or replace function pgtrickle._has_changes_sql(source oid)
     set search_path = pg_catalog, pg_temp
 as $$
     select string_agg(
-        format('exists (select from pgtrickle_changes.changes_%s_%s b where %s%s)', source, segment,
+        format('exists (select from %s b where %s%s%s)', s.buffer, s.is_read,
             pgtrickle._unconsumed('b'), pgtrickle._already_visible(source, 'b')),
-        ' or ' order by segment)
-    from generate_series(0, 1) segment
+        ' or ' order by s.segment)
+    from pgtrickle._buffers(source) s
 $$;
 comment on function pgtrickle._has_changes_sql(oid) is 'Condition: the source has changes, or truncations, that are not consumed';
 
@@ -115,13 +136,17 @@ create or replace function pgtrickle._pending_sql(sources oid[])
 as $$
     select format('select pg_catalog.array_agg(p.pending order by p.source), pg_catalog.array_agg(p.markers order by p.source), pg_catalog.pg_current_snapshot() from (%s) p',
         string_agg(
-            format('select %s as source, pg_catalog.count(*) filter (where b.__pgt_weight operator(pg_catalog.<>) 0) as pending,'
-                ' pg_catalog.count(*) filter (where b.__pgt_weight operator(pg_catalog.=) 0) as markers from ('
-                'select * from (select __pgt_xid, __pgt_seq, __pgt_weight from pgtrickle_changes.changes_%2$s_0'
-                ' union all select __pgt_xid, __pgt_seq, __pgt_weight from pgtrickle_changes.changes_%2$s_1) u) b where %3$s%4$s',
-                position, source, pgtrickle._unconsumed('b'), pgtrickle._already_visible(source, 'b')),
+            format('select %s as source, pg_catalog.count(*) filter (where u.__pgt_weight operator(pg_catalog.<>) 0) as pending,'
+                ' pg_catalog.count(*) filter (where u.__pgt_weight operator(pg_catalog.=) 0) as markers from (%s) u', position, arms.sql),
             ' union all ' order by position))
     from unnest(sources) with ordinality s(source, position)
+    cross join lateral (
+        select string_agg(
+            format('select b.__pgt_weight from %s b where %s%s%s', r.buffer, r.is_read,
+                pgtrickle._unconsumed('b'), pgtrickle._already_visible(source, 'b')),
+            ' union all ' order by r.segment) as sql
+        from pgtrickle._buffers(source) r
+    ) arms
 $$;
 comment on function pgtrickle._pending_sql(oid[]) is
     'Statement that counts what is not consumed: per source, in the order given, changed rows (bigint[]) and truncation marks (bigint[]); and the snapshot it saw';
@@ -170,7 +195,7 @@ begin
     return not exists (
         select
         from unnest(sources) source
-        cross join generate_series(0, 1) segment
+        cross join generate_series(0, 2) segment
         where coalesce(pg_relation_size(to_regclass(format('pgtrickle_changes.changes_%s_%s', source, segment))), 1) > 0);
 end
 $$;

@@ -8,51 +8,64 @@
 -- could deadlock with other refreshes. So a refresh truncates only when it is alone in its
 -- transaction, and otherwise deletes, a bounded number of rows.
 --
+-- Where somebody lags, the old segment would stay and the other one grow, for everybody to scan. So
+-- when one consumer has consumed all of it and another has not, its rows move to the archive, a third
+-- table that everybody reads in the same statement as the segments, up to its highest transaction: who
+-- has consumed all before that one does not scan it. Rows move by DELETE and INSERT, so that
+-- every snapshot sees each of them once; a segment is truncated after that, and a snapshot of before
+-- would miss what was in it, which _check_buffers notices.
+--
 -- Nothing is lost to a late commit: a segment is truncated under ACCESS EXCLUSIVE, taken without
 -- waiting, so no transaction that wrote to it is in flight; and only rows that were already visible
 -- before consumption was checked are deleted. Nothing is lost to a new consumer: it holds the row
 -- in pgt_captures from before it is populated, and the purge, which writes that row, skips it
 -- while held.
 
-create or replace function pgtrickle._is_consumed(segment regclass, source oid)
-    returns boolean
+create or replace function pgtrickle._consumption(segment regclass, source oid, out by_all boolean, out by_some boolean)
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
 declare
+    newest xid8;
+    own boolean;
     consumer record;
     pending boolean;
 begin
-    -- What this transaction wrote itself may be rolled back together with its own frontier only.
-    execute format('select exists (select from %s b where b.__pgt_xid = $1)', segment)
-    into pending
+    execute format('select max(b.__pgt_xid), coalesce(bool_or(b.__pgt_xid = $1), false) from %s b', segment)
+    into newest, own
     using pg_current_xact_id_if_assigned();
-    if pending then
-        return false;
-    end if;
+    by_some := false;
+    by_all := true;
     for consumer in
-        select f.snapshot, f.own_xid, f.own_seq
+        select f.snapshot, f.own_xid, f.own_seq, pg_snapshot_xmin(f.snapshot) > newest as past
         from pgtrickle.pgt_dependencies d
         left join pgtrickle.pgt_frontiers f using (pgt_id)
         where d.source_relid = source
           and d.source_number is not null
+        order by f.own_xid desc nulls last
     loop
-        if consumer.snapshot is null then
-            return false;
+        if newest is null or consumer.past then
+            by_some := true;
+            continue;
         end if;
-        execute format('select exists (select from %s b where %s)', segment, pgtrickle._unconsumed('b'))
-        into pending
-        using consumer.snapshot, consumer.own_xid, consumer.own_seq;
-        if pending then
-            return false;
+        if consumer.snapshot is not null then
+            execute format('select exists (select from %s b where %s)', segment, pgtrickle._unconsumed('b'))
+            into pending
+            using consumer.snapshot, consumer.own_xid, consumer.own_seq;
         end if;
+        if consumer.snapshot is null or pending then
+            by_all := false;
+            exit;
+        end if;
+        by_some := true;
     end loop;
-    return true;
+    -- What this transaction wrote itself may be rolled back together with its own frontier only.
+    by_all := by_all and not own;
 end
 $$;
-comment on function pgtrickle._is_consumed(regclass, oid) is
-    'Whether every consumer of the source has consumed every row of a segment; false while one of them is not populated';
-revoke all on function pgtrickle._is_consumed(regclass, oid) from public;
+comment on function pgtrickle._consumption(regclass, oid) is
+    'Whether every consumer of the source has consumed every row of a segment (not while one of them is not populated), and whether those have that were refreshed last';
+revoke all on function pgtrickle._consumption(regclass, oid) from public;
 
 
 create or replace function pgtrickle._old_segment(source oid, least_bytes bigint)
@@ -84,6 +97,112 @@ comment on function pgtrickle._old_segment(oid, bigint) is
 revoke all on function pgtrickle._old_segment(oid, bigint) from public;
 
 
+create or replace function pgtrickle._archive(segment regclass, source oid)
+    returns boolean
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    columns text;
+    newest xid8;
+begin
+    perform from pgtrickle.pgt_captures c where c.source_relid = source for update skip locked;
+    if not found then
+        return false;
+    end if;
+    select string_agg(quote_ident(a.attname), ', ')
+    into columns
+    from pg_attribute a
+    where a.attrelid = segment
+      and a.attnum > 0
+      and not a.attisdropped;
+    execute format(
+        'with moved as (delete from %1$s where ctid = any (array('
+        'select b.ctid from %1$s b where pg_visible_in_snapshot(b.__pgt_xid, $1) limit 50000)) returning %3$s),'
+        ' kept as (insert into pgtrickle_changes.changes_%2$s_2 (%3$s) select %3$s from moved returning __pgt_xid)'
+        ' select max(k.__pgt_xid) from kept k', segment, source, columns)
+    into newest
+    using pg_current_snapshot();
+    if newest is null then
+        return false;
+    end if;
+    update pgtrickle.pgt_captures c
+    set archived_until = greatest(c.archived_until, newest),
+        archived_by = pg_current_xact_id(),
+        purged_by = pg_current_xact_id()
+    where c.source_relid = source;
+    return true;
+end
+$$;
+comment on function pgtrickle._archive(regclass, oid) is
+    'Moves a bounded number of committed changes of an old segment to the archive, where only those read them who have not consumed them. True when it did';
+revoke all on function pgtrickle._archive(regclass, oid) from public;
+
+
+create or replace function pgtrickle._trim_archive(source oid, truncates boolean)
+    returns boolean
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    capture pgtrickle.pgt_captures;
+    least_xmin xid8;
+    all_past boolean;
+    trimmed bigint;
+begin
+    select c.* into capture from pgtrickle.pgt_captures c where c.source_relid = source;
+    if capture.archived_until is null then
+        return false;
+    end if;
+    -- Of all transactions before this one every consumer has seen everything.
+    select case when bool_and(f.snapshot is not null) then min(pg_snapshot_xmin(f.snapshot)) end,
+        bool_and(pg_snapshot_xmin(f.snapshot) > capture.archived_until or pg_visible_in_snapshot(capture.archived_by, f.snapshot))
+    into least_xmin, all_past
+    from pgtrickle.pgt_dependencies d
+    left join pgtrickle.pgt_frontiers f using (pgt_id)
+    where d.source_relid = source
+      and d.source_number is not null;
+    if least_xmin is null or not all_past and least_xmin <= coalesce(capture.archived_from, '0') then
+        return false;
+    end if;
+    perform from pgtrickle.pgt_captures c
+    where c.source_relid = source
+      and (c.archived_by, c.archived_until) = (capture.archived_by, capture.archived_until)
+    for update skip locked;
+    if not found then
+        return false;  -- held by a newcomer, or moved on
+    end if;
+    truncates := truncates and all_past;
+    begin
+        if truncates then
+            execute format('lock table pgtrickle_changes.changes_%s_2 in access exclusive mode nowait', source);
+        end if;
+    exception when lock_not_available then
+        truncates := false;
+    end;
+    if truncates then
+        execute format('truncate pgtrickle_changes.changes_%s_2', source);
+        trimmed := 0;
+    else
+        execute format('delete from pgtrickle_changes.changes_%1$s_2 where ctid = any (array('
+            'select b.ctid from pgtrickle_changes.changes_%1$s_2 b where $2 or b.__pgt_xid < $1 limit 50000))', source)
+        using least_xmin, all_past;
+        get diagnostics trimmed = row_count;
+    end if;
+    update pgtrickle.pgt_captures c
+    set archived_from = case when trimmed < 50000 and not all_past then least_xmin end,
+        archived_until = case when trimmed = 50000 or not all_past then c.archived_until end,
+        archived_by = case when trimmed = 50000 or not all_past then c.archived_by end,
+        purged_by = pg_current_xact_id()
+    where c.source_relid = source;
+    return true;
+end
+$$;
+comment on function pgtrickle._trim_archive(oid, boolean) is
+    'Takes out of the archive what every consumer has consumed: all of it by TRUNCATE, where that is wanted and possible, or a bounded number of rows. True when it did';
+revoke all on function pgtrickle._trim_archive(oid, boolean) from public;
+
+
 create or replace function pgtrickle._purge(source oid, least_bytes bigint default 262144, truncates boolean default true)
     returns boolean
     language plpgsql
@@ -95,32 +214,40 @@ declare
     segment regclass;
     seen pg_snapshot;
     has_rows boolean;
+    consumed record;
+    trimmed boolean;
 begin
     if current_setting('transaction_isolation') <> 'read committed' then
         return false;
     end if;
+    trimmed := pgtrickle._trim_archive(source, truncates);
     segment := pgtrickle._old_segment(source, least_bytes);
     if segment is null then
-        return false;
+        return trimmed;
     end if;
     execute format('select exists (select from %s)', segment) into has_rows;
     if not (has_rows or truncates) then
-        return false;
+        return trimmed;
     end if;
     -- Looked at once without keeping anybody out, so that a lagging consumer costs nobody anything.
-    if not pgtrickle._is_consumed(segment, source) then
-        return false;
+    consumed := pgtrickle._consumption(segment, source);
+    if not consumed.by_all then
+        if consumed.by_some and pg_relation_size(segment) >= least_bytes then
+            return pgtrickle._archive(segment, source) or trimmed;
+        end if;
+        return trimmed;
     end if;
     perform from pgtrickle.pgt_captures c where c.source_relid = source for update skip locked;
     if not found then
-        return false;
+        return trimmed;
     end if;
     if truncates then
         execute format('lock table %s in access exclusive mode nowait', segment);
     end if;
     seen := pg_current_snapshot();
-    if not pgtrickle._is_consumed(segment, source) then
-        return false;
+    consumed := pgtrickle._consumption(segment, source);
+    if not consumed.by_all then
+        return trimmed;
     end if;
     update pgtrickle.pgt_captures c set purged_by = pg_current_xact_id() where c.source_relid = source;
     if truncates then
@@ -137,7 +264,7 @@ exception when lock_not_available or object_in_use or undefined_table then
 end
 $$;
 comment on function pgtrickle._purge(oid, bigint, boolean) is
-    'Empties a segment of the source''s buffer when every consumer has consumed it; true when it did. Waits for nobody but, at most a second, for who makes or drops the capture. Keeps its locks until commit, so truncate only at the end of a transaction; otherwise it deletes. least_bytes: a segment below this size is left as it is';
+    'Empties a segment of the source''s buffer when every consumer has consumed it, or moves its rows to the archive, and trims that; true when it did something. Waits for nobody but, at most a second, for who makes or drops the capture. Keeps its locks until commit, so truncate only at the end of a transaction; otherwise it deletes. least_bytes: a segment below this size is left as it is';
 
 
 create or replace function pgtrickle._is_abandoned(capture pgtrickle.pgt_captures)

@@ -172,6 +172,49 @@ comment on function pgtrickle._check_snapshot(bigint) is
     'Error 40001 where a captured source, locked before, is not what the transaction''s snapshot could read of it';
 
 
+create or replace function pgtrickle._check_buffers(target bigint)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    segments text;
+    moved oid;
+begin
+    -- Locked, so that no segment is truncated from here on.
+    select string_agg(format('(select from %s limit 0)', b.buffer), ' union all ' order by d.source_relid, b.segment)
+    into segments
+    from pgtrickle.pgt_dependencies d
+    cross join lateral pgtrickle._buffers(d.source_relid) b
+    where d.pgt_id = target
+      and d.source_number is not null
+      and to_regclass(b.buffer) is not null;
+    if segments is null then
+        return;
+    end if;
+    execute segments;
+    select d.source_relid
+    into moved
+    from pgtrickle.pgt_dependencies d
+    cross join lateral pgtrickle._buffers(d.source_relid) b
+    join pg_class c on c.oid = to_regclass(b.buffer)
+    where d.pgt_id = target
+      and d.source_number is not null
+      and c.relfilenode <> pg_relation_filenode(c.oid)
+      and pg_relation_size(to_regclass(format('pgtrickle_changes.changes_%s_2', d.source_relid))) > 0
+    limit 1;
+    if moved is not null then
+        raise exception using
+            errcode = '40001',
+            message = format('could not serialize access: captured changes of %s were moved since the transaction began', moved::regclass),
+            hint = 'Repeat the transaction';
+    end if;
+end
+$$;
+comment on function pgtrickle._check_buffers(bigint) is
+    'Error 40001 where changes may have moved to the archive, and their segment been truncated, since the transaction''s snapshot';
+
+
 create or replace function pgtrickle._lock_sources(target bigint)
     returns void
     language plpgsql
@@ -206,6 +249,7 @@ begin
         execute arms;
         if current_setting('transaction_isolation') <> 'read committed' then
             perform pgtrickle._check_snapshot(target);
+            perform pgtrickle._check_buffers(target);
         end if;
     end if;
 end

@@ -215,10 +215,10 @@ begin
     foreach relid in array relids loop
         execute (
             select 'select ' || string_agg(
-                format('exists (select from pgtrickle_changes.changes_%s_%s b where b.__pgt_weight <= 0 and %s%s)',
-                    relid, segment, pgtrickle._unconsumed('b'), pgtrickle._already_visible(relid, 'b')),
+                format('exists (select from %s b where %sb.__pgt_weight <= 0 and %s%s)',
+                    s.buffer, s.is_read, pgtrickle._unconsumed('b'), pgtrickle._already_visible(relid, 'b')),
                 ' or ')
-            from generate_series(0, 1) segment)
+            from pgtrickle._buffers(relid) s)
         into broken
         using frontier.snapshot, frontier.own_xid, frontier.own_seq;
         if broken then

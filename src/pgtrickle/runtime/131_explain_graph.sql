@@ -67,8 +67,7 @@ as $$
         d.source_relid::bigint,
         d.cdc_mode,
         c.pending,
-        coalesce(pg_total_relation_size(to_regclass(format('pgtrickle_changes.changes_%s_0', d.source_relid))), 0)
-            + coalesce(pg_total_relation_size(to_regclass(format('pgtrickle_changes.changes_%s_1', d.source_relid))), 0)
+        (select coalesce(sum(pg_total_relation_size(to_regclass(b.buffer))), 0)::bigint from pgtrickle._buffers(d.source_relid) b)
     from pgtrickle.pgt_stream_tables s
     join pgtrickle.pgt_dependencies d on d.pgt_id = s.pgt_id and d.source_number is not null
     left join lateral pgtrickle._pending_changes(case when pg_has_role(s.pgt_owner, 'USAGE') then s.pgt_id end) c

@@ -39,8 +39,7 @@ as $$
         join pgtrickle.pgt_captures k on k.source_relid = q.source_relid
         join pg_class r on r.oid = q.source_relid and r.relname = q.source_name
         join pg_namespace n on n.oid = r.relnamespace and n.nspname = q.source_schema
-        where case when pg_relation_size(to_regclass(format('pgtrickle_changes.changes_%s_0', q.source_relid))) = 0
-                    and pg_relation_size(to_regclass(format('pgtrickle_changes.changes_%s_1', q.source_relid))) = 0
+        where case when 0 = all (select pg_relation_size(to_regclass(b.buffer)) from pgtrickle._buffers(q.source_relid) b)
             then k.triggers = pgtrickle._capture_fingerprint(q.source_relid)
                 and not pgtrickle._reads_wal(q.source_relid) end
     ),

@@ -268,7 +268,7 @@ begin
     loop
         buffer_rows := null;
         if has_column_privilege(to_regclass(format('pgtrickle_changes.changes_%s_0', source_oid)), '__pgt_xid', 'SELECT') then
-            execute format('select (select count(*) from pgtrickle_changes.changes_%1$s_0) + (select count(*) from pgtrickle_changes.changes_%1$s_1)', source_oid)
+            execute (select 'select ' || string_agg(format('(select count(*) from %s)', b.buffer), ' + ') from pgtrickle._buffers(source_oid::oid) b)
             into buffer_rows;
         end if;
         return next;

@@ -472,9 +472,10 @@ def test_quoted_names_everywhere(owner: Connection, connect: Connect) -> None:
 
 
 def segments(connect: Connect, source: int) -> list[int]:
+    """Rows in the two segments, and in the archive."""
     return [
         int(value(connect(), f"select count(*) from pgtrickle_changes.changes_{source}_{n}"))
-        for n in (0, 1)
+        for n in (0, 1, 2)
     ]
 
 
@@ -487,14 +488,15 @@ def test_purge_empties_what_all_have_consumed_and_nothing_else(
     purge = f"select pgtrickle._purge({source}, 0)"
     writer.execute("insert into src.orders values (500, 1, 500)")
     plans.refresh(owner, "marts.positive")
-    assert value(owner, purge) is False  # turned to the other segment; totals has not read it
+    value(owner, purge)  # turns writers to the other segment; totals has not read the old one
     writer.execute("insert into src.orders values (501, 1, 501)")
-    assert segments(connect, source) == [1, 1]
-    assert value(owner, purge) is False
+    assert segments(connect, source) == [0, 1, 1]
+    value(owner, purge)
+    assert segments(connect, source) == [0, 1, 1]
     plans.refresh(owner, "marts.totals")
     plans.refresh(owner, "marts.positive")
-    assert value(owner, purge) is True
-    assert segments(connect, source) == [0, 1]
+    value(owner, purge)
+    assert segments(connect, source) == [0, 0, 0]
     assert_current(owner, "marts.positive", "marts.totals")
 
 
@@ -522,12 +524,16 @@ def test_purge_never_takes_from_a_newcomer_being_populated(
     plans.positive_amounts(owner)
     purge = f"select pgtrickle._purge({relid(owner, 'src.orders')}, 0)"
     newcomer = connect("owner", autocommit=False)
+    newcomer.execute("select 1")  # begins a transaction
     plans.positive_amounts(newcomer, "marts.newcomer")
     writer.execute("insert into src.orders values (500, 1, 500)")
     plans.refresh(owner, "marts.positive")
     assert [value(owner, purge), value(owner, purge)] == [False, False]
     newcomer.commit()
-    assert [value(owner, purge), value(owner, purge)] == [False, False]
+    source = relid(owner, "src.orders")
+    value(owner, purge)
+    value(owner, purge)
+    assert sum(segments(connect, source)) == 1
     assert_current(owner, "marts.newcomer", "marts.positive")
 
 
@@ -604,7 +610,7 @@ def test_deleting_purge_keeps_a_late_commit(
     plans.refresh(owner, "marts.positive")
     assert value(owner, purge) is True
     late.commit()
-    assert segments(connect, source) == [1, 0]
+    assert segments(connect, source) == [1, 0, 0]
     assert_current(owner, "marts.positive", action="DIFFERENTIAL")
 
 
