@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tests.conftest import FreshDatabase
 from tests.dbt.conftest import SHOP, output
 from tests.dbt.native.installed import INSTALLED, native_database
@@ -149,10 +150,20 @@ def test_models_of_one_source_are_made_by_eight_threads(project: Project) -> Non
     models = {f"part_{number}" for number in range(8)}
     for name in models:
         project.model(name, f"{TOTALS} having count(*) > {name[-1]}")
-    messages = project.dbt("run", "--threads", "8")
-    assert {name: message.startswith("created") for name, message in messages.items()} == (
-        dict.fromkeys(models, True)
+    # A contract has dbt read the source before the table is made.
+    columns = [("customer_id", "int"), ("orders", "bigint"), ("total", "numeric")]
+    contract = {
+        "config": {"contract": {"enforced": True}},
+        "columns": [{"name": name, "data_type": kind} for name, kind in columns],
+    }
+    project.write(
+        "models/contracts.yml",
+        yaml.safe_dump({"models": [{"name": name, **contract} for name in models]}),
     )
+    for said, options in (("created", []), ("rebuilt", ["--full-refresh"])):
+        messages = project.dbt("run", "--threads", "8", *options)
+        assert sorted(messages) == sorted(models)
+        assert [m for m in messages.values() if not m.startswith(said)] == []
 
 
 @pytest.mark.parametrize("to_type", ["numeric", "text"])

@@ -160,6 +160,12 @@ begin
     perform pgtrickle._make_buffer(d.source_relid) from pgtrickle.pgt_dependencies d where d.pgt_id = target;
 end $$;
 
+create function pgtrickle._lock(source oid) returns void
+language plpgsql as $$
+begin
+    execute format('lock table %s in access exclusive mode', source::regclass);
+end $$;
+
 create function pgtrickle._make_buffer(source oid) returns void
 language plpgsql as $$
 begin

@@ -10,13 +10,13 @@
   {%- set engine = dbt_pgtrickle._require_engine() -%}
   {%- do dbt_pgtrickle._check_options(engine, settings) -%}
 
-  {% if config.get('contract').enforced %}
-    {% do get_assert_columns_equivalent(definition) %}
-  {% endif %}
-
   {{ run_hooks(pre_hooks, inside_transaction=False) }}
   {% do dbt_pgtrickle._prepare(engine, target_relation, definition, settings) %}
   {% do dbt_pgtrickle._begin(is_open=(pre_hooks | selectattr('transaction', 'equalto', false) | list | length == 0)) %}
+  {% do dbt_pgtrickle._take_turn(engine, target_relation, definition) %}
+  {% if config.get('contract').enforced %}
+    {% do get_assert_columns_equivalent(definition) %}
+  {% endif %}
   {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
   {%- set existing = dbt_pgtrickle._describe(target_relation, auto_begin=true) -%}

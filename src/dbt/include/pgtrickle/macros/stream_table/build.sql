@@ -49,7 +49,6 @@
 {# `reason` is why, where a stream table is there already. #}
 {% macro _build_anew(engine, relation, existing, definition, settings, reason) %}
   {% set obstacle = dbt_pgtrickle._offer_plan(engine, definition, settings) %}
-  {% do dbt_pgtrickle._take_turn(engine) %}
   {% if existing is none %}
     {% call statement('main') %}
       {{ dbt_pgtrickle._create_sql(engine, 'create_stream_table', relation, definition, settings) }}
@@ -90,9 +89,6 @@
     {% set settings = dict(settings, refresh_mode='FULL' if before.refresh_mode == 'FULL' else 'DIFFERENTIAL') %}
   {% endif %}
   {% do dbt_pgtrickle._offer_plan(engine, definition, settings) %}
-  {% if (before.original_query or before.defining_query) != definition %}
-    {% do dbt_pgtrickle._take_turn(engine) %}
-  {% endif %}
   {% if objects %}
     {# The new rows may not be what the old key allowed. #}
     {% do dbt_pgtrickle._apply_object_changes(relation, objects, only_drop=true) %}

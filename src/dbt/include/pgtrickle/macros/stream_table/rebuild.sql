@@ -7,6 +7,8 @@
     {{ return(none) }}
   {% elif existing.lost_source %}
     {{ return('something it reads was replaced') }}
+  {% elif dbt_pgtrickle._is_defined_by(existing, definition) %}
+    {{ return(none) }}
   {% endif %}
   {{ return(dbt_pgtrickle._retyped_column(relation, definition)) }}
 {% endmacro %}
