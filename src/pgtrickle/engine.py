@@ -20,11 +20,12 @@ from psycopg.errors import DeadlockDetected, SerializationFailure
 from pgtrickle import __version__, verification
 from pgtrickle import install as installation
 from pgtrickle.compiler import compile_query
-from pgtrickle.database import PsycopgSession, check_connection_string
+from pgtrickle.database import PsycopgSession, check_connection_string, pinned_search_path
 from pgtrickle.errors import PgTrickleError
 from pgtrickle.explanation import Explanation, explain_plan
 from pgtrickle.plan import Plan
 from pgtrickle.query.names import quote_literal
+from pgtrickle.query.rendition import make_ready
 from pgtrickle.verification import Verdict
 
 if TYPE_CHECKING:
@@ -268,23 +269,32 @@ class Engine:
         longer.
         """
         rows = self.session.rows(
-            "select s.defining_query, pg_get_userbyid(s.pgt_owner),"
-            " jsonb_build_object('search_path', s.defining_search_path) || s.defining_settings"
+            "select format('%%I.%%I', s.pgt_schema, s.pgt_name),"
+            " s.defining_query, pg_get_userbyid(s.pgt_owner),"
+            " jsonb_build_object("
+            "'search_path', pgtrickle._pinned_search_path(s.defining_search_path))"
+            " || s.defining_settings"
             " from pgtrickle._pending() p join pgtrickle.pgt_stream_tables s using (pgt_id)"
             " where p.pgt_id = (pgtrickle._find(%s)).pgt_id",
             (name,),
         )
         if not rows:
             return False
-        query, owner, settings = rows[0]
+        table, query, owner, settings = rows[0]
         try:
             with self.connection.transaction():
+                make_ready(self.session)
+                # As the owner first: what he may not set is not set for him. And what is called
+                # once his search_path is set must not be looked up in it.
                 if lock_timeout is not None:
                     settings["lock_timeout"] = lock_timeout
-                for setting, value in {**settings, "role": owner}.items():
-                    self.session.rows("select set_config(%s, %s, true)", (setting, value))
+                for setting in [("role", owner), *_harmless(settings)]:
+                    self.session.rows("select pg_catalog.set_config(%s, %s, true)", setting)
                 plan = compile_query(self.session, query)
-                self.session.rows("select pgtrickle.install_plan(%s, %s)", (name, plan.to_json()))
+                with pinned_search_path(self.session):
+                    self.session.rows(
+                        "select pgtrickle.install_plan(%s, %s)", (table, plan.to_json())
+                    )
         except PgTrickleError:
             return False
         except psycopg.Error as error:
@@ -372,6 +382,12 @@ class Engine:
                             "select pgtrickle._drop_capture_if_unused(%s)", (source.relid,)
                         )
             raise
+
+
+def _harmless(settings: dict[str, str]) -> list[tuple[str, str]]:
+    """Settings of a stream table's creation, which its owner may have written over since."""
+    roles = ("role", "session_authorization")
+    return [(name, value) for name, value in settings.items() if name.lower() not in roles]
 
 
 class RefreshFailed(PgTrickleError):  # noqa: N818

@@ -11,7 +11,7 @@ from pgtrickle.compiler import compile_query
 from pgtrickle.database import Session
 from pgtrickle.engine import Engine
 
-MOST = 13
+MOST = 15
 """Questions for any query without views."""
 
 LARGE = """

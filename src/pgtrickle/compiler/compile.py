@@ -15,7 +15,7 @@ from pgtrickle.compiler.facts import DatabaseFacts
 from pgtrickle.compiler.functions import check_functions, groups_as_compared
 from pgtrickle.compiler.outline import outline
 from pgtrickle.compiler.storable import check_states, check_storable
-from pgtrickle.database import Session
+from pgtrickle.database import Session, pinned_search_path
 from pgtrickle.delta.aggregate import Analysis
 from pgtrickle.delta.apply import apply
 from pgtrickle.delta.choices import Choosing, violations
@@ -61,7 +61,8 @@ def compile_query(session: Session, query: str) -> Plan:
     """
     canonical = canonicalise(session, query)
     try:
-        return _differential(session, canonical)
+        with pinned_search_path(session):
+            return _differential(session, canonical)
     except NotIncremental as obstacle:
         return _full(canonical, obstacle.construct, obstacle.reason)
     except (UnsupportedSyntax, QueryTooDeep) as obstacle:

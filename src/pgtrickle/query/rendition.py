@@ -109,18 +109,48 @@ def columns_of_query(session: Session, query: str) -> tuple[OutputColumn, ...]:
 def _definition() -> tuple[str, str]:
     """Give the function's name, which changes with its text, and the SQL that creates it."""
     text = files("pgtrickle.query").joinpath("rendition.sql").read_text(encoding="utf-8")
-    name = f"pgtrickle_rendition_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-    return name, text.replace("@name@", quote_identifier(name))
+    return f"pgtrickle_rendition_{hashlib.sha256(text.encode()).hexdigest()[:8]}", text
+
+
+_KNOWN = """
+    select pg_catalog.concat(asked.name, '_', r.oid),
+        exists (
+            select
+            from pg_catalog.pg_proc p
+            where p.oid operator(pg_catalog.=) pg_catalog.to_regprocedure(pg_catalog.format(
+                    'pg_temp.%%I(pg_catalog.text,pg_catalog.text,integer,pg_catalog.text,pg_catalog.text)',
+                    pg_catalog.concat(asked.name, '_', r.oid)))
+              and p.proowner operator(pg_catalog.=) r.oid)
+    from (select %s::text as name) asked
+    join pg_catalog.pg_roles r
+        on r.rolname operator(pg_catalog.=) session_user
+        or r.rolname operator(pg_catalog.=) current_user
+    order by r.rolname operator(pg_catalog.=) session_user desc
+"""
+
+
+def make_ready(session: Session) -> str:
+    """Create the function unless it is there; gives its name.
+
+    Who acts for another role calls this before he takes that role on: a function that belonged to
+    it could be exchanged by it, and would be called with a role that can be laid down again.
+    """
+    base, definition = _definition()
+    candidates = session.rows(_KNOWN, (base,))
+    for name, known in candidates:
+        if known:
+            return str(name)
+    name = str(candidates[-1][0])
+    session.rows(definition.replace("@name@", quote_identifier(name)))
+    return name
 
 
 def _ask(
     session: Session, source: str, kind: str, rounds: int, expected: str = ""
 ) -> dict[str, Any]:
-    name, definition = _definition()
-    known = "select to_regprocedure(%s) is not null"
-    if session.rows(known, (f"pg_temp.{name}(text,text,integer,text)",)) == [(False,)]:
-        session.rows(definition)
-    call = f"select pg_temp.{quote_identifier(name)}(%s, %s, %s, %s)::text"
+    name = make_ready(session)
+    path = "pg_catalog.current_setting('search_path')"
+    call = f"select pg_temp.{quote_identifier(name)}(%s, %s, %s, %s, {path})::text"
     answer: dict[str, Any] = json.loads(session.rows(call, (source, kind, rounds, expected))[0][0])
     if "error" in answer:
         error = answer["error"]

@@ -10,6 +10,8 @@
 --            'columns': as 'query', but nothing is asked for besides the columns
 --   rounds   how often to print at most; with 0 the query is only described
 --   expected a text known to be at rest; to print it is to come to rest
+--   path     the caller's search_path, for a query is read under it and nothing else may be: a schema
+--            in it may hold operators and functions that stand before PostgreSQL's own
 --
 -- Returns json:
 --   error     {sqlstate, message, detail, hint, printed}, alone, where the query is wrong; where
@@ -21,9 +23,10 @@
 --   trees     [rule tree of the source's view, rule tree of the last text's view]
 --   views     OIDs of those two views, which the trees may mention
 --   relations OIDs of the relations the query names itself
-create or replace function pg_temp.@name@(source text, kind text, rounds integer, expected text)
+create or replace function pg_temp.@name@(source text, kind text, rounds integer, expected text, path text)
 returns json
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $rendition$
 declare
   pinned constant jsonb := '{
@@ -41,6 +44,7 @@ declare
     "lc_monetary": "C"
   }';
   view_name constant text := 'pgtrickle_rendition_';
+  statement constant text := format('create temporary view pg_temp.%I as %s', view_name || '0', source);
   texts text[] := '{}';
   first_view oid;
   last_view oid;
@@ -53,14 +57,16 @@ declare
 begin
   begin
     if kind in ('query', 'columns') then
-      execute format('create temporary view pg_temp.%I as %s', view_name || '0', source);
+      perform set_config('search_path', path, true);
+      execute statement;
+      perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
       first_view := format('pg_temp.%I', view_name || '0')::regclass;
     end if;
     perform set_config(pin.key, pin.value, true) from jsonb_each_text(pinned) as pin;
     if kind = 'view' then
       first_view := source::oid;
     elsif kind = 'canonical' then
-      execute format('create temporary view pg_temp.%I as %s', view_name || '0', source);
+      execute statement;
       first_view := format('pg_temp.%I', view_name || '0')::regclass;
     end if;
     last_view := first_view;
@@ -118,6 +124,10 @@ begin
     when sqlstate 'PGT00' then
       return answer;
     when others then
+      -- Not the query's fault: a lock, a lost race, no room.
+      if left(sqlstate, 2) in ('40', '53', '55', '57', '58') then
+        raise;
+      end if;
       get stacked diagnostics
         error_state = returned_sqlstate,
         error_message = message_text,

@@ -139,6 +139,17 @@ comment on function pgtrickle._find_by_name(text, text) is
     'Row of the stream table of this schema and name; all null where there is none. Also finds one whose table was dropped and not yet cleaned up';
 
 
+create or replace function pgtrickle._stream_table(id bigint)
+    returns pgtrickle.pgt_stream_tables
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select s from pgtrickle.pgt_stream_tables s where s.pgt_id = id
+$$;
+comment on function pgtrickle._stream_table(bigint) is 'The catalog row of a stream table by its number';
+
+
 create or replace function pgtrickle._find(name text)
     returns pgtrickle.pgt_stream_tables
     language plpgsql

@@ -59,22 +59,30 @@ create or replace function pgtrickle._check_one_statement(query text)
     language plpgsql
 as $$
 declare
-    fence constant text := 'pgtrickle_fence_' || pg_catalog.replace(pg_catalog.gen_random_uuid()::text, '-', '');
+    -- The query is read under it, and nothing else is: it may be another role's.
+    path constant text := pg_catalog.current_setting('search_path');
+    fence text;
     one_statement refcursor;
 begin
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     -- A cursor takes exactly one statement and runs nothing before the first fetch, so a second
     -- statement in the text is refused before any of it is executed.
-    if pg_catalog.current_setting('role') = 'none' then
+    if current_setting('role') = 'none' then
+        perform set_config('search_path', path, true);
         open one_statement for execute query;
         close one_statement;
         return;
     end if;
     -- But it is planned, and the planner calls functions that are immutable. Where a role was taken
     -- on, such a function could lay it down again; within a SECURITY DEFINER function it cannot.
-    execute pg_catalog.format('create function pg_temp.%I(text) returns void language plpgsql security definer as %L',
-        fence, 'declare one_statement refcursor; begin open one_statement for execute $1; close one_statement; end');
-    execute pg_catalog.format('select pg_temp.%I($1)', fence) using query;
-    execute pg_catalog.format('drop function pg_temp.%I(text)', fence);
+    fence := 'pgtrickle_fence_' || replace(gen_random_uuid()::text, '-', '');
+    execute format(
+        'create function pg_temp.%I(query text, path text) returns void language plpgsql security definer set search_path = pg_catalog, pg_temp as %L',
+        fence,
+        'declare one_statement refcursor; begin perform set_config(''search_path'', path, true); open one_statement for execute query; close one_statement; end');
+    execute format('select pg_temp.%I($1, $2)', fence) using query, path;
+    execute format('drop function pg_temp.%I(text, text)', fence);
+    perform set_config('search_path', path, true);
 end
 $$;
 comment on function pgtrickle._check_one_statement(text) is
@@ -89,14 +97,15 @@ as $$
 declare
     -- A name nobody else has, so that probes of one session never meet.
     probe constant text := 'pgt_probe_' || replace(gen_random_uuid()::text, '-', '');
+    statement constant text := format('create temporary view pg_temp.%I as ', probe) || query;
     message text;
     state text;
 begin
     perform pgtrickle._check_is_query(query);
-    perform set_config('search_path', $2, true);
     begin
+        perform set_config('search_path', $2, true);
         perform pgtrickle._check_one_statement(query);
-        execute format('create temporary view pg_temp.%I as ', probe) || query;
+        execute statement;
     exception
         when invalid_cursor_definition then
             raise exception using
@@ -126,6 +135,7 @@ begin
                 message = format('the query cannot define a stream table: %s', message),
                 hint = 'It must return at least one column, each of a type a table can hold';
     end;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     return (
         select c.oid
         from pg_class c

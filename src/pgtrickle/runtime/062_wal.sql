@@ -74,6 +74,46 @@ $$;
 comment on function pgtrickle._check_decoder() is 'Error 42501 where the session''s role has not the attribute REPLICATION';
 
 
+create or replace function pgtrickle._check_decoding()
+    returns void
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    context text;
+begin
+    perform pgtrickle._check_decoder();
+    get diagnostics context = pg_context;
+    -- This function, the statement that called it, and the function that is asked for: whatever
+    -- stands above them is code, and in a worker's session code of many roles runs.
+    if cardinality(string_to_array(context, E'\n')) > 3 then
+        raise exception using
+            errcode = '42501',
+            message = 'the write-ahead log is decoded by statements of the worker, not by functions';
+    end if;
+end
+$$;
+comment on function pgtrickle._check_decoding() is
+    'Error 42501 where the session may not decode, or where not the session itself calls the function that asks, but code that runs in it';
+
+
+create or replace function pgtrickle._read_value(place integer, type oid)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    -- A cast from text can be replaced by who owns the type, and would be called with the
+    -- installer's rights. What a record is made of is read by the type's own input function.
+    select format(
+        case when type < 16384 then '(c ->> %s)::%s' else '(select v from jsonb_to_record(jsonb_build_object(''v'', c -> %s)) as r (v %s))' end,
+        place, format_type(type, -1))
+$$;
+comment on function pgtrickle._read_value(integer, oid) is
+    'Expression for a value of the JSON array c, given as text, as a value of a type; it calls no code of the type''s owner';
+
+
 create or replace function pgtrickle._begin_decoding()
     returns table (slot_name text, decoded_lsn pg_lsn, until_lsn pg_lsn, next_xid xid8)
     language sql
@@ -126,10 +166,10 @@ declare
     names text;
     given text;
 begin
-    perform pgtrickle._check_decoder();
+    perform pgtrickle._check_decoding();
     select c.* into strict known from pgtrickle.pgt_captures c where c.source_relid = source;
     select string_agg(format(', %I', c.name), '' order by number),
-        string_agg(format(', (c ->> %s)::%s', number + 1, format_type(pgtrickle._base_type(c.type), -1)), '' order by number)
+        string_agg(', ' || pgtrickle._read_value(number::integer + 1, pgtrickle._base_type(c.type)), '' order by number)
     into names, given
     from pgtrickle._captured_columns(source, known.columns) with ordinality c (name, type, declaration, number);
     execute format(
@@ -150,7 +190,7 @@ create or replace function pgtrickle._end_decoding(until_lsn pg_lsn)
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform pgtrickle._check_decoder();
+    perform pgtrickle._check_decoding();
     update pgtrickle.pgt_wal_slot w
     set decoded_lsn = greatest(w.decoded_lsn, until_lsn),
         decoded_by = pg_current_xact_id(),
@@ -292,7 +332,7 @@ create or replace function pgtrickle._prepare_wal()
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform pgtrickle._check_decoder();
+    perform pgtrickle._check_decoding();
     perform pg_advisory_xact_lock(1885829237, 2);
     -- Before the slot: what is decoded before a publication existed cannot be decoded at all.
     if not exists (select from pg_publication p where p.pubname = 'pgtrickle') then
@@ -319,7 +359,7 @@ create or replace function pgtrickle._register_slot(slot text, start pg_lsn)
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform pgtrickle._check_decoder();
+    perform pgtrickle._check_decoding();
     insert into pgtrickle.pgt_wal_slot (slot_name, decoded_lsn) values (slot, start);
 end
 $$;
@@ -335,7 +375,7 @@ as $$
 declare
     slot text;
 begin
-    perform pgtrickle._check_decoder();
+    perform pgtrickle._check_decoding();
     perform pg_advisory_xact_lock(1885829237, 2);
     if exists (select from pgtrickle.pgt_captures c where pgtrickle._reads_wal(c.source_relid)) then
         return null;
@@ -411,7 +451,7 @@ create or replace function pgtrickle._note_obstacle(source oid, found_obstacle t
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform pgtrickle._check_decoder();
+    perform pgtrickle._check_decoding();
     update pgtrickle.pgt_captures c
     set obstacle = found_obstacle
     where c.source_relid = source
@@ -434,7 +474,7 @@ declare
     slot constant text := (select w.slot_name from pgtrickle.pgt_wal_slot w);
     obstacle text;
 begin
-    perform pgtrickle._check_decoder();
+    perform pgtrickle._check_decoding();
     perform pgtrickle._lock_capture(source);
     if not exists (select from pg_class c where c.oid = source) then
         return 'it was dropped';
@@ -509,11 +549,11 @@ begin
     former_role := pgtrickle._act_as_owner(consumer);
     perform pgtrickle._lock_capture(source);
     perform pgtrickle._install_capture(source, '{}');
-    perform set_config('role', former_role, true);
+    perform pgtrickle._act_again_as(former_role);
     perform pgtrickle._show_triggers(source);
     return null;
 exception when lock_not_available or deadlock_detected or insufficient_privilege then
-    perform set_config('role', former_role, true);
+    perform pgtrickle._act_again_as(former_role);
     return sqlerrm;
 end
 $$;

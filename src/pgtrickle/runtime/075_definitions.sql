@@ -147,7 +147,7 @@ declare
     signatures text[];
 begin
     select * into strict stream_table from pgtrickle.pgt_stream_tables s where s.pgt_id = target;
-    signatures := pgtrickle._user_functions(stream_table.defining_query, stream_table.defining_search_path);
+    signatures := pgtrickle._user_functions(stream_table.defining_query, pgtrickle._pinned_search_path(stream_table.defining_search_path));
     update pgtrickle.pgt_stream_tables s
     set functions_used = signatures,
         function_hashes = pgtrickle._function_hashes(signatures)::text
@@ -357,7 +357,7 @@ create or replace function pgtrickle._check_columns_hold(stream_table pgtrickle.
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    probe constant oid := pgtrickle._create_probe(stream_table.defining_query, stream_table.defining_search_path);
+    probe constant oid := pgtrickle._create_probe(stream_table.defining_query, pgtrickle._pinned_search_path(stream_table.defining_search_path));
     wrong record;
 begin
     select a.attname, format_type(a.atttypid, a.atttypmod) as type, q.declaration
@@ -487,7 +487,7 @@ declare
     analysis record;
 begin
     select * into strict stream_table from pgtrickle.pgt_stream_tables s where s.pgt_id = target;
-    analysis := pgtrickle._analyze_query(stream_table.defining_query, stream_table.defining_search_path);
+    analysis := pgtrickle._analyze_query(stream_table.defining_query, pgtrickle._pinned_search_path(stream_table.defining_search_path));
     perform pgtrickle._check_no_cycle(stream_table.pgt_relid, analysis.sources);
     perform pgtrickle._store_dependencies(target, analysis.sources);
 end

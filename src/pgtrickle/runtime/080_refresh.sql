@@ -322,9 +322,16 @@ create or replace function pgtrickle._pinned_search_path(search_path text)
     immutable
     set search_path = pg_catalog, pg_temp
 as $$
-    select case when btrim(search_path, ' "') = '' then 'pg_temp' else search_path || ', pg_temp' end
+    select concat_ws(', ', string_agg(element, ', ' order by position), 'pg_temp')
+    from (
+        select btrim(m[1]) as element, position
+        from regexp_matches(search_path, '"(?:[^"]|"")*"|[^,"\s][^,"]*', 'g') with ordinality found (m, position)
+    ) elements
+    where btrim(element, '"') <> ''
+      and lower(btrim(element, '"')) <> 'pg_catalog'
 $$;
-comment on function pgtrickle._pinned_search_path(text) is 'A search_path with pg_temp last, so that no temporary table stands in for another';
+comment on function pgtrickle._pinned_search_path(text) is
+    'A search_path with pg_temp last, so that no temporary table stands in for another, and pg_catalog before all others, as which the texts of queries and plans are printed';
 
 
 create or replace function pgtrickle._apply(

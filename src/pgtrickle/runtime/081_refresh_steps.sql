@@ -227,6 +227,23 @@ comment on function pgtrickle._is_written_here(oid[]) is
     'Whether a writer''s statement, which has come to maintain the readers of these sources, locks all of them itself: there is one, a plain table, and its triggers and its file stay until commit';
 
 
+create or replace function pgtrickle._fire_deferred()
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- Up to PostgreSQL 17 a deferred trigger runs as whoever commits. What code of the owner's has
+    -- written in somebody else's session is to fire while that code still runs as the owner.
+    if session_user <> current_user then
+        set constraints all immediate;
+    end if;
+end
+$$;
+comment on function pgtrickle._fire_deferred() is
+    'Within a SECURITY DEFINER function of another role than the session''s: fires the triggers that are deferred, and defers none until the transaction ends';
+
+
 create or replace function pgtrickle._refresh(
         target bigint, mode text default null, initiated_by text default 'MANUAL', wait boolean default true)
     returns pgtrickle.refresh_outcome
@@ -456,6 +473,9 @@ begin
         foreach source in array relids loop
             perform pgtrickle._purge(source, truncates => transaction_timestamp() = statement_timestamp());
         end loop;
+    end if;
+    if initiated_by is distinct from 'STATEMENT' then
+        perform pgtrickle._fire_deferred();
     end if;
     return outcome;
 end

@@ -26,6 +26,21 @@ comment on function pgtrickle._grant_state_create(name) is
     'Lets a role create its state tables and executor functions in pgtrickle_state';
 
 
+create or replace function pgtrickle._create_as_defined(stream_table pgtrickle.pgt_stream_tables, statement text)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- Set, and not written into the statement: it is the owner's, and no SQL.
+    perform set_config('search_path', pgtrickle._pinned_search_path(stream_table.defining_search_path), true);
+    execute statement;
+end
+$$;
+comment on function pgtrickle._create_as_defined(pgtrickle.pgt_stream_tables, text) is
+    'Runs a statement that creates a function with "set search_path from current": that of the stream table''s creation';
+
+
 create or replace function pgtrickle._create_executor(target bigint)
     returns void
     language plpgsql
@@ -43,26 +58,24 @@ begin
     if not has_schema_privilege('pgtrickle_state', 'CREATE') then
         perform pgtrickle._grant_state_create(current_user);
     end if;
-    execute format(
+    perform pgtrickle._create_as_defined(stream_table, format(
         'create or replace function pgtrickle_state.refresh_%1$s('
         'mode text default null, initiated_by text default ''MANUAL'', wait boolean default true, catch boolean default false)'
-        ' returns pgtrickle.refresh_outcome language plpgsql security definer set search_path = %2$s%3$s as %4$L',
+        ' returns pgtrickle.refresh_outcome language plpgsql security definer set search_path from current%2$s as %3$L',
         target,
-        pgtrickle._pinned_search_path(stream_table.defining_search_path),
         settings,
         format(E'begin\n    if catch then\n        return pgtrickle._try_refresh(%1$s, mode, initiated_by, wait);\n    end if;\n'
-            '    return pgtrickle._refresh(%1$s, mode, initiated_by, wait);\nend\n', target));
+            '    return pgtrickle._refresh(%1$s, mode, initiated_by, wait);\nend\n', target)));
     execute format('revoke all on function pgtrickle_state.refresh_%s(text, text, boolean, boolean) from public', target);
     execute format('comment on function pgtrickle_state.refresh_%s(text, text, boolean, boolean) is %L',
         target, format('Refreshes stream table %I.%I as its owner', stream_table.pgt_schema, stream_table.pgt_name));
-    execute format(
+    perform pgtrickle._create_as_defined(stream_table, format(
         'create or replace function pgtrickle_state.verify_%1$s(examples integer)'
         ' returns table (row_text text, in_query bigint, in_table bigint)'
-        ' language plpgsql security definer set search_path = %2$s%3$s as %4$L',
+        ' language plpgsql security definer set search_path from current%2$s as %3$L',
         target,
-        pgtrickle._pinned_search_path(stream_table.defining_search_path),
         settings,
-        format(E'begin\n    return query select * from pgtrickle._verify(%s, examples);\nend\n', target));
+        format(E'begin\n    return query select * from pgtrickle._verify(%s, examples);\nend\n', target)));
     execute format('revoke all on function pgtrickle_state.verify_%s(integer) from public', target);
     execute format('comment on function pgtrickle_state.verify_%s(integer) is %L',
         target, format('Compares stream table %I.%I with its query as its owner', stream_table.pgt_schema, stream_table.pgt_name));

@@ -566,15 +566,14 @@ begin
     select * into strict stream_table from pgtrickle.pgt_stream_tables s where s.pgt_id = target;
     if stream_table.requested_refresh_mode = 'IMMEDIATE' then
         perform pgtrickle._check_followable(stream_table);
-        execute format(
+        perform pgtrickle._create_as_defined(stream_table, format(
             'create or replace function pgtrickle_state.maintain_%1$s(only_lock boolean default false)'
-            ' returns void language plpgsql security definer set search_path = %2$s%3$s as %4$L',
+            ' returns void language plpgsql security definer set search_path from current%2$s as %3$L',
             target,
-            pgtrickle._pinned_search_path(stream_table.defining_search_path),
             (select string_agg(format(' set %I = %L', name, value), '')
              from jsonb_each_text(stream_table.defining_settings) s(name, value)
              where lower(name) <> 'search_path'),
-            format(E'begin\n    perform pgtrickle._maintain(%s, only_lock);\nend\n', target));
+            format(E'begin\n    perform pgtrickle._maintain(%s, only_lock);\nend\n', target)));
         execute format('grant execute on function pgtrickle_state.maintain_%s(boolean) to public', target);
         execute format('comment on function pgtrickle_state.maintain_%s(boolean) is %L',
             target, format('Maintains IMMEDIATE stream table %I.%I as its owner, within the statements of writers', stream_table.pgt_schema, stream_table.pgt_name));

@@ -277,6 +277,32 @@ $$;
 comment on function pgtrickle._fuse_options(text, bigint, integer) is 'Checks the options of the fuse and returns those given, keyed by catalog column';
 
 
+create or replace function pgtrickle._alter(
+        target pgtrickle.pgt_stream_tables, options jsonb, query text, search_path text, settings jsonb, wanted_status text)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform pgtrickle._lock_writers(target);
+    perform pgtrickle._alter_options(target, options);
+    perform pgtrickle._name_default_partition(target);
+    if options ? 'requested_refresh_mode' then
+        perform pgtrickle._alter_mode(target, options ->> 'requested_refresh_mode', query is not null);
+    end if;
+    if query is not null then
+        perform pgtrickle._alter_query(pgtrickle._find_by_name(target.pgt_schema, target.pgt_name), query, search_path, settings);
+    end if;
+    if wanted_status is not null then
+        perform pgtrickle._alter_status(target, upper(wanted_status));
+        perform pgtrickle._catch_up(target.pgt_id);
+    end if;
+end
+$$;
+comment on function pgtrickle._alter(pgtrickle.pgt_stream_tables, jsonb, text, text, jsonb, text) is
+    'Changes what is given of a stream table: options by catalog column, query, status. Call it as its owner';
+
+
 create or replace function pgtrickle.alter_stream_table(
         name text,
         query text default null,
@@ -313,7 +339,6 @@ declare
     wanted_status text := pgtrickle._parse_choice('status', status, array['initializing', 'active', 'suspended', 'error', 'paused']);
     search_path constant text := pg_catalog.current_setting('search_path');
     settings constant jsonb := pgtrickle._defining_settings();
-    former_role text;
 begin
     options := options || pgtrickle._fuse_options(fuse, fuse_ceiling, fuse_sensitivity);
     if pgtrickle._parse_choice('post_refresh_action', post_refresh_action, array['none', 'analyze', 'reindex', 'reindex_if_drift']) <> 'none' then
@@ -333,21 +358,9 @@ begin
     perform pgtrickle._cleanup_dropped();
     target := pgtrickle._find(name);
     perform pgtrickle._lock_name(target.pgt_schema, target.pgt_name);
-    former_role := pgtrickle._act_as_owner(target);
-    perform pgtrickle._lock_writers(target);
-    perform pgtrickle._alter_options(target, options);
-    perform pgtrickle._name_default_partition(target);
-    if options ? 'requested_refresh_mode'::text then
-        perform pgtrickle._alter_mode(target, options ->> 'requested_refresh_mode'::text, query is not null);
-    end if;
-    if query is not null then
-        perform pgtrickle._alter_query(pgtrickle._find_by_name(target.pgt_schema, target.pgt_name), query, search_path, settings);
-    end if;
-    if wanted_status is not null then
-        perform pgtrickle._alter_status(target, pg_catalog.upper(case wanted_status when 'paused' then 'suspended' else wanted_status end));
-        perform pgtrickle._catch_up(target.pgt_id);
-    end if;
-    perform pg_catalog.set_config('role', former_role, true);
+    perform pgtrickle._as_owner(target, pg_catalog.format(
+        'select null::text from pgtrickle._alter(pgtrickle._stream_table(%s), %L, %L, %L, %L, %L)',
+        target.pgt_id, options, query, search_path, settings, case wanted_status when 'paused' then 'suspended' else wanted_status end));
 end
 $$;
 comment on function pgtrickle.alter_stream_table(text, text, text, text, text, text, text, text, boolean, boolean, text, text, bigint, integer, text, integer, double precision, text, double precision, text, text, bigint) is
@@ -362,7 +375,7 @@ as $$
 begin
     -- Both sides as they are understood today: a source may have got columns since.
     return (pgtrickle._analyze_query(query, search_path)).canonical
-        = (pgtrickle._analyze_query(target.defining_query, target.defining_search_path)).canonical;
+        = (pgtrickle._analyze_query(target.defining_query, pgtrickle._pinned_search_path(target.defining_search_path))).canonical;
 exception when syntax_error_or_access_rule_violation then
     -- The stored query does not work any more. If the new one does not either, the alter says so.
     return false;
@@ -397,6 +410,7 @@ begin
             'max_differential_joins', null,
             'max_delta_fraction', null)
         || options;
+    perform pgtrickle._lock_writers(target);
     same_query := pgtrickle._same_query(target, query, search_path);
     perform pgtrickle._alter_options(target, declared)
     where to_jsonb(target) @> (declared - 'requested_refresh_mode') is not true;
@@ -457,7 +471,6 @@ declare
     search_path constant text := pg_catalog.current_setting('search_path');
     settings constant jsonb := pgtrickle._defining_settings();
     target pgtrickle.pgt_stream_tables;
-    former_role text;
 begin
     perform pgtrickle._lock_name(wanted.schema_name, wanted.object_name);
     perform pgtrickle._cleanup_dropped();
@@ -467,10 +480,9 @@ begin
             wanted.schema_name, wanted.object_name, query, search_path,
             schedule, options, coalesce(initialize, true), settings);
     else
-        former_role := pgtrickle._act_as_owner(target);
-        perform pgtrickle._lock_writers(target);
-        perform pgtrickle._create_or_alter(target, query, search_path, schedule, options, coalesce(initialize, true), settings);
-        perform pg_catalog.set_config('role', former_role, true);
+        perform pgtrickle._as_owner(target, pg_catalog.format(
+            'select null::text from pgtrickle._create_or_alter(pgtrickle._stream_table(%s), %L, %L, %L, %L, %L, %L)',
+            target.pgt_id, query, search_path, schedule, options, coalesce(initialize, true), settings));
     end if;
 end
 $$;

@@ -217,7 +217,50 @@ begin
 end
 $$;
 comment on function pgtrickle._act_as_owner(pgtrickle.pgt_stream_tables) is
-    'Continues as the stream table''s owner, so that its query never runs with anybody else''s rights. Returns what role was set to, for set_config(''role'', ...) afterwards';
+    'Continues as the stream table''s owner; where code of his may run, use _as_owner. Returns what role was set to, for _act_again_as';
+
+
+create or replace function pgtrickle._act_again_as(former text)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- Within a SECURITY DEFINER function it did not change, and may not be set.
+    if current_setting('role') <> former then
+        perform set_config('role', former, true);
+    end if;
+end
+$$;
+comment on function pgtrickle._act_again_as(text) is 'Ends what _act_as_owner began';
+
+
+create or replace function pgtrickle._as_owner(stream_table pgtrickle.pgt_stream_tables, call text)
+    returns setof text
+    language plpgsql
+as $$
+declare
+    -- As the caller's: a query given is read under it. So all here is called by its full name.
+    owner constant name := pg_catalog.pg_get_userbyid(stream_table.pgt_owner);
+    fence constant text := pg_catalog.concat('pgtrickle_fence_', pg_catalog.replace(pg_catalog.gen_random_uuid()::text, '-', ''));
+    former_role text;
+begin
+    if current_user operator(pg_catalog.=) owner then
+        return query execute call;
+        return;
+    end if;
+    -- A role that was taken on can be laid down again by any code that runs under it. In a function
+    -- that is SECURITY DEFINER it cannot.
+    former_role := pgtrickle._act_as_owner(stream_table);
+    execute pg_catalog.format('create function pg_temp.%I() returns setof text language plpgsql security definer as %L',
+        fence, pg_catalog.format('begin return query execute %L; perform pgtrickle._fire_deferred(); end', call));
+    return query execute pg_catalog.format('select * from pg_temp.%I()', fence);
+    execute pg_catalog.format('drop function pg_temp.%I()', fence);
+    perform pgtrickle._act_again_as(former_role);
+end
+$$;
+comment on function pgtrickle._as_owner(pgtrickle.pgt_stream_tables, text) is
+    'Runs a statement that returns one text column as the stream table''s owner, so that none of the code that belongs to him gets anybody else''s rights';
 
 
 create or replace function pgtrickle._downstream(relation oid)

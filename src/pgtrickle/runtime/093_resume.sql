@@ -27,7 +27,7 @@ begin
     perform pgtrickle._lock_writers(target);
     perform pgtrickle._alter_status(target, 'ACTIVE');
     perform pgtrickle._catch_up(target.pgt_id);
-    perform pg_catalog.set_config('role', former_role, true);
+    perform pgtrickle._act_again_as(former_role);
     perform pgtrickle._notify(target, 'resumed');
 end
 $$;
@@ -50,7 +50,7 @@ begin
     former_role := pgtrickle._act_as_owner(target);
     perform pgtrickle._lock_writers(target);
     perform pgtrickle._alter_status(target, 'SUSPENDED');
-    perform pg_catalog.set_config('role', former_role, true);
+    perform pgtrickle._act_again_as(former_role);
 end
 $$;
 comment on function pgtrickle.pause_stream_table(text) is

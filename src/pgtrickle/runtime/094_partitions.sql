@@ -49,6 +49,46 @@ comment on function pgtrickle._attach_with_rows(pgtrickle.pgt_stream_tables, tex
     'Makes an empty table a partition for a range, with the rows the default partition has of it. PostgreSQL itself checks that each row is where it belongs';
 
 
+create or replace function pgtrickle._add_partition(
+        target pgtrickle.pgt_stream_tables, from_value text, to_value text, partition_name text)
+    returns text
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    partition text;
+    captured text[];
+begin
+    perform pgtrickle._lock_name(target.pgt_schema, target.pgt_name);
+    perform pgtrickle._lock_frontier(target.pgt_id, true);
+    if target.st_partition_key is null then
+        raise exception using
+            errcode = '42809',
+            message = format('stream table %I.%I is not partitioned', target.pgt_schema, target.pgt_name),
+            hint = 'Create it with partition_by => ''<column>''';
+    end if;
+    partition := pgtrickle._quoted(target.pgt_schema, coalesce(partition_name,
+        pgtrickle._partition_name(target.pgt_schema, target.pgt_name,
+            regexp_replace(lower(coalesce(from_value, 'until_' || coalesce(to_value, 'end'))), '[^a-z0-9]+', '_', 'g'))));
+    execute format('create table %s (like %s)', partition, target.pgt_relid::regclass);
+    perform pgtrickle._attach_with_rows(target, partition, from_value, to_value);
+    perform pgtrickle._take_in_partition(target.pgt_id, partition::regclass);
+    update pgtrickle.pgt_stream_tables s
+    set st_partitions = (
+        select array_agg(p order by p)
+        from unnest(target.st_partitions || partition::regclass::oid) p)
+    where s.pgt_id = target.pgt_id;
+    select c.columns into captured from pgtrickle.pgt_captures c where c.source_relid = target.pgt_relid;
+    if captured is not null then
+        perform pgtrickle._ensure_capture(target.pgt_relid, captured);
+    end if;
+    return partition;
+end
+$$;
+comment on function pgtrickle._add_partition(pgtrickle.pgt_stream_tables, text, text, text) is
+    'add_partition, called as the stream table''s owner';
+
+
 create or replace function pgtrickle.add_partition(
         name text, from_value text, to_value text, partition_name text default null)
     returns text
@@ -57,36 +97,10 @@ create or replace function pgtrickle.add_partition(
 as $$
 declare
     target pgtrickle.pgt_stream_tables := pgtrickle._find(name);
-    former_role text;
-    partition text;
-    captured text[];
 begin
-    former_role := pgtrickle._act_as_owner(target);
-    perform pgtrickle._lock_name(target.pgt_schema, target.pgt_name);
-    perform pgtrickle._lock_frontier(target.pgt_id, true);
-    if target.st_partition_key is null then
-        raise exception using
-            errcode = '42809',
-            message = pg_catalog.format('stream table %I.%I is not partitioned', target.pgt_schema, target.pgt_name),
-            hint = 'Create it with partition_by => ''<column>''';
-    end if;
-    partition := pgtrickle._quoted(target.pgt_schema, coalesce(partition_name,
-        pgtrickle._partition_name(target.pgt_schema, target.pgt_name,
-            pg_catalog.regexp_replace(pg_catalog.lower(coalesce(from_value, 'until_' || coalesce(to_value, 'end'))), '[^a-z0-9]+', '_', 'g'))));
-    execute pg_catalog.format('create table %s (like %s)', partition, target.pgt_relid::regclass);
-    perform pgtrickle._attach_with_rows(target, partition, from_value, to_value);
-    perform pgtrickle._take_in_partition(target.pgt_id, partition::regclass);
-    update pgtrickle.pgt_stream_tables s
-    set st_partitions = (
-        select pg_catalog.array_agg(p order by p)
-        from pg_catalog.unnest(target.st_partitions || partition::regclass::oid) p)
-    where s.pgt_id = target.pgt_id;
-    select c.columns into captured from pgtrickle.pgt_captures c where c.source_relid = target.pgt_relid;
-    if captured is not null then
-        perform pgtrickle._ensure_capture(target.pgt_relid, captured);
-    end if;
-    perform pg_catalog.set_config('role', former_role, true);
-    return partition;
+    return pgtrickle._as_owner(target, pg_catalog.format(
+        'select pgtrickle._add_partition(pgtrickle._stream_table(%s), %L, %L, %L)',
+        target.pgt_id, from_value, to_value, partition_name));
 end
 $$;
 comment on function pgtrickle.add_partition(text, text, text, text) is

@@ -668,7 +668,7 @@ begin
     -- how it reads today.
     if plan ->> 'mode'::text = 'DIFFERENTIAL'
         and plan ->> 'query'::text <> target.defining_query
-        and plan ->> 'query'::text <> (pgtrickle._analyze_query(target.defining_query, target.defining_search_path)).canonical
+        and plan ->> 'query'::text <> (pgtrickle._analyze_query(target.defining_query, pgtrickle._pinned_search_path(target.defining_search_path))).canonical
     then
         raise exception using
             errcode = '55000',
@@ -694,7 +694,7 @@ begin
     into mode
     from pgtrickle.pgt_stream_tables s
     where s.pgt_id = target.pgt_id;
-    perform pg_catalog.set_config('role', former_role, true);
+    perform pgtrickle._act_again_as(former_role);
     return mode;
 end
 $$;

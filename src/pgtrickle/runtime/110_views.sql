@@ -187,7 +187,7 @@ begin
             r.status,
             r.rows_inserted,
             r.rows_deleted,
-            (1000 * extract(epoch from r.end_time - r.start_time))::double precision,
+            (1000 operator(pg_catalog.*) extract(epoch from r.end_time - r.start_time))::double precision,
             r.error_message
         from pgtrickle.pgt_refresh_history r
         where r.pgt_id = target.pgt_id

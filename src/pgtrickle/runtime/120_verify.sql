@@ -126,6 +126,8 @@ begin
         perform set_config(item.key, item.value, true);
     end loop;
     return query execute statement using examples;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    perform pgtrickle._fire_deferred();
     for item in select s.key, s.value from jsonb_each_text(settings) s
     loop
         perform set_config(item.key, item.value, true);

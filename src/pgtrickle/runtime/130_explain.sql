@@ -82,17 +82,20 @@ create or replace function pgtrickle._explain_next(stream_table pgtrickle.pgt_st
 as $$
 declare
     next record := pgtrickle._next_statement(stream_table);
+    statement constant text := format('explain (%s) %s', options, next.statement);
+    former_settings constant jsonb := pgtrickle._pin_settings(stream_table);
     line text;
 begin
     perform set_config('search_path', pgtrickle._pinned_search_path(stream_table.defining_search_path), true);
     -- Not return query: EXPLAIN returns text, json or xml.
     for line in
-        execute format('explain (%s) %s', options, next.statement)
+        execute statement
         using (next.frontier).snapshot, (next.frontier).own_xid, (next.frontier).own_seq,
             (next.frontier).moment, (next.frontier).statement_moment
     loop
         return next line;
     end loop;
+    perform pgtrickle._restore_settings(former_settings);
 end
 $$;
 comment on function pgtrickle._explain_next(pgtrickle.pgt_stream_tables, text) is
@@ -128,13 +131,12 @@ create or replace function pgtrickle.explain_delta(name text, format text defaul
 as $$
 declare
     target pgtrickle.pgt_stream_tables := pgtrickle._find(name);
-    chosen constant text := pgtrickle._parse_choice('format', format, array['text', 'json', 'xml', 'yaml']);
-    former_role constant text := pgtrickle._act_as_owner(target);
-    former_settings constant jsonb := pgtrickle._pin_settings(target);
+    chosen constant text := coalesce(pgtrickle._parse_choice('format', format, array['text', 'json', 'xml', 'yaml']), 'text');
 begin
-    return query select * from pgtrickle._explain_next(target, 'format ' || coalesce(chosen, 'text'));
-    perform pgtrickle._restore_settings(former_settings);
-    perform pg_catalog.set_config('role', former_role, true);
+    return query
+        select line
+        from pgtrickle._as_owner(target, pg_catalog.format(
+            'select * from pgtrickle._explain_next(pgtrickle._stream_table(%s), ''format %s'')', target.pgt_id, chosen)) line;
 end
 $$;
 comment on function pgtrickle.explain_delta(text, text) is
@@ -152,7 +154,7 @@ declare
     statement text;
 begin
     statement := (pgtrickle._next_statement(target)).statement;
-    perform pg_catalog.set_config('role', former_role, true);
+    perform pgtrickle._act_again_as(former_role);
     return statement;
 end
 $$;
@@ -255,16 +257,11 @@ declare
     is_owner constant boolean := pg_catalog.pg_has_role(target.pgt_owner, 'USAGE');
     plan jsonb := (select p.plan from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id and p.plan_status = 'COMPILED');
     frontier pgtrickle.pgt_frontiers := (select f from pgtrickle.pgt_frontiers f where f.pgt_id = target.pgt_id);
-    former_role text;
-    former_settings jsonb;
     analyzed text;
 begin
     if with_analyze then
-        former_role := pgtrickle._act_as_owner(target);
-        former_settings := pgtrickle._pin_settings(target);
-        analyzed := pgtrickle._analyze_next(target);
-        perform pgtrickle._restore_settings(former_settings);
-        perform pg_catalog.set_config('role', former_role, true);
+        analyzed := pgtrickle._as_owner(target, pg_catalog.format(
+            'select pgtrickle._analyze_next(pgtrickle._stream_table(%s))', target.pgt_id));
     end if;
     return query
         select p.property, p.value

@@ -84,7 +84,7 @@ begin
         -- At once, past the fuse: what made it blow would make it blow again.
         perform pgtrickle._execute_refresh(target, pg_catalog.upper(wanted), 'MANUAL', true, false);
     end if;
-    perform pg_catalog.set_config('role', former_role, true);
+    perform pgtrickle._act_again_as(former_role);
 end
 $$;
 comment on function pgtrickle.reset_fuse(text, text) is

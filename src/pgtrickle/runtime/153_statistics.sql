@@ -224,7 +224,7 @@ begin
                         array['KEEP', 'high', 'it is recomputed: ' || coalesce(s.refresh_reason, 'no plan yet')]
                     when c.diff_count < 3 or c.full_count = 0 then
                         array['KEEP', 'low', 'too few refreshes to tell']
-                    when c.avg_diff_ms > 1.2 * c.avg_full_ms then
+                    when c.avg_diff_ms operator(pg_catalog.>) (1.2 operator(pg_catalog.*) c.avg_full_ms) then
                         array['FULL', case when c.diff_count >= 20 then 'high' else 'medium' end,
                             pg_catalog.format('differential refreshes take %s ms, recomputing %s ms', pg_catalog.round(c.avg_diff_ms), pg_catalog.round(c.avg_full_ms))]
                     else

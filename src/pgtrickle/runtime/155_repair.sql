@@ -60,6 +60,21 @@ comment on function pgtrickle._repair(pgtrickle.pgt_stream_tables) is
     'Makes anew all that belongs to a stream table whose table stands, and recomputes it. Call it as its owner';
 
 
+create or replace function pgtrickle._create_again(target pgtrickle.pgt_stream_tables)
+    returns text
+    language plpgsql
+as $$
+declare
+    name constant text := pgtrickle._quoted(target.pgt_schema, target.pgt_name);
+begin
+    execute pgtrickle.export_definition(name);
+    return pg_catalog.format('%s: the table was missing and was created again from its definition', name);
+end
+$$;
+comment on function pgtrickle._create_again(pgtrickle.pgt_stream_tables) is
+    'Creates a stream table whose table was dropped, from its catalog row. Call it as its owner';
+
+
 create or replace function pgtrickle.repair_stream_table(name text)
     returns text
     language plpgsql
@@ -67,20 +82,12 @@ create or replace function pgtrickle.repair_stream_table(name text)
 as $$
 declare
     target pgtrickle.pgt_stream_tables;
-    former_role text;
-    summary text;
 begin
     perform pgtrickle._follow_owners();
     target := pgtrickle._find(name);
-    former_role := pgtrickle._act_as_owner(target);
-    if exists (select from pg_catalog.pg_class c where c.oid = target.pgt_relid) then
-        summary := pgtrickle._repair(target);
-    else
-        execute pgtrickle.export_definition(name);
-        summary := pg_catalog.format('%s: the table was missing and was created again from its definition', pgtrickle._quoted(target.pgt_schema, target.pgt_name));
-    end if;
-    perform pg_catalog.set_config('role', former_role, true);
-    return summary;
+    return pgtrickle._as_owner(target, pg_catalog.format('select pgtrickle.%I(pgtrickle._stream_table(%s))',
+        case when exists (select from pg_catalog.pg_class c where c.oid = target.pgt_relid) then '_repair' else '_create_again' end,
+        target.pgt_id));
 end
 $$;
 comment on function pgtrickle.repair_stream_table(text) is
@@ -112,7 +119,7 @@ begin
         select p.plan into plan from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id;
         failure := pgtrickle._restore_captures(target, plan);
         perform pgtrickle._ensure_maintenance(target.pgt_id, false) where target.refresh_mode = 'IMMEDIATE';
-        perform pg_catalog.set_config('role', former_role, true);
+        perform pgtrickle._act_again_as(former_role);
         if failure is not null then
             raise warning using message = pg_catalog.format('%s: %s', pgtrickle._quoted(target.pgt_schema, target.pgt_name), failure);
         end if;
@@ -131,7 +138,6 @@ create or replace function pgtrickle.restore_stream_tables()
 as $$
 declare
     target pgtrickle.pgt_stream_tables;
-    former_role text;
 begin
     -- OIDs are those of the database that was dumped. Names say what is meant.
     if exists (
@@ -156,9 +162,7 @@ begin
         join pgtrickle.pgt_stream_tables s on s.pgt_id = o.pgt_id
         order by o.number
     loop
-        former_role := pgtrickle._act_as_owner(target);
-        perform pgtrickle._repair(target);
-        perform pg_catalog.set_config('role', former_role, true);
+        perform pgtrickle._as_owner(target, pg_catalog.format('select pgtrickle._repair(pgtrickle._stream_table(%s))', target.pgt_id));
     end loop;
 end
 $$;

@@ -152,7 +152,7 @@ declare
 begin
     for member in select (pgtrickle._find(m)).* from pg_catalog.unnest(members) m loop
         perform pgtrickle._check_owner(member);
-        relids := relids || member.pgt_relid;
+        relids := pg_catalog.array_append(relids, member.pgt_relid);
     end loop;
     if (select pg_catalog.count(distinct r) from pg_catalog.unnest(relids) r) < 2 then
         raise exception using

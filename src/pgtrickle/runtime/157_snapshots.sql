@@ -19,7 +19,7 @@ begin
                 from pg_catalog.generate_series(20, 1, -1) n
                 where pg_catalog.octet_length(pg_catalog.left(target.pgt_name, n)) <= 40
                 limit 1),
-                pg_catalog.floor(1000 * extract(epoch from pg_catalog.clock_timestamp()))) as object_name
+                pg_catalog.floor(1000 operator(pg_catalog.*) extract(epoch from pg_catalog.clock_timestamp()))) as object_name
         into wanted;
     else
         wanted := pgtrickle._parse_name(p_target);
@@ -39,12 +39,42 @@ begin
         created_at = pg_catalog.now(),
         row_count = excluded.row_count,
         frontier = excluded.frontier;
-    perform pg_catalog.set_config('role', former_role, true);
+    perform pgtrickle._act_again_as(former_role);
     return taken;
 end
 $$;
 comment on function pgtrickle.snapshot_stream_table(text, text) is
     'Copies what a stream table holds into a new table, by default snapshot_<name>_<milliseconds> beside it; returns the new table''s name';
+
+
+create or replace function pgtrickle._restore_from(target pgtrickle.pgt_stream_tables, source oid)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    frontier pgtrickle.pgt_frontiers;
+    applied record;
+begin
+    frontier := pgtrickle._lock_frontier(target.pgt_id, true);
+    applied := pgtrickle._apply(target,
+        pgtrickle._recompute_sql(target.pgt_relid, format('select * from %s', source::regclass), null, '[]'),
+        frontier);
+    if not coalesce(applied.consistent, false) then
+        raise exception using
+            errcode = '40001',
+            message = format('stream table %s was changed by somebody else meanwhile', pgtrickle._quoted(target.pgt_schema, target.pgt_name)),
+            hint = 'Try again';
+    end if;
+    update pgtrickle.pgt_stream_tables s
+    set needs_reinit = true,
+        is_populated = true,
+        updated_at = now()
+    where s.pgt_id = target.pgt_id;
+end
+$$;
+comment on function pgtrickle._restore_from(pgtrickle.pgt_stream_tables, oid) is
+    'Gives a stream table the rows of a table with its columns, by difference; its next refresh recomputes it. Call it as its owner';
 
 
 create or replace function pgtrickle.restore_from_snapshot(p_name text, p_source text)
@@ -54,11 +84,7 @@ as $$
 declare
     target pgtrickle.pgt_stream_tables := pgtrickle._find(p_name);
     source constant oid := pgtrickle._source(p_source);
-    frontier pgtrickle.pgt_frontiers;
-    former_role text;
-    applied record;
 begin
-    former_role := pgtrickle._act_as_owner(target);
     if not (
         select coalesce(pg_catalog.array_agg((c.name, c.declaration)::text order by c.position), '{}') from pgtrickle._probe_columns(source) c
     ) operator(pg_catalog.=) (
@@ -68,22 +94,8 @@ begin
             errcode = '42804',
             message = pg_catalog.format('%s does not have the columns of stream table %s', source::regclass, pgtrickle._quoted(target.pgt_schema, target.pgt_name));
     end if;
-    frontier := pgtrickle._lock_frontier(target.pgt_id, true);
-    applied := pgtrickle._apply(target,
-        pgtrickle._recompute_sql(target.pgt_relid, pg_catalog.format('select * from %s', source::regclass), null, '[]'),
-        frontier);
-    if not coalesce(applied.consistent, false) then
-        raise exception using
-            errcode = '40001',
-            message = pg_catalog.format('stream table %s was changed by somebody else meanwhile', pgtrickle._quoted(target.pgt_schema, target.pgt_name)),
-            hint = 'Try again';
-    end if;
-    update pgtrickle.pgt_stream_tables s
-    set needs_reinit = true,
-        is_populated = true,
-        updated_at = pg_catalog.now()
-    where s.pgt_id = target.pgt_id;
-    perform pg_catalog.set_config('role', former_role, true);
+    perform pgtrickle._as_owner(target, pg_catalog.format(
+        'select null::text from pgtrickle._restore_from(pgtrickle._stream_table(%s), %s)', target.pgt_id, source));
 end
 $$;
 comment on function pgtrickle.restore_from_snapshot(text, text) is
@@ -155,7 +167,7 @@ begin
     set downstream_publication_name = publication,
         updated_at = pg_catalog.now()
     where s.pgt_id = target.pgt_id;
-    perform pg_catalog.set_config('role', former_role, true);
+    perform pgtrickle._act_again_as(former_role);
 end
 $$;
 comment on function pgtrickle.stream_table_to_publication(text) is
@@ -181,7 +193,7 @@ begin
     set downstream_publication_name = null,
         updated_at = pg_catalog.now()
     where s.pgt_id = target.pgt_id;
-    perform pg_catalog.set_config('role', former_role, true);
+    perform pgtrickle._act_again_as(former_role);
 end
 $$;
 comment on function pgtrickle.drop_stream_table_publication(text) is 'Ends the publication that stream_table_to_publication made';

@@ -22,7 +22,7 @@ begin
         refresh_tier = case when seconds > 30 then 'cold' when seconds > 5 then 'warm' else 'hot' end,
         updated_at = pg_catalog.now()
     where s.pgt_id = target.pgt_id;
-    perform pg_catalog.set_config('role', former_role, true);
+    perform pgtrickle._act_again_as(former_role);
 end
 $$;
 comment on function pgtrickle.set_stream_table_sla(text, interval) is

@@ -61,6 +61,28 @@ comment on function pgtrickle.canary_diff(text) is
     'Rows, as text, that a stream table has and its canary has not (live), or the other way round (canary), each as often as the one has it more. Both as they stand: refresh them first';
 
 
+create or replace function pgtrickle._promote(target pgtrickle.pgt_stream_tables, canary pgtrickle.pgt_stream_tables)
+    returns text
+    language plpgsql
+as $$
+declare
+    live constant text := pgtrickle._quoted(target.pgt_schema, target.pgt_name);
+    settings constant jsonb := canary.defining_settings || pg_catalog.jsonb_build_object('search_path', canary.defining_search_path);
+    former jsonb;
+begin
+    -- The query means what it meant where the canary was created.
+    select pg_catalog.jsonb_object_agg(s.key, pg_catalog.current_setting(s.key)) into former from pg_catalog.jsonb_each_text(settings) s;
+    perform pg_catalog.set_config(s.key, s.value, true) from pg_catalog.jsonb_each_text(settings) s;
+    perform pgtrickle.alter_stream_table(live, query => canary.original_query);
+    perform pg_catalog.set_config(s.key, s.value, true) from pg_catalog.jsonb_each_text(former) s;
+    perform pgtrickle.drop_stream_table(pgtrickle._quoted(canary.pgt_schema, canary.pgt_name));
+    return pg_catalog.format('%s has the query of its canary, which was dropped', live);
+end
+$$;
+comment on function pgtrickle._promote(pgtrickle.pgt_stream_tables, pgtrickle.pgt_stream_tables) is
+    'canary_promote, called as the owner of both';
+
+
 create or replace function pgtrickle.canary_promote(p_name text)
     returns text
     language plpgsql
@@ -69,18 +91,16 @@ as $$
 declare
     target pgtrickle.pgt_stream_tables := pgtrickle._find(p_name);
     canary pgtrickle.pgt_stream_tables := pgtrickle._find(pgtrickle._canary_name(target));
-    live constant text := pgtrickle._quoted(target.pgt_schema, target.pgt_name);
-    settings constant jsonb := canary.defining_settings || pg_catalog.jsonb_build_object('search_path', canary.defining_search_path);
-    former jsonb;
 begin
     perform pgtrickle._check_owner(target);
-    -- The query means what it meant where the canary was created.
-    select pg_catalog.jsonb_object_agg(s.key, pg_catalog.current_setting(s.key)) into former from pg_catalog.jsonb_each_text(settings) s;
-    perform pg_catalog.set_config(s.key, s.value, true) from pg_catalog.jsonb_each_text(settings) s;
-    perform pgtrickle.alter_stream_table(live, query => canary.original_query);
-    perform pg_catalog.set_config(s.key, s.value, true) from pg_catalog.jsonb_each_text(former) s;
-    perform pgtrickle.drop_stream_table(pgtrickle._quoted(canary.pgt_schema, canary.pgt_name));
-    return pg_catalog.format('%s has the query of its canary, which was dropped', live);
+    if canary.pgt_owner <> target.pgt_owner then
+        raise exception using
+            errcode = '42501',
+            message = pg_catalog.format('the canary of stream table %s belongs to role %I', pgtrickle._quoted(target.pgt_schema, target.pgt_name), pg_catalog.pg_get_userbyid(canary.pgt_owner)),
+            hint = 'Its query would run as another role than the one that wrote it';
+    end if;
+    return pgtrickle._as_owner(target, pg_catalog.format(
+        'select pgtrickle._promote(pgtrickle._stream_table(%s), pgtrickle._stream_table(%s))', target.pgt_id, canary.pgt_id));
 end
 $$;
 comment on function pgtrickle.canary_promote(text) is

@@ -17,7 +17,7 @@ begin
     end if;
     former_role := pgtrickle._act_as_owner(target);
     insert into pgtrickle.pgt_subscriptions (pgt_id, channel) values (target.pgt_id, subscribe.channel) on conflict do nothing;
-    perform pg_catalog.set_config('role', former_role, true);
+    perform pgtrickle._act_again_as(former_role);
 end
 $$;
 comment on function pgtrickle.subscribe(text, text) is
@@ -38,7 +38,7 @@ begin
     delete from pgtrickle.pgt_subscriptions s
     where s.pgt_id = target.pgt_id
       and s.channel = unsubscribe.channel;
-    perform pg_catalog.set_config('role', former_role, true);
+    perform pgtrickle._act_again_as(former_role);
 end
 $$;
 comment on function pgtrickle.unsubscribe(text, text) is 'Ends a subscription; does nothing where there is none';

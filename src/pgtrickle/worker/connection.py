@@ -7,6 +7,8 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from pgtrickle.database import PINNED_PATH
+
 APPLICATION_NAME = "pgtrickle worker"
 # A peer that is gone without a word is noticed within half a minute, on both sides.
 KEEPALIVES = {
@@ -18,7 +20,9 @@ KEEPALIVES = {
 }
 SESSION = (
     "set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3;"
-    " set client_connection_check_interval = '10s'; set idle_session_timeout = 0"
+    " set client_connection_check_interval = '10s'; set idle_session_timeout = 0;"
+    # What it asks for itself is not to be looked up where others may create.
+    f" set search_path = {PINNED_PATH}"
 )
 
 

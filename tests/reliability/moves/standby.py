@@ -1,4 +1,4 @@
-"""Copies of a whole server, as they are made for standbys."""
+"""Copies of a whole server, as they are made for standbys and kept as backups."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pgtrickle.embedded import Server
 from pgtrickle.embedded.installation import choose
 
 
-def base_backup(primary: Server, directory: Path, *, standby: bool) -> Server:
-    """A copy of the whole server, taken while it runs."""
+def base_backup(primary: Server, directory: Path, *, standby: bool = False) -> Server:
+    """A copy of the whole server, taken while it runs; it has not been started."""
     data = directory / "data"
     directory.mkdir()
     program = choose(None).program("pg_basebackup")

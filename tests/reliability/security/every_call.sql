@@ -7,7 +7,7 @@ select format('%s pgtrickle.%I(%s)',
 from pg_proc p
 where p.pronamespace = 'pgtrickle'::regnamespace
   and p.proname !~ '^_'
-  and p.proname !~ 'publication|snapshot|^pause|^resume|^drop|reset_fuse|group$'
+  and p.proname !~ 'publication|snapshot|canary|^pause|^resume|^drop|reset_fuse|group$'
   and (p.pronargs = p.pronargdefaults
        or p.pronargs - p.pronargdefaults = 1 and p.proargnames[1] ~ 'name$' and p.proargtypes[0] = 'text'::regtype)
 union all
@@ -33,6 +33,12 @@ from unnest(array[
     $$select pgtrickle.alter_stream_table('public.live', refresh_mode => 'AUTO', tier => 'cold', fuse => 'on', fuse_ceiling => 5)$$,
     $$select pgtrickle.explain_st('public.kinds', true)$$,
     $$select pgtrickle.refresh_stream_table('public.live')$$,
+    $$select pgtrickle.create_stream_table('public.parts', 'select id, kind from public.item', partition_by => 'id')$$,
+    $$select pgtrickle.add_partition('public.parts', '1', '3')$$,
+    $$select pgtrickle.add_partition('public.parts', null, '1')$$,
+    $$select pgtrickle.canary_begin('public.kinds', 'select kind, id from public.item')$$,
+    $$select * from pgtrickle.canary_diff('public.kinds')$$,
+    $$select pgtrickle.canary_promote('public.kinds')$$,
     $$select pgtrickle.drop_refresh_group('g')$$,
     $$select pgtrickle.drop_watermark_group('w')$$,
     $$select pgtrickle.drop_stream_table('public.kinds')$$]) call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,12 @@ STOLEN = """
 """
 OPERATORS = [
     *("=", "<>", "<", ">", "<=", ">=", "||", "->", "->>", "?", "@>", "~", "~~", "*=", "&&"),
+    *("*", "+", "-"),
 ]
-TYPES = ["text", "name", "oid", "integer", "bigint", "jsonb", "boolean", '"char"', "text[]"]
+TYPES = [
+    *("text", "name", "oid", "integer", "bigint", "jsonb", "boolean", '"char"'),
+    *("text[]", "oid[]", "bigint[]", "smallint", "timestamptz", "interval", "numeric"),
+]
 FUNCTIONS = ["format", "coalesce_", "quote_ident", "now", "count", "lower", "to_regclass"]
 
 
@@ -94,16 +99,17 @@ def test_a_search_path_leads_nobody_astray(engine: Engine, database: str) -> Non
     """Operators and functions of another schema, which stands before all others."""
     sql = engine.connection.execute
     sql(STOLEN)
-    for kind in TYPES:
+    # Between any two types: one that fits better than PostgreSQL's own would be preferred to it.
+    for left, right in itertools.product(TYPES, TYPES):
         sql(
-            f"create function hostile.op({kind}, {kind}) returns boolean language plpgsql as"  # type: ignore[arg-type]
-            " $$ begin insert into hostile.stolen values (current_user); return true; end $$"
-        )
-        for operator in OPERATORS:
-            sql(
-                f"create operator hostile.{operator}"  # type: ignore[arg-type]
-                f" (leftarg = {kind}, rightarg = {kind}, function = hostile.op)"
+            f"create function hostile.op({left}, {right}) returns boolean language plpgsql as"  # type: ignore[arg-type]
+            " $$ begin insert into hostile.stolen values (current_user); return true; end $$;"
+            + "".join(
+                f"create operator hostile.{operator}"
+                f" (leftarg = {left}, rightarg = {right}, function = hostile.op);"
+                for operator in OPERATORS
             )
+        )
     for function in FUNCTIONS:
         sql(
             f"create function hostile.{function}(text) returns text language plpgsql as"  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,8 @@ SOURCE = (
 SPY = """
     create table src.seen (who name);
     grant insert on src.seen to public;
-    create function src.spy(integer) returns integer language plpgsql as $$
+    create function src.spy(integer) returns integer language plpgsql
+        set search_path = pg_catalog as $$
     begin
         insert into src.seen select distinct unnest(array[current_user, session_user])
         where current_user <> 'pgt_test_owner';
@@ -48,6 +50,9 @@ def spied(owner: Connection) -> Connection:
     return owner
 
 
+ALTERED = "select pgtrickle.alter_stream_table('marts.t', query => 'select id, {} from src.item')"
+
+
 def seen(connection: Connection) -> list[Any]:
     return connection.execute("select * from src.seen").fetchall()
 
@@ -62,7 +67,11 @@ def seen(connection: Connection) -> list[Any]:
         "select pgtrickle.repair_stream_table('marts.t')",
         "select pgtrickle.pause_all(), pgtrickle.resume_all()",
         "select pgtrickle.alter_stream_table('marts.t', refresh_mode => 'FULL')",
+        ALTERED.format("src.spy(v) as spied"),
         "select pgtrickle.explain_refresh_mode('marts.t')",
+        "select pgtrickle.explain_delta('marts.t')",
+        "select pgtrickle.explain_st('marts.t', true)",
+        "select pgtrickle.snapshot_stream_table('marts.t')",
         "select pgtrickle.restore_stream_tables()",
     ],
 )
@@ -110,6 +119,148 @@ def test_replacing_a_function_does_not_help(
             connect().execute("select pgtrickle.repair_stream_table('marts.u')")
         else:
             engine_as().compile_pending()
+    assert seen(spied) == []
+
+
+HIJACKED = """
+    create function src.joined(text, text) returns text language plpgsql
+        set search_path = pg_catalog as
+        $$ begin perform src.spy(1); return textcat($1, $2); end $$;
+    create operator src.|| (leftarg = text, rightarg = text, function = src.joined);
+    grant usage on schema src to public;
+"""
+"""Operators before PostgreSQL's own in the search_path a stream table is created under."""
+COMPARED = """
+    create function src.{name}_{type}({type}, {type}) returns boolean language plpgsql
+        set search_path = pg_catalog as
+        $$ begin perform src.spy(1); return $1 operator(pg_catalog.{operator}) $2; end $$;
+    create operator src.{operator}
+        (leftarg = {type}, rightarg = {type}, function = src.{name}_{type});
+"""
+COMPARABLE = ("text", "regproc", "integer")
+
+
+@pytest.fixture
+def hijacked(owner: Connection) -> Connection:
+    owner.execute(SOURCE)
+    owner.execute(SPY)
+    owner.execute(HIJACKED)
+    for each in COMPARABLE:
+        for name, operator in (("eq", "="), ("ne", "<>")):
+            owner.execute(COMPARED.format(type=each, name=name, operator=operator))  # type: ignore[arg-type]
+    owner.execute("set search_path = src, pg_catalog")
+    owner.execute(
+        "select pgtrickle.create_stream_table('marts.t',"
+        " 'select v, pg_catalog.count(*) as n from item group by v')"
+    )
+    owner.execute("reset search_path; delete from src.seen")
+    return owner
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "select pgtrickle.refresh_stream_table('marts.t')",
+        "call pgtrickle.run_due()",
+        "select pgtrickle.verify_stream_table('marts.t')",
+        "select pgtrickle.repair_stream_table('marts.t')",
+        "select pgtrickle.alter_stream_table('marts.t', schedule => '1h')",
+        "select pgtrickle.alter_stream_table('marts.t', refresh_mode => 'IMMEDIATE')",
+        "select pgtrickle.explain_refresh_mode('marts.t')",
+        "select pgtrickle.explain_delta('marts.t')",
+        "select pgtrickle.explain_st('marts.t', true)",
+        "select pgtrickle.restore_stream_tables()",
+    ],
+)
+def test_a_search_path_of_the_owners_gets_nobody_elses_rights(
+    hijacked: Connection, connect: Connect, call: str
+) -> None:
+    hijacked.execute("insert into src.item values (2, 2)")
+    connect().execute(call)  # type: ignore[arg-type]
+    assert seen(hijacked) == []
+
+
+def test_nor_those_of_an_engine_that_compiles_it(hijacked: Connection, engine_as: EngineAs) -> None:
+    engine = engine_as()
+    assert engine.compile_pending() == ["marts.t"]
+    for number, action in enumerate(("REINITIALIZE", "DIFFERENTIAL"), start=2):
+        hijacked.execute("insert into src.item values (%s, 2)", [number])
+        assert [refresh.action for refresh in engine.refresh_all()] == [action]
+        assert engine.verify("marts.t").equal
+    for call in ("explain_delta('marts.t')", "explain_st('marts.t', true)"):
+        engine.session.rows(f"select pgtrickle.{call}")
+    assert seen(hijacked) == []
+
+
+DEFERRED = """
+    create table src.noted (id integer);
+    create function src.later() returns trigger language plpgsql as $$
+    begin perform src.spy(1); return null; end $$;
+    create constraint trigger later after insert on src.noted
+        deferrable initially deferred for each row execute function src.later();
+    create function src.note(integer) returns integer language plpgsql as $$
+    begin insert into src.noted values ($1); return $1; end $$;
+"""
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "select pgtrickle.refresh_stream_table('marts.t')",
+        "select pgtrickle.try_refresh('marts.t', mode => 'FULL')",
+        "select pgtrickle.verify_stream_table('marts.t')",
+        "select pgtrickle.explain_st('marts.t', true)",
+        "select pgtrickle.repair_stream_table('marts.t')",
+        ALTERED.format("src.note(v) as noted"),
+    ],
+)
+def test_a_trigger_that_waits_for_the_commit_is_still_the_owners(
+    owner: Connection, connect: Connect, call: str
+) -> None:
+    owner.execute(SOURCE)
+    owner.execute(SPY)
+    owner.execute(DEFERRED)
+    owner.execute(
+        "select pgtrickle.create_stream_table('marts.t',"
+        " 'select id, src.note(v) as v from src.item')"
+    )
+    owner.execute("insert into src.item values (2, 2)")
+    connect().execute(call)  # type: ignore[arg-type]
+    assert seen(owner) == []
+
+
+WRITTEN = {
+    "a path that ends the statement": (
+        "defining_search_path = 'pg_catalog as ''x''; select src.spy(1); --'"
+    ),
+    "a path of hostile operators": "defining_search_path = 'src, pg_catalog'",
+    "a role": """defining_settings = '{"role": "postgres", "Role": "postgres"}'""",
+    "a name of a setting": """defining_settings = '{"x = 1; select src.spy(1); --": "1"}'""",
+    "an owner": "pgt_owner = 'postgres'::regrole",
+    "a name": "pgt_name = 'x\"; select src.spy(1); --'",
+}
+
+
+@pytest.mark.parametrize("change", WRITTEN)
+def test_what_an_owner_writes_into_the_catalog_is_only_his(
+    spied: Connection, connect: Connect, engine_as: EngineAs, change: str
+) -> None:
+    try:
+        spied.execute(f"update pgtrickle.pgt_stream_tables set {WRITTEN[change]}")  # type: ignore[arg-type]
+    except psycopg.errors.InsufficientPrivilege:
+        return
+    spied.execute("insert into src.item values (2, 2)")
+    superuser = connect()
+    for call in (
+        "refresh_stream_table('marts.t')",
+        "repair_stream_table('marts.t')",
+        "verify_stream_table('marts.t')",
+        "explain_st('marts.t', true)",
+    ):
+        with contextlib.suppress(psycopg.Error):
+            superuser.execute(f"select pgtrickle.{call}")  # type: ignore[arg-type]
+    with contextlib.suppress(psycopg.Error):
+        engine_as().compile_pending()
     assert seen(spied) == []
 
 
