@@ -193,6 +193,15 @@ def test_a_column_of_another_type_rebuilds_the_table_which_keeps_rights_and_comm
     assert project.oid("typed") == oid
 
 
+def test_what_the_extension_cannot_compare_is_an_error_that_names_what_can(
+    project: Project,
+) -> None:
+    project.model("totals", TOTALS)
+    project.dbt("run")
+    project.dbt("run-operation", "pgtrickle_verify", "--args", "{model_name: totals}", fails=True)
+    assert any("dbt_pgtrickle.stream_table_exact" in line for line in project.messages)
+
+
 def test_a_limit_that_alone_differs_is_altered(project: Project) -> None:
     project.model("totals", TOTALS, max_differential_joins=3, max_delta_fraction=0.5)
     project.dbt("run")

@@ -2,6 +2,12 @@
 {% macro pgtrickle_verify(model_name, schema=none) %}
   {% set engine = dbt_pgtrickle._require_engine() %}
   {% set relation = dbt_pgtrickle._stream_table_named(model_name, schema) %}
+  {% if 'verify_stream_table' not in engine.functions %}
+    {% do exceptions.raise_compiler_error(
+      'The engine in this database (' ~ dbt_pgtrickle._told(engine) ~ ') compares no stream table with its query. '
+      ~ 'The test dbt_pgtrickle.stream_table_exact does, on either engine.'
+    ) %}
+  {% endif %}
   {% set different = dbt_pgtrickle._query_json(
     "select coalesce(json_agg(d), '[]')::text from pgtrickle.verify_stream_table("
     ~ dbt_pgtrickle._literal(dbt_pgtrickle._name(relation, engine)) ~ ") d"
