@@ -69,10 +69,10 @@ as $$
     ) b
     where exists (
         select from pgtrickle.pgt_dependencies d
-        cross join generate_series(0, 1) segment
+        cross join lateral pgtrickle._buffers(d.source_relid) s
         where d.pgt_id = m.pgt_id
           and d.source_number is not null
-          and pg_relation_size(to_regclass(format('pgtrickle_changes.changes_%s_%s', d.source_relid, segment)))
+          and pg_relation_size(to_regclass(s.buffer))
               > 20 * pgtrickle._setting('max_buffer_rows')::bigint)
 $$;
 comment on function pgtrickle._states_of_tables() is 'What is wrong with the caller''s stream tables and has been for a while, as events of the channel pg_trickle_alert';
