@@ -33,11 +33,17 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "diamond_word": ({"diamond_consistency": "SOME"}, "which must be one of NONE, ATOMIC"),
     "policy_word": ({"diamond_schedule_policy": "ANY"}, "which must be one of FASTEST, SLOWEST"),
     "joins_word": ({"max_differential_joins": "many"}, "sets max_differential_joins to"),
-    "joins_zero": ({"max_differential_joins": 0}, "max_differential_joins must be at least 1"),
-    "fraction_big": ({"max_delta_fraction": 2}, "max_delta_fraction must be above 0 and at most 1"),
+    "joins_zero": (
+        {"max_differential_joins": 0},
+        "sets max_differential_joins to 0, which must be at least 1",
+    ),
+    "fraction_big": (
+        {"max_delta_fraction": 2},
+        "sets max_delta_fraction to 2, which must be above 0 and at most 1",
+    ),
     "tier_word": ({"tier": "TEPID"}, "which must be one of HOT, WARM, COLD, FROZEN"),
     "fuse_word": ({"fuse": "MAYBE"}, "which must be one of OFF, ON, AUTO"),
-    "ceiling_zero": ({"fuse_ceiling": 0}, "fuse_ceiling must be at least 1"),
+    "ceiling_zero": ({"fuse_ceiling": 0}, "sets fuse_ceiling to 0, which must be at least 1"),
     "unknown_key": ({"shedule": "5m"}, "sets the unknown key shedule"),
 }
 QUERIES = {
