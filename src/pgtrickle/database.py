@@ -28,13 +28,20 @@ PINNED_PATH = "pg_catalog, pg_temp"
 
 
 @contextmanager
-def pinned_search_path(session: Session) -> Iterator[None]:
-    """Ask the catalogs within: no operator or function of another schema stands in for theirs."""
-    swap = "select pg_catalog.current_setting('search_path'), pg_catalog.set_config(%s, %s, false)"
+def pinned_search_path(session: Session) -> Iterator[list[str]]:
+    """Ask the catalogs within: no operator or function of another schema stands in for theirs.
+
+    Yields the schemas that were searched before, in order.
+    """
+    swap = (
+        "select pg_catalog.current_setting('search_path'),"
+        " pg_catalog.current_schemas(true)::pg_catalog.text[],"
+        " pg_catalog.set_config(%s, %s, false)"
+    )
     back = "select pg_catalog.set_config('search_path', %s, false)"
-    ((path, _),) = session.rows(swap, ("search_path", PINNED_PATH))
+    ((path, schemas, _),) = session.rows(swap, ("search_path", PINNED_PATH))
     try:
-        yield
+        yield schemas
     except BaseException:
         with suppress(Exception):  # a transaction that failed puts it back when it is undone
             session.rows(back, (path,))

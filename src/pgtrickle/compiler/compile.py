@@ -61,8 +61,8 @@ def compile_query(session: Session, query: str) -> Plan:
     """
     canonical = canonicalise(session, query)
     try:
-        with pinned_search_path(session):
-            return _differential(session, canonical)
+        with pinned_search_path(session) as path:
+            return _differential(session, canonical, path)
     except NotIncremental as obstacle:
         return _full(canonical, obstacle.construct, obstacle.reason)
     except (UnsupportedSyntax, QueryTooDeep) as obstacle:
@@ -83,8 +83,8 @@ def _full(canonical: Canonical, construct: str, reason: str) -> Plan:
     )
 
 
-def _differential(session: Session, canonical: Canonical) -> Plan:
-    facts = DatabaseFacts(session)
+def _differential(session: Session, canonical: Canonical, path: list[str]) -> Plan:
+    facts = DatabaseFacts(session, path)
     facts.check_settings()
     tree, one_equality = _trusted_tree(session, canonical, facts)
     lowered = lower(tree, facts, one_equality=one_equality)

@@ -27,11 +27,14 @@ DETERMINISTIC = ("C", "POSIX", "default")
 
 
 class DatabaseFacts:
-    """Implements `lowering.Facts` and `delta.state.Describer` over the catalog."""
+    """Implements `lowering.Facts` and `delta.state.Describer` over the catalog.
 
-    def __init__(self, session: Session) -> None:
+    `path` are the schemas in which the query's operators are looked up.
+    """
+
+    def __init__(self, session: Session, path: list[str]) -> None:
         self._session = session
-        self.catalog = catalog.Catalog(session)
+        self.catalog = catalog.Catalog(session, path)
         self._kinds: dict[Name, frozenset[str]] = {
             name: frozenset("a") for name in (("JSON_ARRAYAGG",), ("JSON_OBJECTAGG",))
         }

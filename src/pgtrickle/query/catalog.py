@@ -98,7 +98,7 @@ class TypeFacts:
     `equal_is_same`: values that compare equal under a deterministic collation print the same
     (not so for numeric, float, jsonb, interval, bpchar, citext, ...). `has_equality` and
     `has_order` come with a default btree operator class, `has_hash` with a hash one. `compares`:
-    under the search_path, ``=`` is that equality.
+    in the catalog's path, ``=`` is that equality.
     """
 
     oid: int
@@ -113,10 +113,14 @@ class TypeFacts:
 
 
 class Catalog:
-    """The facts of one compilation. Every answer is kept, so it must not outlive a DDL change."""
+    """The facts of one compilation. Every answer is kept, so it must not outlive a DDL change.
 
-    def __init__(self, session: Session) -> None:
+    `path` are the schemas in which the query's operators are looked up: the session's, if None.
+    """
+
+    def __init__(self, session: Session, path: list[str] | None = None) -> None:
         self.session = session
+        self.path = path
         self._relations: dict[int, RelationFacts] = {}
         self._oids: dict[tuple[str | None, str], int] = {}
         self._types: dict[int, TypeFacts] = {}
@@ -181,7 +185,7 @@ class Catalog:
         unknown = sorted({oid for oid in oids if oid not in self._types})
         if not unknown:
             return
-        rows = self.session.rows(_question("types"), (unknown,))
+        rows = self.session.rows(_question("types"), (unknown, self.path))
         made = {int(row[0]): row for row in rows}
         for oid in made:
             _type(oid, made, self._types)

@@ -5,8 +5,9 @@
 --     one it is silently and binarily taken for (varchar for text), or of all enums. Whether equal
 --     values have equal images is known to PostgreSQL as support function 4 of a btree class. bpchar
 --     claims it, but 'a'::bpchar and 'a '::bpchar are equal and differ.
---   is_compared   whether = finds the equality of these classes: not where an extension's schema is
---     not in the search_path. Two values of citext are then compared as text.
+--   is_compared   whether = finds the equality of these classes in the schemas of the second
+--     parameter, or of the session: not where an extension's schema is not among them. Two values of
+--     citext are then compared as text.
 with recursive made_of (oid, base, element, subtype, attributes) as not materialized (
   select t.oid, t.typbasetype,
     case when t.typsubscript = 'pg_catalog.array_subscript_handler'::regproc
@@ -85,7 +86,20 @@ select t.oid::bigint, n.nspname::text, t.typname::text, t.typtype::text, t.typca
       and o.amoprighttype = c.type
       and o.amopstrategy = case c.method when 'btree' then 3 else 1 end
     where c.oid = r.oid
-      and not pg_catalog.pg_operator_is_visible(o.amopopr)
+      and o.amopopr is distinct from (
+        select same.oid
+        from pg_catalog.pg_operator equality
+        join pg_catalog.pg_operator same
+          on same.oprname = equality.oprname
+          and same.oprleft = equality.oprleft
+          and same.oprright = equality.oprright
+        join pg_catalog.pg_namespace s on s.oid = same.oprnamespace
+        join unnest(coalesce(%s::text[], pg_catalog.current_schemas(true)::text[]))
+          with ordinality as path (name, place) on path.name = s.nspname
+        where equality.oid = o.amopopr
+        order by path.place
+        limit 1
+      )
   )
 from reached r
 join pg_catalog.pg_type t on t.oid = r.oid
