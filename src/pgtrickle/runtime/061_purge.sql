@@ -118,11 +118,12 @@ begin
       and not a.attisdropped;
     execute format(
         'with moved as (delete from %1$s where ctid = any (array('
-        'select b.ctid from %1$s b where pg_visible_in_snapshot(b.__pgt_xid, $1) limit 50000)) returning %3$s),'
+        'select b.ctid from %1$s b where pg_visible_in_snapshot(b.__pgt_xid, $1)'
+        ' and b.__pgt_xid is distinct from $2 limit 50000)) returning %3$s),'
         ' kept as (insert into pgtrickle_changes.changes_%2$s_2 (%3$s) select %3$s from moved returning __pgt_xid)'
         ' select max(k.__pgt_xid) from kept k', segment, source, columns)
     into newest
-    using pg_current_snapshot();
+    using pg_current_snapshot(), pg_current_xact_id_if_assigned();
     if newest is null then
         return false;
     end if;
