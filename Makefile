@@ -53,7 +53,7 @@ test-dbt: $(STAMP) ## Run the integration project with package and adapter
 	integration_tests/scripts/run_dbt_tests.sh
 
 test-dbt-matrix: $(STAMP) ## Run it on each version of dbt, installed under .venvs
-	$(BIN)/python -m pytest -m slow tests/dbt/test_matrix.py
+	$(PYTEST) -m slow tests/dbt/test_matrix.py
 
 soak: $(STAMP) ## Run the long randomised tests
 	$(PYTEST) -m soak

@@ -43,7 +43,7 @@ def run_integration_project(database: str, targets: str, programs: Path) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["package", "adapter"])
+@pytest.mark.parametrize("target", ["package", "adapter", "both"])
 def test_the_integration_project_passes(database: str, target: str) -> None:
     run_integration_project(database, target, Path(sys.executable).parent)
 
@@ -69,3 +69,15 @@ def test_the_script_tells_its_options_and_refuses_others() -> None:
     refused = subprocess.run([SCRIPT, "--dockr"], capture_output=True, text=True, check=False)
     assert refused.returncode == 2
     assert "--dockr" in refused.stderr
+
+
+@pytest.mark.parametrize("options", [["--docker"], ["--skip-build"], ["--keep-container"]])
+def test_without_docker_the_script_says_that_it_needs_it(
+    tmp_path: Path, options: list[str]
+) -> None:
+    tmp_path.joinpath("docker").write_text("#!/bin/sh\nexit 1\n")  # as where no daemon runs
+    tmp_path.joinpath("docker").chmod(0o755)
+    without = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run([SCRIPT, *options], env=without, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "needs a running Docker daemon" in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import platform
 import shutil
 import socket
@@ -26,22 +27,37 @@ DRIVER_PLATFORM = "x86_64-manylinux_2_17-linux-gnu"
 CAN_RUN_DBT_2 = platform.system() == "Linux" and platform.machine() == "x86_64"
 
 
+class InstallationError(Exception):
+    """The registries at hand do not have all that a version needs."""
+
+
 def _environment(name: str, requirements: list[str]) -> Path:
     """The programs of an environment with these requirements, made where it is not there yet."""
     home = REPOSITORY / ".venvs" / name
+    home.parent.mkdir(exist_ok=True)
+    with (home.parent / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several tests ask for one environment, at once
+        return _made(name, home, requirements)
+
+
+def _made(name: str, home: Path, requirements: list[str]) -> Path:
     stamp = home / "requirements.txt"
     wanted = "\n".join(requirements)
     if not stamp.exists() or stamp.read_text() != wanted:
         subprocess.run([UV, "venv", "--quiet", "--clear", home], check=True)
         overrides = home / "overrides.txt"
         overrides.write_text(WITHOUT_PARSER if name != "dbt-2" else "")
-        subprocess.run(
+        done = subprocess.run(
             [
                 *(UV, "pip", "install", "--quiet", "--python", home / "bin" / "python"),
                 *("--override", overrides, *requirements),
             ],
-            check=True,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
         )
+        if done.returncode != 0:
+            raise InstallationError(f"{name} cannot be installed from here:\n{done.stderr}")
         stamp.write_text(wanted)
     return home / "bin"
 

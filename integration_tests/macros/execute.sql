@@ -1,0 +1,4 @@
+{# Runs a statement, and commits. #}
+{% macro execute(sql) %}
+  {% do run_query(sql ~ '; commit') %}
+{% endmacro %}

@@ -1,0 +1,5 @@
+{{ config(stream_table_name='orders_with_names', stream_table_schema=target.schema ~ '_marts', refresh_mode='FULL') }}
+
+select o.order_id, c.name, o.amount
+from {{ ref('orders') }} o
+join {{ ref('customers') }} c on c.customer_id = o.customer_id

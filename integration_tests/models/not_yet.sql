@@ -1,0 +1,5 @@
+{{ config(initialize=false, refresh_on_run=false) }}
+
+select name, sum(amount) as total
+from {{ ref('named_orders') }}
+group by name
