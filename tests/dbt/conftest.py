@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dbt.cli
 import psycopg
 import pytest
 from dbt_common.behavior_flags import BehaviorFlagRendered
 from psycopg.conninfo import conninfo_to_dict
 from tests.conftest import FreshDatabase
-from tests.dbt.project import Project
+from tests.dbt.project import REPOSITORY, Project
 
 from dbt.adapters.pgtrickle.connections import EMBEDDED
 from pgtrickle.database import PsycopgSession
@@ -153,3 +158,26 @@ def project(
             "      - name: orders\n      - name: customers\n",
         )
         yield made.begin_with(parsed(made))
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of Python packages: dbt, and what the wheel brings.
+
+    dbt looks for adapters beside its own, where an editable installation is not: so the wheel is
+    built and unpacked over a copy of dbt.
+    """
+    directory = tmp_path_factory.mktemp("installed")
+    there = Path(dbt.cli.__file__).parents[1]
+    ours = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(there, directory / "dbt", ignore=ours)
+    built = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", built],
+        cwd=REPOSITORY,
+        check=True,
+        capture_output=True,
+    )
+    with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
+        wheel.extractall(directory)
+    return directory

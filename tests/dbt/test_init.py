@@ -1,8 +1,4 @@
-"""`dbt init` and `dbt --version`, with the distribution installed as its users install it.
-
-dbt looks for adapters beside its own, where an editable installation is not: so the wheel is built
-and unpacked over a copy of dbt.
-"""
+"""`dbt init` and `dbt --version`, with the distribution installed as its users install it."""
 
 from __future__ import annotations
 
@@ -10,31 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
-import dbt.cli
 import pytest
 import yaml
-from tests.dbt.project import REPOSITORY
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory of Python packages: dbt, and what the wheel brings."""
-    directory = tmp_path_factory.mktemp("installed")
-    ours = shutil.ignore_patterns("__pycache__", "tests")
-    shutil.copytree(Path(dbt.cli.__file__).parents[1], directory / "dbt", ignore=ours)
-    built = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", built],
-        cwd=REPOSITORY,
-        check=True,
-        capture_output=True,
-    )
-    with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
-        wheel.extractall(directory)
-    return directory
 
 
 def _dbt(installed: Path, directory: Path, *arguments: str, answers: str = "") -> str:
