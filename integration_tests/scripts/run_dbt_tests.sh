@@ -155,8 +155,8 @@ commands() {
   # Another environment, beside this one.
   dbt parse
   mkdir -p state && cp target/manifest.json state
-  in_ci dbt clone --state state
-  in_ci dbt run --select large_orders --defer --state state;  says large_orders "created in place of a view"
+  in_ci dbt clone --state state --select orders customers customer_totals country_totals
+  in_ci dbt run --select country_totals --defer --state state;  says country_totals "created in place of a view"
   if is_dbt 1.10; then
     dbt run --sample "2 days"
     dbt test --select test_name:stream_table_exact
@@ -205,7 +205,7 @@ dropping() {
   rm models/live_totals.*
   dbt run
   operation drop_all_stream_tables
-  expect "select string_agg(pgt_name, ' ' order by pgt_name) from pgtrickle.pgt_stream_tables where $ours" "${LARGE_ORDERS:-Large Orders} live_totals"
+  expect "select string_agg(pgt_name, ' ' order by pgt_name) from pgtrickle.pgt_stream_tables where $ours" "country_totals live_totals"
   if [[ -n $is_ours ]]; then
     operation drop_all_stream_tables_force
     expect "select count(*) from pgtrickle.pgt_stream_tables" 0
