@@ -165,6 +165,22 @@ def test_a_type_whose_operators_are_out_of_sight_is_no_key(engine: Engine) -> No
         assert engine.verify(name).equal
 
 
+def test_functions_that_hide_those_of_postgresql_are_not_called(engine: Engine) -> None:
+    engine.connection.execute(
+        "create table parcels (id integer primary key, region text);"
+        "set search_path = public, pg_catalog"
+    )
+    query = "select region, count(*) as n from parcels group by region"
+    with pytest.raises(
+        psycopg.errors.FeatureNotSupported, match="search_path: public is searched before"
+    ):
+        engine.create_stream_table("st", query, refresh_mode="DIFFERENTIAL")
+    engine.create_stream_table("st", query, refresh_mode="AUTO")
+    engine.connection.execute("insert into parcels values (1, 'north'), (2, null)")
+    assert engine.refresh("st").action == "FULL"
+    assert engine.verify("st").equal
+
+
 CLOCK = {
     "select id, 'today'::text::date as d from orders": "cast to date",
     "select id from orders where 'now'::text::timestamptz > '2020-01-01'": "cast to timestamp",
