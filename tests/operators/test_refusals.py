@@ -165,20 +165,31 @@ def test_a_type_whose_operators_are_out_of_sight_is_no_key(engine: Engine) -> No
         assert engine.verify(name).equal
 
 
-def test_functions_that_hide_those_of_postgresql_are_not_called(engine: Engine) -> None:
+def test_what_hides_postgresql_s_own_is_called_by_the_query_alone(engine: Engine) -> None:
     engine.connection.execute(
-        "create table parcels (id integer primary key, region text);"
+        "create table parcels (id integer primary key, region text, weight integer);"
+        "create table parts (id integer primary key, parcel integer);"
+        "create function never(integer, integer) returns boolean immutable return false;"
+        "create operator = (leftarg = integer, rightarg = integer, procedure = never);"
+        "create function lower(text) returns text immutable return 'x';"
+        "insert into parcels select i, 'R' || i % 3, i from generate_series(1, 9) i;"
+        "insert into parts select i, i % 9 from generate_series(1, 20) i;"
         "set search_path = public, pg_catalog"
     )
-    query = "select region, count(*) as n from parcels group by region"
-    with pytest.raises(
-        psycopg.errors.FeatureNotSupported, match="search_path: public is searched before"
-    ):
-        engine.create_stream_table("st", query, refresh_mode="DIFFERENTIAL")
-    engine.create_stream_table("st", query, refresh_mode="AUTO")
-    engine.connection.execute("insert into parcels values (1, 'north'), (2, null)")
-    assert engine.refresh("st").action == "FULL"
-    assert engine.verify("st").equal
+    queries = {
+        "grouped": "select region, count(*) as n, max(lower(region)) as x from parcels"
+        " group by region",
+        "joined": "select p.id, q.region from parts p left join parcels q on p.parcel = q.id",
+        "different": "select distinct weight, lower(region) as x from parcels",
+    }
+    for name, query in queries.items():
+        engine.create_stream_table(name, query, refresh_mode="DIFFERENTIAL")
+    engine.connection.execute(
+        "update parcels set weight = 7, region = 'R9' where id < 4;insert into parts values (21, 2)"
+    )
+    for name in queries:
+        assert engine.refresh(name).action == "DIFFERENTIAL"
+        assert engine.verify(name).equal
 
 
 CLOCK = {

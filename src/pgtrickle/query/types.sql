@@ -7,7 +7,7 @@
 --     claims it, but 'a'::bpchar and 'a '::bpchar are equal and differ.
 --   is_compared   whether = finds the equality of these classes in the schemas of the second
 --     parameter, or of the session: not where an extension's schema is not among them. Two values of
---     citext are then compared as text.
+--     citext are then compared as text. pg_catalog is first, as in whatever runs a plan.
 with recursive made_of (oid, base, element, subtype, attributes) as not materialized (
   select t.oid, t.typbasetype,
     case when t.typsubscript = 'pg_catalog.array_subscript_handler'::regproc
@@ -97,7 +97,7 @@ select t.oid::bigint, n.nspname::text, t.typname::text, t.typtype::text, t.typca
         join unnest(coalesce(%s::text[], pg_catalog.current_schemas(true)::text[]))
           with ordinality as path (name, place) on path.name = s.nspname
         where equality.oid = o.amopopr
-        order by path.place
+        order by path.name <> 'pg_catalog', path.place
         limit 1
       )
   )

@@ -165,14 +165,13 @@ declare
     stream_table pgtrickle.pgt_stream_tables;
 begin
     select s.* into strict stream_table from pgtrickle.pgt_stream_tables s where s.pgt_id = target;
-    execute format(
-        'create or replace function pgtrickle_state.%I(%s, %s) language plpgsql set search_path = %s'
+    perform pgtrickle._create_as_defined(stream_table, format(
+        'create or replace function pgtrickle_state.%I(%s, %s) language plpgsql set search_path from current'
         ' set plan_cache_mode = force_generic_plan set jit = off set join_collapse_limit = 12 set from_collapse_limit = 12 as %L',
         name, arguments,
         (select string_agg('out ' || r, ', ') from regexp_split_to_table(results, ', ') r),
-        pgtrickle._pinned_search_path(stream_table.defining_search_path),
         format(E'#variable_conflict use_column\nbegin\n    %s\n    into %s;\nend\n', statement,
-            (select string_agg(split_part(r, ' ', 1), ', ') from regexp_split_to_table(results, ', ') r)));
+            (select string_agg(split_part(r, ' ', 1), ', ') from regexp_split_to_table(results, ', ') r))));
     execute format('revoke all on function pgtrickle_state.%I from public', name);
     execute format('comment on function pgtrickle_state.%I is %L', name,
         format('A statement of the refresh of stream table %I.%I, kept planned; made from %s', stream_table.pgt_schema, stream_table.pgt_name, mark));
