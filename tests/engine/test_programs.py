@@ -155,3 +155,16 @@ def test_an_error_over_changes_alone_is_none_of_the_query(engine: Engine) -> Non
     run("update orders set amount = 4 where id = 7")
     engine.refresh("shares")
     assert engine.verify("shares").equal
+
+
+def test_a_search_path_that_would_be_sql_is_a_path(engine: Engine) -> None:
+    engine.connection.execute(
+        "select set_config('search_path', %s, true)",
+        ["public, x/**/as/**/$$begin/**/end$$;drop/**/table/**/customers;--"],
+    )
+    engine.create_stream_table("totals", TOTALS, refresh_mode="DIFFERENTIAL")
+    touch(engine)
+    assert engine.refresh("totals").action == "DIFFERENTIAL"
+    assert "pending_1" in programs(engine)
+    assert engine.connection.execute("select count(*) > 0 from customers").fetchone() == (True,)
+    assert engine.verify("totals").equal
