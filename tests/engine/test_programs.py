@@ -159,7 +159,7 @@ def test_an_error_over_changes_alone_is_none_of_the_query(engine: Engine) -> Non
 
 def test_a_search_path_that_would_be_sql_is_a_path(engine: Engine) -> None:
     engine.connection.execute(
-        "select set_config('search_path', %s, true)",
+        "select set_config('search_path', %s, false)",
         ["public, x/**/as/**/$$begin/**/end$$;drop/**/table/**/customers;--"],
     )
     engine.create_stream_table("totals", TOTALS, refresh_mode="DIFFERENTIAL")
