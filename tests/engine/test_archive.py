@@ -117,6 +117,24 @@ def test_what_commits_late_is_not_passed_over(two: Engine, other: psycopg.Connec
         assert two.verify(table).equal
 
 
+def test_what_a_transaction_moves_after_its_refresh_is_not_taken_for_seen(
+    two: Engine, other: psycopg.Connection
+) -> None:
+    """Under either order in which the two are looked at."""
+    for leading, lagging in (("fast", "slow"), ("slow", "fast")):
+        with two.connection.transaction():
+            two.connection.execute("select pg_current_xact_id()")
+            # Something for it to consume; and a snapshot does not list its own among later ones.
+            other.execute("update orders set amount = amount + 1 where id = 1")
+            two.refresh(lagging)
+            for _ in range(4):
+                other.execute("update orders set amount = amount + 1")
+                two.refresh(leading)
+        assert two.refresh(lagging).changes == 4 * 2 * (50 + ROUND // 2)
+        assert two.verify(lagging).equal
+        assert two.verify(leading).equal
+
+
 def test_an_old_snapshot_misses_no_moved_change(two: Engine, other: psycopg.Connection) -> None:
     rounds(two, 1)
     other.execute("begin isolation level repeatable read")

@@ -51,17 +51,17 @@ create or replace function pgtrickle._buffers(source oid)
 as $$
     -- Of the archive no row is looked at by whoever has consumed it as a whole, however many there are:
     -- whose snapshot has nothing in flight below its end, or sees who moved the last of it there. (All
-    -- that was moved had been committed then.)
+    -- that was moved had been committed then.) Its own transaction may have moved some after it.
     select s, format('pgtrickle_changes.changes_%s_%s', source, s),
         case s when 2 then format(
             '(select c.archived_until operator(pg_catalog.>=) pg_catalog.pg_snapshot_xmin($1)'
-            ' and not pg_catalog.pg_visible_in_snapshot(c.archived_by, $1)'
+            ' and (c.archived_by operator(pg_catalog.=) $2 or not pg_catalog.pg_visible_in_snapshot(c.archived_by, $1))'
             ' from pgtrickle.pgt_captures c where c.source_relid operator(pg_catalog.=) %s::pg_catalog.oid) and ', source)
         else '' end
     from generate_series(0, 2) s
 $$;
 comment on function pgtrickle._buffers(oid) is
-    'The segments of a source''s buffer, the archive last, and the condition, ending with "and", under which the frontier ($1 pg_snapshot) has not consumed the whole of one';
+    'The segments of a source''s buffer, the archive last, and the condition, ending with "and", under which the frontier ($1 pg_snapshot, $2 xid8) has not consumed the whole of one';
 
 
 create or replace function pgtrickle._changes_sql(source oid, columns text[])

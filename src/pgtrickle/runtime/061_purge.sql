@@ -157,7 +157,8 @@ begin
     end if;
     -- Of all transactions before this one every consumer has seen everything.
     select case when bool_and(f.snapshot is not null) then min(pg_snapshot_xmin(f.snapshot)) end,
-        bool_and(pg_snapshot_xmin(f.snapshot) > capture.archived_until or pg_visible_in_snapshot(capture.archived_by, f.snapshot))
+        bool_and(pg_snapshot_xmin(f.snapshot) > capture.archived_until
+            or capture.archived_by <> f.own_xid and pg_visible_in_snapshot(capture.archived_by, f.snapshot))
     into least_xmin, all_past
     from pgtrickle.pgt_dependencies d
     left join pgtrickle.pgt_frontiers f using (pgt_id)
