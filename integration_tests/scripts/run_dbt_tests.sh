@@ -211,7 +211,7 @@ dropping() {
     operation drop_all_stream_tables_force
     expect "select count(*) from pgtrickle.pgt_stream_tables" 0
   fi
-  operation execute "{sql: 'drop schema $DBT_SCHEMA, ${DBT_SCHEMA}_marts, ${DBT_SCHEMA}_ci, ${DBT_SCHEMA}_ci_marts cascade'}"
+  operation execute "{sql: 'drop schema $DBT_SCHEMA, ${DBT_SCHEMA}_marts, ${DBT_SCHEMA}_ci cascade'}"
 }
 
 for target in $targets; do
