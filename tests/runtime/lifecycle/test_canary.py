@@ -69,3 +69,13 @@ def test_only_its_owner_begins_a_canary(owner: Connection, connect: Any) -> None
     owner.execute(f"grant select on {NAME} to pgt_test_reader")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         connect("reader").execute("select pgtrickle.canary_begin(%s, 'select 1')", [NAME])
+
+
+def test_a_canary_of_another_role_is_not_promoted(owner: Connection, connect: Any) -> None:
+    superuser = connect()
+    superuser.execute("select pgtrickle.canary_begin(%s, 'select 7 as t')", [NAME])
+    with pytest.raises(psycopg.errors.UndefinedTable):  # nor does he see another's
+        owner.execute("select pgtrickle.canary_promote(%s)", [NAME])
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="belongs to role"):
+        superuser.execute("select pgtrickle.canary_promote(%s)", [NAME])
+    assert said(owner, f"select count(*) from {NAME}") == 6
