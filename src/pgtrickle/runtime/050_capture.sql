@@ -305,7 +305,7 @@ comment on function pgtrickle._capture_function(oid, text[]) is
     'Text that creates a source''s trigger function. It joins nothing, runs no user code, and drops an update of up to 10,000 rows that changed no captured column';
 
 
-create or replace function pgtrickle._capture_covers(source oid, columns text[], role name)
+create or replace function pgtrickle._capture_fits(source oid, columns text[], role name)
     returns boolean
     language sql
     stable
@@ -314,9 +314,8 @@ as $$
     select exists (
         select from pgtrickle.pgt_captures c
         where c.source_relid = source
-          and c.columns @> _capture_covers.columns
+          and c.columns @> _capture_fits.columns
           and c.cluster_id = pgtrickle._cluster_id()
-          and c.triggers = pgtrickle._capture_fingerprint(source)
           and not exists (
               select from pgtrickle._captured_columns(source, c.columns) s
               left join pg_attribute b
@@ -326,7 +325,7 @@ as $$
                   and not b.attisdropped
               where b.attname is null)
           and not exists (
-              select from unnest(_capture_covers.columns || '{__pgt_xid,__pgt_seq,__pgt_weight}') name
+              select from unnest(_capture_fits.columns || '{__pgt_xid,__pgt_seq,__pgt_weight}') name
               cross join generate_series(0, 2) segment
               left join pg_attribute b
                   on b.attrelid = to_regclass(format('pgtrickle_changes.changes_%s_%s', source, segment))
@@ -334,6 +333,22 @@ as $$
                   and not b.attisdropped
               where b.attname is null
                  or not has_column_privilege(role, b.attrelid, b.attnum, 'SELECT')))
+$$;
+comment on function pgtrickle._capture_fits(oid, text[], name) is
+    'Whether a source''s buffer has these columns, with their types, and the role may read them';
+
+
+create or replace function pgtrickle._capture_covers(source oid, columns text[], role name)
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select exists (
+            select from pgtrickle.pgt_captures c
+            where c.source_relid = source
+              and c.triggers = pgtrickle._capture_fingerprint(source))
+        and pgtrickle._capture_fits(source, columns, role)
 $$;
 comment on function pgtrickle._capture_covers(oid, text[], name) is
     'Whether a source''s capture stands, untouched, with these columns and types, and the role may read them';
@@ -512,6 +527,62 @@ comment on function pgtrickle._note_touched_capture(oid) is
     'Has every consumer start anew when a capture''s triggers are not as they were made';
 
 
+create or replace function pgtrickle._accept_capture(source oid)
+    returns boolean
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- Who enabled or made them waited for the writers that knew nothing of them.
+    if (select count(*) from pgtrickle._members(source)) * 4 is distinct from (
+        select count(*)
+        from pg_trigger t
+        join (values
+            ('insert', 4, null, 'new_table'), ('delete', 8, 'old_table', null),
+            ('update', 16, 'old_table', 'new_table'), ('truncate', 32, null, null)
+        ) e (event, type, old_table, new_table) on t.tgname = 'pgtrickle_capture_' || e.event
+        where t.tgrelid in (select pgtrickle._members(source))
+          and t.tgfoid = to_regproc(format('pgtrickle_changes.capture_%s', source))
+          and t.tgenabled in ('O', 'A')
+          and t.tgtype = e.type
+          and t.tgqual is null
+          and t.tgattr::text = ''
+          and t.tgoldtable is not distinct from e.old_table
+          and t.tgnewtable is not distinct from e.new_table)
+    then
+        return false;
+    end if;
+    update pgtrickle.pgt_captures c
+    set epoch = c.epoch + 1,
+        triggers = pgtrickle._capture_triggers(source)
+    where c.source_relid = source
+      and c.cdc_mode = 'TRIGGER'
+      and c.cluster_id = pgtrickle._cluster_id();
+    return found;
+end
+$$;
+comment on function pgtrickle._accept_capture(oid) is
+    'Takes a source''s capture triggers, touched but whole, as they are, and has every consumer start anew; false where they are not whole. So what their table''s owner had them do stays';
+
+
+create or replace function pgtrickle._fires_as_replica(source oid)
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(bool_and(t.tgenabled = 'A'), false)
+    from pg_trigger t
+    where t.tgrelid in (select pgtrickle._members(source))
+      and t.tgfoid in (
+          to_regproc(format('pgtrickle_changes.capture_%s', source)),
+          to_regproc(format('pgtrickle_changes.maintain_%s', source)))
+$$;
+comment on function pgtrickle._fires_as_replica(oid) is
+    'Whether a source''s triggers fire under session_replication_role = replica, too';
+
+
 create or replace function pgtrickle._hold_capture(source oid)
     returns boolean
     language sql
@@ -624,6 +695,12 @@ begin
     if pgtrickle._capture_covers(source, columns, current_user) then
         perform pgtrickle._hold_capture(source);
         return;
+    end if;
+    if pgtrickle._capture_fits(source, columns, current_user) then
+        if pgtrickle._accept_capture(source) then
+            perform pgtrickle._hold_capture(source);
+            return;
+        end if;
     end if;
     perform pgtrickle._install_capture(source, columns);
 end

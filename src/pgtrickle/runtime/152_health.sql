@@ -32,6 +32,11 @@ as $$
                 then format('replication_slot_missing: %s; a worker makes it anew, and what reads the source recomputes', d.slot_name)
             when lag.bytes > 1048576 * coalesce(pgtrickle._setting('slot_lag_warning_threshold_mb')::numeric, 100)
                 then format('slot_lag_exceeds_threshold: %s are kept for slot %s; is a worker running?', pg_size_pretty(lag.bytes), d.slot_name)
+            when k.cdc_mode = 'TRIGGER'
+                and lower(pgtrickle._setting('alert_replica_writes')) not in ('off', 'false', 'no', '0')
+                and not pgtrickle._fires_as_replica(d.source_relid)
+                then format('replica_writes_missed: what is written under session_replication_role = replica is not captured; '
+                    'have %I, who owns the source, run: select pgtrickle.capture_always(%L)', pg_get_userbyid(c.relowner), d.source_table)
             when k.obstacle is not null
                 then format('not_read_from_wal: %s', k.obstacle)
         end,
@@ -102,7 +107,7 @@ comment on function pgtrickle.slot_health() is
 
 
 comment on function pgtrickle.check_cdc_health() is
-    'One row per captured source. alert: what is wrong with its capture and how to mend it, null when nothing is. selective_capture: some of its columns are not captured';
+    'One row per captured source. alert: what is wrong with its capture and how to mend it, the gravest alone; null when nothing is. selective_capture: some of its columns are not captured';
 
 
 create or replace function pgtrickle._findings()
@@ -155,12 +160,16 @@ as $$
     union all
     select 'capture', 'ERROR',
         (select string_agg(format('%s: %s', c.source_table, c.alert), '; ') from pgtrickle.check_cdc_health() c
-         where c.alert is not null and c.alert !~ '^(slot_lag|not_read_from_wal)'),
+         where c.alert is not null and c.alert !~ '^(slot_lag|replica_writes|not_read_from_wal)'),
         'changes of every source are captured'
     union all
     select 'slot_lag', 'WARN',
         (select string_agg(format('%s: %s', c.source_table, c.alert), '; ') from pgtrickle.check_cdc_health() c where c.alert like 'slot_lag%'),
         'no replication slot lags'
+    union all
+    select 'replica_writes', 'WARN',
+        (select string_agg(format('%s: %s', c.source_table, c.alert), '; ') from pgtrickle.check_cdc_health() c where c.alert like 'replica_writes%'),
+        'whatever triggers capture they capture under session_replication_role = replica, too, or nobody is to be told'
     union all
     select 'wal_capture', 'WARN',
         (select string_agg(format('%s: %s', c.source_table, c.alert), '; ') from pgtrickle.check_cdc_health() c where c.alert like 'not_read_from_wal%'),
@@ -260,6 +269,7 @@ comment on function pgtrickle.diagnose_errors(text) is 'The last five failures o
 insert into pgtrickle.settings (name, value, unit, description)
 values
     ('max_buffer_rows', '1000000', 'rows', 'Unconsumed changes above which health_check warns of a stream table that is far behind'),
+    ('alert_replica_writes', 'on', null, 'Whether check_cdc_health tells of sources that belong to others than the owners of their stream tables, so that what is written under session_replication_role = replica is missed: on or off'),
     ('slot_lag_warning_threshold_mb', '100', 'MB', 'Lag of a replication slot above which check_cdc_health alerts')
 on conflict (name) do update
     set unit = excluded.unit,

@@ -53,7 +53,11 @@ begin
         format('%s: guard, executor%s made anew', pgtrickle._quoted(target.pgt_schema, target.pgt_name),
             case when kept ->> 'mode' = 'DIFFERENTIAL' then ', capture, index and state' else '' end),
         nullif(rebuilt, ''),
-        format('recomputed, %s', case rows_changed when 0 then 'no row was wrong' else format('%s rows were wrong or out of date', rows_changed) end));
+        format('recomputed, %s', case rows_changed when 0 then 'no row was wrong' else format('%s rows were wrong or out of date', rows_changed) end),
+        (select string_agg(format('writes of %s under session_replication_role = replica will be missed until its owner runs select pgtrickle.capture_always(%1$L)', c.source_table), '; ')
+         from pgtrickle.check_cdc_health() c
+         where c.alert like 'replica_writes%'
+           and c.source_relid in (select d.source_relid from pgtrickle.pgt_dependencies d where d.pgt_id = target.pgt_id)));
 end
 $$;
 comment on function pgtrickle._repair(pgtrickle.pgt_stream_tables) is
@@ -129,6 +133,50 @@ end
 $$;
 comment on function pgtrickle.rebuild_cdc_triggers() is
     'Creates again the capture triggers of the caller''s stream tables that are missing, disabled or replaced; whatever reads those sources then recomputes once, for changes may have been missed. Warns of what could not be mended';
+
+
+create or replace function pgtrickle.capture_always(source text)
+    returns void
+    language plpgsql
+as $$
+declare
+    relation constant oid := pgtrickle._source(source);
+    member record;
+    triggers text[];
+begin
+    perform pgtrickle._lock_capture(relation);
+    for member in
+        select c.oid, c.relowner
+        from pgtrickle._members(relation) m (oid)
+        join pg_catalog.pg_class c on c.oid = m.oid
+        order by c.oid
+    loop
+        if not pg_catalog.pg_has_role(member.relowner, 'USAGE') then
+            raise exception using
+                errcode = '42501',
+                message = pg_catalog.format('only the owner of %s can have its triggers always fire', member.oid::regclass),
+                hint = pg_catalog.format('Have role %I call pgtrickle.capture_always', pg_catalog.pg_get_userbyid(member.relowner));
+        end if;
+        triggers := array(
+            select t.tgname::text
+            from pg_catalog.pg_trigger t
+            where t.tgrelid = member.oid
+              and t.tgfoid in (
+                  pg_catalog.to_regproc(pg_catalog.format('pgtrickle_changes.capture_%s', relation)),
+                  pg_catalog.to_regproc(pg_catalog.format('pgtrickle_changes.maintain_%s', relation))));
+        if triggers = '{}' then
+            raise exception using
+                errcode = '55000',
+                message = pg_catalog.format('no trigger captures changes of %s', member.oid::regclass),
+                hint = 'Stream tables create them: there is nothing to do before, nor where the log is read';
+        end if;
+        perform pgtrickle._fire_always(member.oid, triggers);
+    end loop;
+    perform pgtrickle._accept_capture(relation);
+end
+$$;
+comment on function pgtrickle.capture_always(text) is
+    'Has a source''s changes captured under session_replication_role = replica, too, which only its owner can have where stream tables belong to others: call it as the owner of the source. Waits for writers, and blocks them until commit; what reads the source recomputes once, for such writes may have been missed. Columns captured for the first time later undo it: check_cdc_health tells';
 
 
 create or replace function pgtrickle.restore_stream_tables()

@@ -82,6 +82,7 @@ as $$
         ('buffer_growth', 'Refresh them, or pause_stream_table and drop what nobody needs'),
         ('capture', 'select pgtrickle.rebuild_cdc_triggers()'),
         ('slot_lag', 'See that `pgtrickle worker` runs; max_slot_wal_keep_size bounds what the server keeps'),
+        ('replica_writes', 'Run what the message says, and pgtrickle.repair_stream_table where such writes have been. Where there are none: update pgtrickle.settings set value = ''off'' where name = ''alert_replica_writes'''),
         ('wal_capture', 'Run what the message says; until then triggers capture'),
         ('gated_sources', 'When the load is done: select pgtrickle.ungate_source(''SOURCE'')')
     ) r (check_name, remedy) on r.check_name = h.check_name

@@ -64,6 +64,7 @@ SECTIONS = {
         "pgt_cdc_status",
         "trigger_inventory",
         "rebuild_cdc_triggers",
+        "capture_always",
         "change_buffer_sizes",
         "shared_buffer_stats",
         "wal_source_status",
@@ -128,6 +129,7 @@ SECTIONS = {
 """Offered here; the first name of a section is what most people look for."""
 
 OURS = {
+    "capture_always",
     "add_partition",
     "end_drain",
     "install_plan",

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- an SQL statement reads best on one line
 """Stream tables are made whole after tampering and after a dump and restore."""
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import namedtuple_row
 from tests.runtime import plans
+from tests.runtime.conftest import Connect
 
 pytestmark = pytest.mark.every_server
 
@@ -131,3 +133,121 @@ def test_a_dump_is_restored(
             assert restored.execute(
                 "select alert from pgtrickle.check_cdc_health()"
             ).fetchall() == [(None,)]
+
+
+@pytest.fixture
+def foreign(owner: Connection, connect: Connect) -> Connection:
+    """A superuser who writes as a replica; the source and its partition are the writer's."""
+    loading = connect()
+    for statement in (
+        "create table src.foreign_orders (id int, customer int, amount int) partition by range (id)",
+        "create table src.foreign_low partition of src.foreign_orders for values from (0) to (1000)",
+        "insert into src.foreign_orders select i, i % 10, i from generate_series(1, 100) i",
+        "alter table src.foreign_orders owner to pgt_test_writer",
+        "alter table src.foreign_low owner to pgt_test_writer",
+        "grant select, trigger on src.foreign_orders, src.foreign_low to pgt_test_owner",
+    ):
+        loading.execute(statement)
+    plans.totals(owner, "marts.foreign_totals", source="src.foreign_orders")
+    loading.execute("set session_replication_role = replica")
+    return loading
+
+
+def alert(connection: Connection, source: str) -> str | None:
+    row = connection.execute(
+        "select alert from pgtrickle.check_cdc_health() where source_table = %s", [source]
+    ).fetchone()
+    assert row is not None
+    return None if row[0] is None else str(row[0])
+
+
+def test_writes_as_replica_that_would_be_missed_are_told_of_beforehand(
+    owner: Connection, foreign: Connection
+) -> None:
+    assert alert(owner, "src.orders") is None
+    told = alert(owner, "src.foreign_orders")
+    assert told is not None
+    assert told.startswith("replica_writes_missed")
+    assert "pgt_test_writer" in told
+    assert "select pgtrickle.capture_always('src.foreign_orders')" in told
+    (found,) = owner.execute(
+        "select severity, detail from pgtrickle.health_check() where check_name = 'replica_writes'"
+    )
+    assert found.severity == "WARN"
+    assert "src.foreign_orders" in found.detail
+    owner.execute("set pg_trickle.alert_replica_writes = off")
+    assert alert(owner, "src.foreign_orders") is None
+
+
+def test_repairing_finds_what_was_written_as_replica(
+    owner: Connection, foreign: Connection
+) -> None:
+    foreign.execute("insert into src.foreign_orders values (500, 3, 7)")
+    foreign.execute("delete from src.foreign_orders where id = 4")
+    plans.refresh(owner, "marts.foreign_totals")
+    assert plans.difference(owner, "marts.foreign_totals") != []
+    said = repaired(owner, "marts.foreign_totals")
+    assert "2 rows were wrong" in said or "4 rows were wrong" in said
+    assert "pgtrickle.capture_always('src.foreign_orders')" in said
+    assert plans.difference(owner, "marts.foreign_totals") == []
+
+
+def test_the_owner_of_a_source_has_writes_as_replica_captured(
+    owner: Connection, writer: Connection, foreign: Connection
+) -> None:
+    foreign.execute("insert into src.foreign_orders values (500, 3, 7)")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="only the owner") as raised:
+        owner.execute("select pgtrickle.capture_always('src.foreign_orders')")
+    assert "pgt_test_writer" in str(raised.value.diag.message_hint)
+    writer.execute("select pgtrickle.capture_always('src.foreign_orders')")
+    assert alert(owner, "src.foreign_orders") is None
+    assert plans.refresh(owner, "marts.foreign_totals").action == "REINITIALIZE"
+    foreign.execute("insert into src.foreign_orders values (501, 3, 7)")
+    foreign.execute("update src.foreign_low set amount = 9 where id = 5")
+    assert plans.refresh(owner, "marts.foreign_totals").action == "DIFFERENTIAL"
+    assert plans.difference(owner, "marts.foreign_totals") == []
+
+
+def test_what_the_owner_of_a_source_made_of_its_triggers_stays(
+    owner: Connection, writer: Connection, foreign: Connection
+) -> None:
+    """Mending would make them anew, and who does not own the table cannot have them always fire."""
+    for relation in ("src.foreign_orders", "src.foreign_low"):
+        writer.execute(f"alter table only {relation} disable trigger user")
+        for event in ("insert", "update", "delete", "truncate"):
+            writer.execute(
+                f"alter table {relation} enable always trigger pgtrickle_capture_{event}"
+            )
+    foreign.execute("insert into src.foreign_orders values (500, 3, 7)")
+    assert plans.refresh(owner, "marts.foreign_totals").action == "REINITIALIZE"
+    assert alert(owner, "src.foreign_orders") is None
+    foreign.execute("insert into src.foreign_orders values (501, 3, 7)")
+    assert plans.refresh(owner, "marts.foreign_totals").action == "DIFFERENTIAL"
+    assert plans.difference(owner, "marts.foreign_totals") == []
+
+
+def test_triggers_that_another_definition_stands_in_for_are_made_anew(
+    owner: Connection, writer: Connection, foreign: Connection
+) -> None:
+    (function,) = owner.execute(
+        "select format('pgtrickle_changes.capture_%s()', 'src.foreign_orders'::regclass::oid)"
+        " as name"
+    )
+    foreign.execute("set session_replication_role = origin")
+    foreign.execute(
+        "create or replace trigger pgtrickle_capture_insert after insert on src.foreign_orders"
+        " referencing new table as new_table for each statement when (false)"
+        f" execute function {function.name}"
+    )
+    foreign.execute("insert into src.foreign_orders values (500, 3, 7)")
+    assert plans.refresh(owner, "marts.foreign_totals").action == "REINITIALIZE"
+    foreign.execute("insert into src.foreign_orders values (501, 3, 7)")
+    assert plans.refresh(owner, "marts.foreign_totals").action == "DIFFERENTIAL"
+    assert plans.difference(owner, "marts.foreign_totals") == []
+
+
+def test_nothing_captures_what_no_stream_table_reads(writer: Connection, connect: Connect) -> None:
+    connect().execute("create table src.alone (id int)")
+    connect().execute("alter table src.alone owner to pgt_test_writer")
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="no trigger captures"):
+        writer.execute("select pgtrickle.capture_always('src.alone')")

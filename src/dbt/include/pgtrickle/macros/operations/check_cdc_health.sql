@@ -1,6 +1,6 @@
 {#
   dbt run-operation pgtrickle_check_cdc_health: prints how the changes of each source are captured;
-  fails where that does not work.
+  fails where that does not work. What is no failure, but may be missed or is not as wished, it prints.
 #}
 {% macro pgtrickle_check_cdc_health() %}
   {% set engine = dbt_pgtrickle._require_engine() %}
@@ -42,8 +42,11 @@
   {% for source in sources %}
     {% do log(source.source_table ~ ': ' ~ (source.mode | lower) ~ ', ' ~ (source.alert or 'healthy'), info=true) %}
   {% endfor %}
-  {% set unhealthy = sources | selectattr('alert') | map(attribute='source_table') | join(', ') %}
+  {% set unhealthy = [] %}
+  {% for source in sources if source.alert and not source.alert.startswith('replica_writes_missed') %}
+    {% do unhealthy.append(source.source_table) %}
+  {% endfor %}
   {% if unhealthy %}
-    {% do exceptions.raise_compiler_error('Changes are not captured properly of: ' ~ unhealthy) %}
+    {% do exceptions.raise_compiler_error('Changes are not captured properly of: ' ~ unhealthy | join(', ')) %}
   {% endif %}
 {% endmacro %}
