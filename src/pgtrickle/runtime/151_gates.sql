@@ -39,6 +39,33 @@ $$;
 comment on function pgtrickle._check_writer(oid) is 'Error 42501 where the caller has no right to write the source';
 
 
+create or replace function pgtrickle._await_refreshes(source oid)
+    returns void
+    language sql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+    -- Who refreshes holds the frontier, looks at gates and watermarks then, and at the sources later.
+    select
+    from (
+        select
+        from pgtrickle.pgt_frontiers f
+        where f.pgt_id in (
+            select d.pgt_id
+            from pgtrickle.pgt_dependencies d
+            join pgtrickle.pgt_stream_tables s on s.pgt_id = d.pgt_id
+            join pg_class c on c.oid = source
+            join pg_namespace n on n.oid = c.relnamespace
+            where s.refresh_mode <> 'IMMEDIATE'
+              and (d.source_relid = c.oid or (d.source_schema, d.source_name) = (n.nspname, c.relname)))
+        order by f.pgt_id
+        for update
+    ) held
+$$;
+comment on function pgtrickle._await_refreshes(oid) is
+    'Waits for the refreshes under way of what reads a source, and lets none begin until commit: they would not see what the caller has just said of it, and would see what is loaded after that';
+
+
 create or replace function pgtrickle.gate_source(source text)
     returns void
     language plpgsql
@@ -60,11 +87,12 @@ begin
         source_schema = excluded.source_schema,
         source_name = excluded.source_name
     where not g.gated;
+    perform pgtrickle._await_refreshes(relation);
     perform pg_catalog.pg_notify('pgtrickle_source_gate', relation::text);
 end
 $$;
 comment on function pgtrickle.gate_source(text) is
-    'Holds back the refresh of every stream table that reads this source, until ungate_source. For loads of several transactions. The caller must be allowed to write the source; gating a gated one does nothing';
+    'Holds back the refresh of every stream table that reads this source, until ungate_source, and waits for those under way. For loads of several transactions. The caller must be allowed to write the source; gating a gated one does nothing';
 
 
 create or replace function pgtrickle.ungate_source(source text)
@@ -160,11 +188,13 @@ begin
         end if;
         return;
     end if;
+    perform pgtrickle._await_refreshes(relation)
+    where exists (select from pgtrickle.pgt_watermark_groups g where relation operator(pg_catalog.=) any (g.source_relids));
     perform pg_catalog.pg_notify('pgtrickle_watermark', 'wm:' || relation::text);
 end
 $$;
 comment on function pgtrickle.advance_watermark(text, timestamptz) is
-    'Says that a source is complete up to this time. Never goes back (error 22023); the same time again does nothing';
+    'Says that a source is complete up to this time; in a transaction that loads it, what is loaded is seen together with it. Where the source is in a watermark group it waits for refreshes under way. Never goes back (error 22023); the same time again does nothing';
 
 
 create or replace function pgtrickle.create_watermark_group(group_name text, sources text[], tolerance_secs double precision default 0.0)

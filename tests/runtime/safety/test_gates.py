@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
 from tests.runtime import plans
+from tests.runtime.conftest import Connect
 
 pytestmark = pytest.mark.every_server
 
@@ -150,3 +155,80 @@ def test_a_watermark_never_goes_back(owner: Connection) -> None:
     owner.execute("select pgtrickle.advance_watermark('src.orders', '2026-01-02')")
     with pytest.raises(psycopg.errors.InvalidParameterValue, match="cannot go back"):
         owner.execute("select pgtrickle.advance_watermark('src.orders', '2026-01-01')")
+
+
+@contextlib.contextmanager
+def refreshing(connect: Connect, name: str, locked: str) -> Iterator[list[Any]]:
+    """A refresh that has looked for what holds it back and waits for a source; its outcome, after."""
+    outcomes: list[Any] = []
+    with connect(autocommit=False) as blocker, connect("owner") as refresher:
+        blocker.execute(f"lock table {locked} in access exclusive mode")
+        thread = threading.Thread(target=lambda: outcomes.append(plans.refresh(refresher, name)))
+        thread.start()
+        _waits(connect, refresher)
+        yield outcomes
+        blocker.rollback()
+        thread.join()
+
+
+def _waits(connect: Connect, session: Connection) -> None:
+    watcher = connect()
+    end = time.monotonic() + 20
+    while (
+        time.monotonic() < end
+        and not watcher.execute(
+            "select from pg_locks where pid = %s and not granted", [session.info.backend_pid]
+        ).fetchall()
+    ):
+        time.sleep(0.01)
+
+
+def test_what_is_loaded_behind_a_gate_is_not_seen_by_a_refresh_that_had_begun(
+    owner: Connection, connect: Connect
+) -> None:
+    owner.execute("insert into src.orders values (1000, 1, 1)")
+    loader = connect("owner")
+
+    def load() -> None:
+        loader.execute("select pgtrickle.gate_source('src.orders')")
+        loader.execute("insert into src.orders values (1001, 2, 1)")
+
+    loading = threading.Thread(target=load)
+    before = owner.execute("table marts.totals").fetchall()
+    with refreshing(connect, "marts.totals", "src.orders") as outcomes:
+        loading.start()
+        _waits(connect, loader)
+    loading.join()
+    assert outcomes[0].action == "DIFFERENTIAL"
+    changed = set(owner.execute("table marts.totals").fetchall()) - set(before)
+    assert {row.customer for row in changed} == {1}
+    assert plans.refresh(owner, "marts.totals").action == "SKIP"
+
+
+def test_what_is_loaded_with_a_watermark_is_not_seen_without_it(
+    owner: Connection, connect: Connect
+) -> None:
+    owner.execute("create table src.rates (customer int primary key)")
+    owner.execute("insert into src.rates values (1), (2)")
+    owner.execute(
+        "select pgtrickle.create_stream_table('marts.rated', 'select o.id from src.orders o join src.rates r using (customer)')"
+    )
+    owner.execute(
+        "select pgtrickle.create_watermark_group('daily', array['src.orders', 'src.rates'])"
+    )
+    for source in ("src.orders", "src.rates"):
+        owner.execute("select pgtrickle.advance_watermark(%s, '2026-01-01 00:00Z')", [source])
+    loader = connect("owner")
+
+    def load() -> None:
+        with loader.transaction():
+            loader.execute("insert into src.orders values (1001, 1, 1)")
+            loader.execute("select pgtrickle.advance_watermark('src.orders', '2026-01-02 00:00Z')")
+
+    loading = threading.Thread(target=load)
+    with refreshing(connect, "marts.rated", "src.rates"):
+        loading.start()
+        _waits(connect, loader)
+    loading.join()
+    assert owner.execute("select from marts.rated where id = 1001").fetchall() == []
+    assert plans.refresh(owner, "marts.rated").action == "SKIP"
