@@ -57,6 +57,20 @@ def seconds_until(engine: Engine, name: str) -> float | None:
         ("1m", {"last_refresh_at": "1 d", "status": "SUSPENDED"}, None),
         ("1m", {"last_refresh_at": "1 d", "refresh_mode": "IMMEDIATE"}, None),
         ("1m", {"last_refresh_at": None, "created_at": "2 s", "status": "INITIALIZING"}, -2),
+        # The clock was set back since.
+        ("1h", {"last_refresh_at": "-5 m", "created_at": "1 d"}, -86400),
+        ("1h", {"last_refresh_at": None, "created_at": "-5 m", "status": "INITIALIZING"}, 0),
+        ("calculated", {"last_refresh_at": "-5 m"}, 0),
+        (
+            "1m",
+            {
+                "last_refresh_at": "1 d",
+                "status": "ERROR",
+                "consecutive_errors": 9,
+                "last_error_at": "-5 m",
+            },
+            60 - 86400,
+        ),
         (
             "1m",
             {
@@ -155,6 +169,14 @@ def test_a_calculated_table_is_never_later_than_its_reader(engine: Engine) -> No
     state(engine, "base", last_refresh_at="30 s")
     state(engine, "reader", last_refresh_at="70 s")
     assert due(engine) == ["base", "reader"]
+
+
+def test_a_clock_that_was_set_back_makes_up_for_it_once(engine: Engine) -> None:
+    create(engine, "t", schedule="1m")
+    state(engine, "t", last_refresh_at="-1 d")
+    assert due(engine) == ["t"]
+    engine.refresh("t")
+    assert due(engine) == []
 
 
 def test_what_is_due_comes_upstream_first(engine: Engine) -> None:

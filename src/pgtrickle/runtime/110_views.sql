@@ -26,6 +26,31 @@ comment on function pgtrickle._is_stale(text, timestamptz) is
     'Whether a refresh is overdue; null where the schedule is no duration or the table was never refreshed';
 
 
+create or replace function pgtrickle._is_overdue(stream_table pgtrickle.pgt_stream_tables)
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select stream_table.refresh_mode <> 'IMMEDIATE'
+        and stream_table.refresh_tier <> 'frozen'
+        and not exists (select from pgtrickle.pgt_scheduler_pauses p where p.pgt_id = stream_table.pgt_id)
+        and coalesce(
+            stream_table.last_refresh_at + interval '5 s' + make_interval(secs => least(
+                pgtrickle.parse_duration_seconds(stream_table.schedule)
+                    * case stream_table.refresh_tier when 'warm' then 2 when 'cold' then 10 else 1 end,
+                0.9 * stream_table.freshness_deadline_ms / 1000)) < now(),
+            exists (
+                select from pgtrickle.pgt_cron_times c, unnest(c.due_times) moment
+                where c.pgt_id = stream_table.pgt_id
+                  and c.schedule = stream_table.schedule
+                  and moment > stream_table.last_refresh_at
+                  and moment + interval '5 s' < now()))
+$$;
+comment on function pgtrickle._is_overdue(pgtrickle.pgt_stream_tables) is
+    'Whether a stream table should have been refreshed by its schedule and tier five seconds ago, and more: what is just due is being seen to. Never for what is held back on purpose';
+
+
 create or replace view pgtrickle.pg_stat_stream_tables
     with (security_invoker = true)
 as
@@ -133,12 +158,12 @@ from (
     select
         count(*) as total_stream_tables,
         count(*) filter (where s.status = 'ERROR' or s.consecutive_errors > 0) as error_tables,
-        count(*) filter (where pgtrickle._is_stale(s.schedule, s.last_refresh_at)) as stale_tables,
+        count(*) filter (where pgtrickle._is_overdue(s)) as stale_tables,
         count(*) filter (where s.status = 'SUSPENDED') as suspended_tables
     from pgtrickle.pgt_stream_tables s
 ) t;
 comment on view pgtrickle.quick_health is
-    'One row: EMPTY, CRITICAL (a stream table is suspended), WARNING (one failed or is stale) or OK. scheduler_running: a worker serves this database';
+    'One row: EMPTY, CRITICAL (a stream table is suspended), WARNING (one failed, or has not been refreshed as its schedule and tier say) or OK. scheduler_running: a worker serves this database';
 grant select on pgtrickle.quick_health to public;
 
 

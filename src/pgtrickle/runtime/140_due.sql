@@ -12,6 +12,8 @@
 -- at once      what was never refreshed
 -- after errors not before the last one plus error_backoff_seconds, doubled for each in a row
 -- held back    by a gate or a watermark: tried every ten seconds, and at once when that is gone
+-- in future    what happened at a time that is not yet there, for the clock was set back, counts as not
+--              having happened: refreshed once, the table has a time of the new clock
 
 create or replace function pgtrickle._retry_at(stream_table pgtrickle.pgt_stream_tables)
     returns timestamptz
@@ -20,7 +22,7 @@ create or replace function pgtrickle._retry_at(stream_table pgtrickle.pgt_stream
     set search_path = pg_catalog, pg_temp
     set jit = off
 as $$
-    select case when stream_table.consecutive_errors > 0 then
+    select case when stream_table.consecutive_errors > 0 and stream_table.last_error_at <= clock_timestamp() then
         stream_table.last_error_at + make_interval(secs => least(
             pgtrickle._setting('error_backoff_seconds')::double precision * 2 ^ least(stream_table.consecutive_errors - 1, 30),
             pgtrickle._setting('error_backoff_max_seconds')::double precision)) end
@@ -41,6 +43,7 @@ as $$
     where h.pgt_id = stream_table.pgt_id
       and h.refresh_id = (select max(l.refresh_id) from pgtrickle.pgt_refresh_history l where l.pgt_id = stream_table.pgt_id)
       and h.action = 'SKIP'
+      and h.end_time <= clock_timestamp()
       and coalesce(pgtrickle._gated(stream_table), pgtrickle._misaligned(stream_table)) is not null
 $$;
 comment on function pgtrickle._held_until(pgtrickle.pgt_stream_tables) is
@@ -69,8 +72,8 @@ as $$
         select
             s.pgt_id,
             s.schedule,
-            s.last_refresh_at,
-            s.created_at,
+            case when s.last_refresh_at <= clock_timestamp() then s.last_refresh_at end as last_refresh_at,
+            least(s.created_at, clock_timestamp()) as created_at,
             d.seconds,
             case s.refresh_tier when 'hot' then 1 when 'warm' then 2 when 'cold' then 10 end as factor,
             s.status <> 'SUSPENDED'

@@ -116,7 +116,7 @@ create or replace function pgtrickle._findings()
     set search_path = pg_catalog, pg_temp
 as $$
     with tables as (
-        select s.*, pgtrickle._quoted(s.pgt_schema, s.pgt_name) as name
+        select s.*, pgtrickle._quoted(s.pgt_schema, s.pgt_name) as name, pgtrickle._is_overdue(s) as overdue
         from pgtrickle.pgt_stream_tables s
     )
     select 'scheduler_running', 'WARN',
@@ -135,8 +135,8 @@ as $$
     union all
     select 'stale_tables', 'WARN',
         (select string_agg(format('%s: last refreshed %s, schedule %s', name, date_trunc('second', last_refresh_at), schedule), '; ' order by name)
-         from tables where pgtrickle._is_stale(schedule, last_refresh_at)),
-        'no stream table is older than its schedule'
+         from tables where overdue),
+        'no stream table is older than its schedule and tier allow'
     union all
     select 'needs_reinit', 'WARN',
         (select string_agg(name, ', ' order by name) from tables where needs_reinit),
@@ -208,7 +208,7 @@ as $$
         count(*) filter (where s.status = 'ACTIVE')::integer,
         count(*) filter (where s.status = 'ERROR')::integer,
         count(*) filter (where s.status = 'SUSPENDED')::integer,
-        count(*) filter (where pgtrickle._is_stale(s.schedule, s.last_refresh_at))::integer,
+        count(*) filter (where pgtrickle._is_overdue(s))::integer,
         count(*) filter (where s.needs_reinit)::integer,
         max(extract(epoch from now() - s.data_timestamp))::double precision,
         case when (select h.scheduler_running from pgtrickle.quick_health h) then 'RUNNING' else 'STOPPED' end,

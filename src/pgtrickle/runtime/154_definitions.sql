@@ -41,7 +41,7 @@ begin
         'max_differential_joins => ' || target.max_differential_joins::text,
         'max_delta_fraction => ' || target.max_delta_fraction::text);
     altered := nullif(pg_catalog.concat_ws(', ',
-        case when target.refresh_tier <> 'hot' then 'tier => ' || pg_catalog.quote_literal(target.refresh_tier) end,
+        case when target.refresh_tier <> 'hot' or target.freshness_deadline_ms is not null then 'tier => ' || pg_catalog.quote_literal(target.refresh_tier) end,
         case when target.fuse_mode <> 'off' then 'fuse => ' || pg_catalog.quote_literal(target.fuse_mode) end,
         'fuse_ceiling => ' || target.fuse_ceiling::text,
         'fuse_sensitivity => ' || target.fuse_sensitivity::text,
@@ -50,6 +50,9 @@ begin
         E'\nbegin\n    -- The settings its query is read under, until the end of the transaction.\n'
         || settings
         || pg_catalog.format(E'    perform pgtrickle.create_or_replace_stream_table(\n        %s);\n', given)
+        || case when target.freshness_deadline_ms is null then ''
+            else pg_catalog.format(E'    perform pgtrickle.set_stream_table_sla(%s, %L);\n', name,
+                target.freshness_deadline_ms::text || ' milliseconds') end
         || case when altered is null then '' else pg_catalog.format(E'    perform pgtrickle.alter_stream_table(%s, %s);\n', name, altered) end
         || E'end\n', 'definition') || E';\n';
 end

@@ -129,7 +129,7 @@ as $$
 declare
     target pgtrickle.pgt_stream_tables := pgtrickle._find(p_name);
 begin
-    if target.last_refresh_at >= pg_catalog.clock_timestamp() - p_max_age then
+    if target.last_refresh_at between pg_catalog.clock_timestamp() - p_max_age and pg_catalog.clock_timestamp() then
         return false;
     end if;
     perform pgtrickle.refresh_stream_table(p_name);

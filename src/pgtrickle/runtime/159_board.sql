@@ -53,7 +53,7 @@ as $$
             case when s.status = 'SUSPENDED' then 'suspended' end,
             pgtrickle._gated(s),
             pgtrickle._misaligned(s),
-            case when s.refresh_mode <> 'IMMEDIATE' and pgtrickle._is_stale(s.schedule, s.last_refresh_at - interval '5 s') then 'older than its schedule' end,
+            case when pgtrickle._is_overdue(s) then 'older than its schedule' end,
             s.refresh_reason)
     from pgtrickle.pgt_stream_tables s
     left join pg_class c on c.oid = s.pgt_relid

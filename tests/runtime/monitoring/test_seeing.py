@@ -74,6 +74,69 @@ def test_a_schedule_that_no_worker_keeps_is_a_warning(owner: Connection, connect
     assert "marts.totals" in details(owner)["stale_tables"]
 
 
+@pytest.mark.parametrize(
+    ("columns", "paused", "late"),
+    [
+        ("schedule = '1s', last_refresh_at = now()", False, False),
+        ("schedule = '1s', last_refresh_at = now() - interval '5 s'", False, False),  # just due
+        ("schedule = '1s', last_refresh_at = now() - interval '7 s'", False, True),
+        ("schedule = '1m', last_refresh_at = now() - interval '2 m'", False, True),
+        ("schedule = '1m', last_refresh_at = now() - interval '2 m'", True, False),
+        (
+            "schedule = '1m', last_refresh_at = now() - interval '2 m', refresh_tier = 'warm'",
+            False,
+            False,
+        ),
+        (
+            "schedule = '1m', last_refresh_at = now() - interval '9 m', refresh_tier = 'cold'",
+            False,
+            False,
+        ),
+        (
+            "schedule = '1m', last_refresh_at = now() - interval '11 m', refresh_tier = 'cold'",
+            False,
+            True,
+        ),
+        (
+            "schedule = '1m', last_refresh_at = now() - interval '2 m', refresh_tier = 'cold', freshness_deadline_ms = 60000",
+            False,
+            True,
+        ),
+        (
+            "schedule = '1m', last_refresh_at = now() - interval '1 d', refresh_tier = 'frozen'",
+            False,
+            False,
+        ),
+        (
+            "schedule = '1m', last_refresh_at = now() - interval '1 d', refresh_mode = 'IMMEDIATE'",
+            False,
+            False,
+        ),
+        ("schedule = '@hourly', last_refresh_at = now() - interval '10 m'", False, False),
+        ("schedule = '@hourly', last_refresh_at = now() - interval '2 h'", False, True),
+        ("schedule = null, last_refresh_at = now() - interval '1 d'", False, False),
+    ],
+)
+def test_a_table_is_late_by_its_schedule_and_tier_unless_that_is_on_purpose(
+    owner: Connection, connect: Any, columns: str, paused: bool, late: bool
+) -> None:
+    superuser = connect()
+    superuser.execute(f"update pgtrickle.pgt_stream_tables set {columns}")
+    superuser.execute(
+        "insert into pgtrickle.pgt_cron_times (pgt_id, schedule, time_zone, due_times)"
+        " select pgt_id, '@hourly', 'UTC', array[now() - interval '1 h', now() + interval '1 h']"
+        " from pgtrickle.pgt_stream_tables"
+    )
+    if paused:
+        owner.execute("select pgtrickle.pause_scheduler(array['marts.totals'])")
+    board = one(owner, "select * from pgtrickle._board()")
+    assert (board.problem == "older than its schedule") is late
+    assert severities(owner)["stale_tables"] == ("WARN" if late else "OK")
+    assert one(owner, "select * from pgtrickle.health_summary()").stale_count == int(late)
+    health = one(owner, "select * from pgtrickle.quick_health")
+    assert (health.stale_tables, health.status) == (int(late), "WARNING" if late else "OK")
+
+
 def test_failed_and_suspended_tables_are_errors(owner: Connection) -> None:
     owner.execute("alter table src.orders drop column amount cascade")
     assert plans.attempt(owner, "marts.totals").status == "FAILED"
@@ -234,13 +297,14 @@ def test_the_definition_creates_the_table_again(owner: Connection) -> None:
         "select pgtrickle.create_stream_table(%s, %s, schedule => '5m', refresh_mode => 'FULL', diamond_consistency => 'none', max_delta_fraction => 0.5)",
         [name, "select customer, '$query$ ''x''' as q, $$a$$ as d from orders -- the end"],
     )
+    owner.execute("select pgtrickle.set_stream_table_sla(%s, '1 min 0.5 s')", [name])
     owner.execute(
-        "select pgtrickle.alter_stream_table(%s, tier => 'cold', fuse => 'auto', fuse_ceiling => 7, fuse_sensitivity => 2)",
+        "select pgtrickle.alter_stream_table(%s, tier => 'warm', fuse => 'auto', fuse_ceiling => 7, fuse_sensitivity => 2)",
         [name],
     )
     compared = (
         "select pgt_name, pgt_schema, defining_query, original_query, schedule, requested_refresh_mode, diamond_consistency,"
-        " max_delta_fraction, refresh_tier, fuse_mode, fuse_ceiling, fuse_sensitivity, defining_search_path, defining_settings"
+        " max_delta_fraction, refresh_tier, freshness_deadline_ms, fuse_mode, fuse_ceiling, fuse_sensitivity, defining_search_path, defining_settings"
         " from pgtrickle.pgt_stream_tables where pgt_name like 'Odd%'"
     )
     before = owner.execute(compared).fetchall()
