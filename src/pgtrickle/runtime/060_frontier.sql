@@ -179,6 +179,8 @@ begin
     into counts, markers, seen
     using frontier.snapshot, frontier.own_xid, frontier.own_seq;
     return query select s, n, m > 0 from unnest(sources, counts, markers) c (s, n, m);
+exception when undefined_table then
+    null;  -- the buffer of a source was dropped meanwhile: nothing consumes it any more
 end
 $$;
 comment on function pgtrickle._pending_changes(bigint) is

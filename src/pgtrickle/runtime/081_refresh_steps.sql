@@ -286,13 +286,20 @@ begin
         outcome.reason := 'another refresh is in progress';
         return outcome;
     end if;
-    stream_table := pgtrickle._refreshable(target);
-    if initiated_by = 'SCHEDULER' and exists (select from pgtrickle.pgt_scheduler_pauses p where p.pgt_id = target) then
-        outcome.status := 'SKIPPED';
-        outcome.action := 'SKIP';
-        outcome.reason := 'its schedule is paused: resume_scheduler brings it back';
-        return outcome;
+    if initiated_by = 'SCHEDULER' then
+        -- Somebody may have paused it since it was found due; that is no failure.
+        select case s.status when 'SUSPENDED' then 'it was suspended' else 'its schedule is paused: resume_scheduler brings it back' end
+        into outcome.reason
+        from pgtrickle.pgt_stream_tables s
+        where s.pgt_id = target
+          and (s.status = 'SUSPENDED' or exists (select from pgtrickle.pgt_scheduler_pauses p where p.pgt_id = target));
+        if outcome.reason is not null then
+            outcome.status := 'SKIPPED';
+            outcome.action := 'SKIP';
+            return outcome;
+        end if;
     end if;
+    stream_table := pgtrickle._refreshable(target);
     if asked in ('', 'FULL') and initiated_by is distinct from 'STATEMENT' then
         outcome.reason := pgtrickle._held(stream_table);
         if outcome.reason is not null then

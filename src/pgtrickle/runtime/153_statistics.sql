@@ -267,10 +267,14 @@ begin
         order by 2
     loop
         buffer_rows := null;
-        if has_column_privilege(to_regclass(format('pgtrickle_changes.changes_%s_0', source_oid)), '__pgt_xid', 'SELECT') then
-            execute (select 'select ' || string_agg(format('(select count(*) from %s)', b.buffer), ' + ') from pgtrickle._buffers(source_oid::oid) b)
-            into buffer_rows;
-        end if;
+        begin
+            if has_column_privilege(to_regclass(format('pgtrickle_changes.changes_%s_0', source_oid)), '__pgt_xid', 'SELECT') then
+                execute (select 'select ' || string_agg(format('(select count(*) from %s)', b.buffer), ' + ') from pgtrickle._buffers(source_oid::oid) b)
+                into buffer_rows;
+            end if;
+        exception when undefined_table then
+            continue;  -- dropped meanwhile
+        end;
         return next;
     end loop;
 end

@@ -75,6 +75,16 @@ def test_pausing_waits_for_a_refresh_under_way_and_lets_none_begin(
     assert "resume_scheduler" in scheduled(owner).reason
 
 
+def test_a_table_suspended_since_it_was_found_due_has_not_failed(owner: Connection) -> None:
+    overdue(owner)
+    owner.execute("select pgtrickle.pause_stream_table('marts.t')")
+    outcome = scheduled(owner)
+    assert (outcome.status, outcome.reason) == ("SKIPPED", "it was suspended")
+    (table,) = rows(owner, "select * from pgtrickle.pgt_stream_tables where pgt_name = %s", "t")
+    assert (table.consecutive_errors, table.last_error_message) == (0, None)
+    assert rows(owner, "select from pgtrickle.pgt_refresh_history where status = 'FAILED'") == []
+
+
 def test_only_tables_there_are_and_of_ones_own_are_paused(
     owner: Connection, connect: Connect
 ) -> None:

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from typing import Any
 
 import psycopg
 import pytest
 from tests.runtime import plans
+from tests.runtime.conftest import Connect
 
 pytestmark = pytest.mark.every_server
 
@@ -260,6 +263,30 @@ def test_buffers_show_who_shares_them(owner: Connection, connect: Any) -> None:
 
 def create(connection: Connection, name: str, query: str) -> None:
     connection.execute("select pgtrickle.create_stream_table(%s, %s)", [name, query])
+
+
+@pytest.mark.parametrize("function", ["change_buffer_sizes", "shared_buffer_stats"])
+def test_who_looks_at_a_buffer_that_is_being_dropped_sees_the_others(
+    owner: Connection, connect: Connect, function: str
+) -> None:
+    owner.execute("create table src.other (id int primary key, amount int)")
+    plans.positive_amounts(owner, source="src.other")
+    plans.refresh(owner, "marts.positive")
+    looker = connect("owner")
+    seen: list[Any] = []
+    looking = threading.Thread(
+        target=lambda: seen.extend(looker.execute(f"select * from pgtrickle.{function}()"))
+    )
+    with connect("owner", autocommit=False) as dropping:
+        dropping.execute("select pgtrickle.drop_stream_table('marts.totals')")
+        looking.start()
+        while not owner.execute(
+            "select from pg_locks where pid = %s and not granted", [looker.info.backend_pid]
+        ).fetchall():
+            time.sleep(0.01)
+        dropping.commit()
+    looking.join()
+    assert "src.other" in [row.source_table for row in seen]
 
 
 def test_diamonds_are_found_and_merged(owner: Connection) -> None:
