@@ -87,6 +87,9 @@ class FurtherQueryMaker(QueryMaker):
             base = base.replace(" from", ", 1 from", 1)
             step = step.replace(" from", f", {r}.l + 1 from", 1) + f" and {r}.l < 3"
         sql = f"with recursive {r}({columns}) as ({base} {union} {step})"
+        if self.choose.chance(20):
+            sql += f" search {self.choose.one(('depth', 'breadth'))} first by b, a set found"
+            columns += ", length(found::text)"
         if self.choose.chance(30):
             sql += " cycle b set looped to 1 default 0 using way"
             columns += ", looped"
@@ -163,6 +166,7 @@ class FurtherQueryMaker(QueryMaker):
         a, b = self.choose.one(pairs)
         sign = self.choose.one(("=", ">=", "is not distinct from"))
         source = f"from {relation.sql} as {other} where {a.sql} {sign} {b.sql}"
+        quoted = b.sql.removeprefix(f"{other}.")
         more = self.predicate(columns)
         inner, type = self.choose.one(
             (
@@ -172,6 +176,38 @@ class FurtherQueryMaker(QueryMaker):
                 (f"select distinct {b.sql} as x {source} and {more}", b.type),
                 (f"select {b.sql} as x {source} union select {a.sql}", b.type),
                 (f"select {b.sql} as x {source} order by 1 desc limit 2", b.type),
+                (f"select {b.sql} as x {source} order by 1 fetch first row with ties", b.type),
+                (f"select {b.sql} as x {source} except all select {a.sql}", b.type),
+                (f"select {b.sql} as x {source} intersect values ({a.sql}), (null)", b.type),
+                (
+                    (
+                        f"with s (x) as (select {b.sql} {source}) select s.x from s"
+                        f" where s.x <> all (select z.x from s as z where z.x < {a.sql})"
+                    ),
+                    b.type,
+                ),
+                (
+                    (
+                        f"select count(*) over (partition by {b.sql}) as x {source}"
+                        f" and ({a.sql} is not null or {more})"
+                    ),
+                    v.BIGINT,
+                ),
+                (
+                    (
+                        f"select (select count(*) from {relation.sql} as z"
+                        f" where z.{quoted} > {other}.{quoted} and z.{quoted} <= {a.sql}) as x"
+                        f" {source} group by {b.sql}"
+                    ),
+                    v.BIGINT,
+                ),
+                (
+                    (
+                        f"select z.x from (values ({a.sql}), ((select max({b.sql}) {source})))"
+                        " as z (x)"
+                    ),
+                    b.type,
+                ),
             )
         )
         on = self.choose.one(("true", self.predicate([Value(f"{t}.x", type), a])))
@@ -255,6 +291,28 @@ class FurtherQueryMaker(QueryMaker):
                 f" group by {b.sql} having count(*) > 1)"
             ),
             f"{a.sql} in (select distinct {b.sql} {source} where {a.sql} <= {b.sql} or {more})",
+            f"{a.sql} >= any (select {b.sql} {source} where {more})",
+            f"not {a.sql} < all (select {b.sql} {source} where {more})",
+            f"({a.sql}, 1) not in (select {b.sql}, count(*) {source} group by {b.sql})",
+            (
+                f"exists (select {source} where {a.sql} = {b.sql}"
+                f" union all select where {a.sql} is null)"
+            ),
+            (
+                f"exists (select {b.sql} {source} where {more} except"
+                f" select {b.sql} {source} where {a.sql} = {b.sql})"
+            ),
+            (
+                f"(with s (x) as (select {b.sql} {source} where {a.sql} >= {b.sql})"
+                f" select count(*) from s where exists (select from s as z where z.x > s.x)) < 2"
+            ),
+            (
+                f"(select count({b.sql}) filter (where {b.sql} is not distinct from"
+                f" (select max(z.x) from (select {b.sql} as x {source}"
+                f" where {a.sql} <> {b.sql}) as z)) {source}) > 1"
+                if a.type.ordered
+                else "true"
+            ),
         )
         test = self.choose.one(tests)
         if self.choose.chance(20):

@@ -128,3 +128,59 @@ select json_agg(s)::text as a from (select id, q from o where cust = 4 order by 
 select id, (select string_agg(note, '') from (select note from o where o.cust = c.id order by o.id desc) s) as a from c;
 select array_agg(x) as a from (select q as x from o where q < 3 union select v from r order by 1 desc) s;
 select array_agg(id) as a from (select id from o order by amount desc, id limit 4) s;
+
+-- family rows compared with a subquery's only row
+select id, (q, cust) = (select max(v), max(k) from r where r.k = o.cust) as p from o;
+select id from o where (q, cust) > (select min(v), max(k) from r);
+select id, (q, cust) <> (select 1, x.id from o x where x.id = o.cust) as p, (q, note) < (select x.q, x.note from o x where x.id = o.cust) as s from o;
+select id, (q, cust) = (select max(v), max(k) from r where r.k = o.cust having count(*) > 3) as p from o;
+select id from o where not (q, tags) = (select x.q, x.tags from o x where x.id = o.cust);
+select id from o where (q, cust) >= (select v, k from r where k > o.q order by k, v limit 1);
+select cust, (count(*), max(q)) = (select count(*), max(v) from r where r.k = o.cust) as p from o group by cust;
+
+-- family groups by a subquery
+select (select count(*) from r where r.v = o.q) as c, count(*) as n from o group by 1;
+select (select max(k) from r where r.v < o.q) as c, sum(id) as n from o group by (select max(k) from r where r.v < o.q);
+select exists (select from r where r.v = o.q) as c, q, sum(id) as n from o group by rollup (1, 2);
+select q in (select k from r) as c, grouping(q in (select k from r)) as g, sum(id) as n from o group by rollup (q in (select k from r));
+select 1 + (select count(*) from r where r.k = o.cust) as c, count(*) as n from o group by (select count(*) from r where r.k = o.cust);
+select (select count(*) from r where r.k = o.q) as a, (select max(name) from c where c.id = (select count(*) from r where r.v = o.q)) as m, count(*) as n from o group by 1, 2 having (select count(*) from r where r.k = o.q) > 1;
+select distinct (select region from c where c.id = o.cust) as g, (select region from c where c.id = o.cust) || '!' as h from o;
+select c.id, t.e, t.n from c, lateral (select (select count(*) from r where r.k = o.q and r.v < c.id) as e, count(*) as n from o where o.cust = c.id group by 1) t;
+
+-- family aggregates of the block around
+select cust, (select sum(o.cust)) as s from o group by cust;
+select (select count(o.id)) as n from o;
+select (select max(o.id) from c where id = 1) as m from o;
+select cust from o group by cust having exists (select from c where c.id = count(o.cust));
+select cust, (select grouping(o.cust)) as g from o group by rollup (cust);
+select cust, (select count(*) from r where r.k > grouping(o.cust) and r.k = o.cust) as g from o group by rollup (cust);
+select cust, (select count(*) from r where r.k < max(o.q)) as s, max(id) from o group by cust;
+select cust, (select count(*) from r where r.k < max(o.q) and exists (select from c where c.id = count(o.note) + r.v)) as s from o group by cust;
+select cust from o group by cust having sum(amount) > all (select sum(v) from r where r.k = o.cust group by v);
+select cust, sum(q) in (select v from r) as p, count(*) = any (select k from r where k = o.cust) as s from o group by cust;
+select q + 1 as z, q + 1 in (select k from r) as p, (q + 1, count(*)) not in (select k, v from r) as s from o group by q + 1;
+select c.id, c.region, (select count(*) from r where r.k = c.id and r.v <> length(c.region) and r.k <> sum(o.q)) as n from c left join o on o.cust = c.id group by c.id;
+select q, sum(q + (select count(*) from r where r.k = o.cust)) filter (where cust in (select v from r)) as s, (select sum(r.v + max(o.cust)) from r) as z from o group by q;
+select id, (select (select max(r.v) + c.id) from r where r.k = c.id) as s from c;
+select id, (select u.m from (select (select max(r.k) from r where r.v = max(o.q)) as m from o where o.cust = c.id) u) as z from c;
+select id, (select array_agg(v order by v) from r where r.k = c.id having count(*) > (select count(o.id) from o where o.cust = count(r.v))) as a from c;
+select id, array(select c.name from r where r.k = c.id) as a, (select c.id from o where o.id = c.id) as i from c;
+
+-- family values with subqueries
+select c.id, t.x from c, lateral (values (c.id), ((select max(v) from r where r.k = c.id)), ((select count(*) from r where r.v > c.id))) t (x);
+select c.id, t.x, t.y from c left join lateral (values (c.id, 'p'), ((select max(v) from r where r.k = c.id), null)) t (x, y) on t.x > 3;
+select * from (values ((select max(q) from o), 'm'), ((select count(*) from r), null)) t (a, b);
+select t.x, count(*) as n from (values ((select max(v) from r)), (2), ((select min(k) from r))) t (x) left join o on o.q = t.x group by 1;
+select id, (select sum(t.x) from (values (c.id), ((select max(v) from r where r.k = c.id))) t (x)) as s from c;
+select id from o where q in (values (1), ((select max(k) from r where r.v = o.cust)));
+select id, q in (values (cust), ((select max(k) from r where r.v = o.cust)), (null)) as z from o;
+
+-- family rows of lateral items
+select c.id, (select json_agg(row_to_json(s) order by s.k, s.v, s.n) from (select k, v, count(*) as n from r where r.v = c.id group by k, v) s)::text as j from c;
+select c.id, row_to_json(s)::text as j from c left join lateral (select k, v, count(*) as n from r where r.v = c.id group by k, v) s on s.n > 1;
+select c.id, row_to_json(s)::text as j from c, lateral (select k, c.name from r where r.v = c.id) s;
+select c.id, row_to_json(s)::text as j, s is null as n from c left join lateral (select count(*) as n, max(k) as m from r where r.v = c.id) s on s.m > 1;
+select c.id, count(s) as n from c left join lateral (select count(*) as n, max(k) as m from r where r.v = c.id having max(k) > 1) s on true group by c.id;
+select o.id, row_to_json(u)::text as u from o left join unnest(o.tags) with ordinality u (e, n) on e <> 'b';
+select o.id, row_to_json(u)::text as u, u.value from o, json_each_text(json_build_object('q', o.q, 'n', o.note)) u;

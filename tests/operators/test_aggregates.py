@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import psycopg
 import pytest
 
 from pgtrickle.engine import Engine
@@ -116,3 +117,56 @@ def test_float_aggregates_are_aggregated_afresh(engine: Engine) -> None:
         engine.connection.execute(sql)
         assert engine.refresh("st").action == "DIFFERENTIAL"
         assert engine.verify("st").equal
+
+
+SCALES = "select g, sum(n) s, avg(n) a, var_pop(n) v, stddev(n) d from t group by g"
+
+
+def test_a_scale_beyond_what_a_power_of_ten_can_tell(engine: Engine) -> None:
+    engine.connection.execute("create table t (g integer, n numeric)")
+    engine.create_stream_table("st", SCALES, refresh_mode="DIFFERENTIAL")
+    for sql in (
+        "insert into t values (1, 1.50), (1, 2), (2, 1e-12000)",
+        "insert into t values (1, 3e-11000), (1, 4.125)",
+        "update t set n = n / 7 where n > 2",
+        "delete from t where scale(n) > 100",
+        "insert into t values (1, 5e-5000), (2, 1)",
+        "delete from t where scale(n) > 100",
+    ):
+        engine.connection.execute(sql)
+        assert engine.refresh("st").action == "DIFFERENTIAL"
+        assert engine.verify("st").equal
+
+
+INFINITE = (
+    "select g, sum(v) s, avg(v) a from t group by g",
+    "select sum(v) s, avg(v) filter (where g > 1) a from t",
+)
+
+
+def test_intervals_come_to_be_infinite_and_finite_again(engine: Engine) -> None:
+    if engine.connection.info.server_version < 170000:
+        infinite, error = "2000 days", None
+    else:
+        infinite, error = "infinity", psycopg.errors.DatetimeFieldOverflow
+    engine.connection.execute("create table t (id serial, g integer, v interval)")
+    for i, query in enumerate(INFINITE):
+        engine.create_stream_table(f"st_{i}", query, refresh_mode="DIFFERENTIAL")
+    for sql in (
+        f"insert into t (g, v) values (1, '1 day'), (2, '{infinite}'), (2, null), (3, '1 mon')",
+        f"update t set v = '{infinite}' where g = 1; update t set v = '2 days' where g = 2",
+        f"insert into t (g, v) values (1, '{infinite}'), (1, '3 h'); delete from t where id = 1",
+        f"delete from t where v = '{infinite}'; insert into t (g, v) values (3, '-{infinite}')",
+        "delete from t where g = 3",
+    ):
+        engine.connection.execute(sql)
+        for i in range(len(INFINITE)):
+            assert engine.refresh(f"st_{i}").action == "DIFFERENTIAL"
+            assert engine.verify(f"st_{i}").equal
+    if error is not None:
+        engine.connection.execute("insert into t (g, v) values (5, 'infinity'), (5, '-infinity')")
+        with pytest.raises(error):
+            engine.connection.execute("select pgtrickle.refresh_stream_table('st_0')")
+        engine.connection.execute("delete from t where v = '-infinity'")
+        assert engine.refresh("st_0").action == "DIFFERENTIAL"
+        assert engine.verify("st_0").equal

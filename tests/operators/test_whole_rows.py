@@ -54,3 +54,20 @@ def test_rows_of_a_subquery_are_not_kept(engine: Engine) -> None:
         engine.create_stream_table("st", query, refresh_mode="DIFFERENTIAL")
     engine.create_stream_table("st", query)
     assert engine.verify("st").equal
+
+
+@pytest.mark.every_server
+@pytest.mark.parametrize(
+    "source",
+    [
+        "(select customer, customer from orders) s",
+        '(select id as "a ""b""", amount as "a ""b""" from orders) s',
+        "(orders join customers on orders.customer = customers.id) s",
+    ],
+)
+def test_a_row_may_have_two_fields_of_one_name(source: str, engine: Engine) -> None:
+    engine.create_stream_table("st", f"select row_to_json(s)::text as j from {source}")
+    assert engine.verify("st").equal
+    engine.connection.execute("insert into orders values (99, 1, 5)")
+    engine.refresh("st")
+    assert engine.verify("st").equal

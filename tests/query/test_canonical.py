@@ -121,3 +121,10 @@ def test_between_and_in_over_varchar_are_no_obstacle(session):
     session.rows('set search_path = "N s"')
     query = "select a from t where a between 1 and 2 and b in ('x', 'y') and c = any (array[1, 2])"
     assert canonicalise(session, query).obstacle is None
+
+
+def test_a_quote_in_a_column_s_name_is_no_obstacle(session):
+    session.rows('create table quoted ("a ""b""" integer, c integer)')
+    inner = "select max(q.c) from quoted q where q.c < o.c"
+    query = f"select (select count(q.c) from quoted q where q.c = ({inner})) as n from quoted o"
+    assert canonicalise(session, query).obstacle is None

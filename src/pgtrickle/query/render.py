@@ -92,9 +92,17 @@ def _cycle(cycle: s.Cycle | None) -> str:
     if cycle is None:
         return ""
     mark, path = quote_identifier(cycle.mark), quote_identifier(cycle.path)
-    value, default = render_expression(cycle.value), render_expression(cycle.default)
+    value, default = _constant(cycle.value), _constant(cycle.default)
     names = _names(cycle.columns)
     return f" CYCLE {names} SET {mark} TO {value} DEFAULT {default} USING {path}"
+
+
+def _constant(value: e.Expression) -> str:
+    """A constant where the grammar has no casts."""
+    match value:
+        case e.Cast(operand=e.Literal(sql=sql), type=type):
+            return f"{type.sql} {sql}"
+    return render_expression(value)
 
 
 def _names(names: Iterable[str]) -> str:

@@ -6,8 +6,11 @@ import re
 from typing import Any
 
 _TOKEN = r"(?:\\.|[^\s\\(){}])*"
+# (Quotes inside a name stand as they are; spaces and parentheses are escaped.)
+_COLUMN = r'"(?:\\.|[^"\\]|"(?![\s)]))*"'
 _ALIAS = re.compile(
-    rf'\{{ALIAS :aliasname {_TOKEN} :colnames (?:<>|\((?:"(?:\\.|[^"\\])*"|\s)*\))\}}', re.DOTALL
+    rf"\{{ALIAS :aliasname {_TOKEN} :colnames (?:<>|\((?P<columns>(?:{_COLUMN}|\s)*)\))\}}",
+    re.DOTALL,
 )
 _PRESENTATION = re.compile(
     r" :(?:"
@@ -27,6 +30,8 @@ _PRESENTATION = re.compile(
     r")(?![^\s)}])"
 )
 
+_ROW = " :varattno 0 "
+"""Stands in a tree in which the row of a FROM item is a value."""
 # JSON is the format of json and jsonb, said or unsaid; unsaid, a wrapper is WITHOUT WRAPPER.
 _JSON_FORMAT = re.compile(
     r"\{JSONRETURNING :format \{JSONFORMAT :format_type \d :encoding 0\}(?= :typid (?:114|3802)\D)"
@@ -38,9 +43,18 @@ def masked(tree: str, view: int) -> str:
 
     `view` is the OID of the view the tree belongs to, which PostgreSQL 15 mentions in it.
     """
-    text = _PRESENTATION.sub("", _ALIAS.sub("<>", tree))
+    text = _PRESENTATION.sub("", _ALIAS.sub(_alias_of_rows if _ROW in tree else "<>", tree))
     text = _JSON_FORMAT.sub("{JSONRETURNING", text).replace(" :wrapper 0", " :wrapper 1")
     return re.sub(rf":relid {view}(?!\d)", ":relid self", text)
+
+
+def _alias_of_rows(found: re.Match[str]) -> str:
+    """An alias where rows are values, whose fields have the columns' names.
+
+    PostgreSQL prints columns that have one name by several names.
+    """
+    names = re.findall(_COLUMN, found["columns"] or "", re.DOTALL)
+    return f"{{{' '.join(names)}}}" if len(set(names)) < len(names) else "<>"
 
 
 def same_rule_tree(masked_a: str, masked_b: str) -> bool:

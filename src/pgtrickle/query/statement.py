@@ -180,3 +180,24 @@ class Join(FromItem):
     using: tuple[str, ...] = ()
     using_alias: str | None = None
     alias: Alias | None = None
+
+
+def plain_select(targets: tuple[Target, ...], sources: tuple[FromItem, ...]) -> Select:
+    """A SELECT of nothing but a select list and FROM."""
+    return Select(
+        ctes=(),
+        recursive=False,
+        order_by=(),
+        limit=None,
+        offset=None,
+        with_ties=False,
+        locking="",
+        targets=targets,
+        distinct=None,
+        sources=sources,
+        where=None,
+        group_by=(),
+        group_distinct=False,
+        having=None,
+        windows=(),
+    )

@@ -175,7 +175,13 @@ create or replace function pgtrickle._viewdef(view oid)
     set xmlbinary = 'base64'
     set lc_monetary = 'C'
 as $$
-    select pg_catalog.rtrim(pg_catalog.btrim(pg_catalog.pg_get_viewdef(view), E' \n'), ';')
+    -- The values of CYCLE are printed as 'Y'::text, which no grammar takes there; text 'Y' it does.
+    select pg_catalog.regexp_replace(
+        pg_catalog.regexp_replace(
+            pg_catalog.rtrim(pg_catalog.btrim(pg_catalog.pg_get_viewdef(view), E' \n'), ';'),
+            '( TO | DEFAULT )NULL::(?:"(?:[^"]|"")+"|[a-z0-9_.,() ])+( DEFAULT | USING ")', '\1NULL\2', 'g'),
+        '( SET "(?:[^"]|"")+" TO )(E?''(?:[^'']|'''')*''|[-+.0-9a-zA-Z]+)(?:::((?:"(?:[^"]|"")+"|[a-z0-9_.,() ])+))?( DEFAULT )(E?''(?:[^'']|'''')*''|[-+.0-9a-zA-Z]+)(?:::((?:"(?:[^"]|"")+"|[a-z0-9_.,() ])+))?( USING ")',
+        '\1\3 \2\4\6 \5\7', 'g')
 $$;
 comment on function pgtrickle._viewdef(oid) is 'The query of a view as PostgreSQL prints it, under settings that make the text independent of the session';
 
@@ -219,11 +225,19 @@ create or replace function pgtrickle._masked_tree(view oid)
     set search_path = pg_catalog, pg_temp
 as $$
     -- In PostgreSQL 15 the range table of a view begins with the view itself, as OLD and NEW.
+    -- A quote in a column's name stands there as it is; a space is escaped.
+    -- Where rows are values, columns that have one name stay: they are printed by several names.
     select replace(
         regexp_replace(
             regexp_replace(
-                r.ev_action::text,
-                '\{ALIAS :aliasname (?:\\.|[^\s\\(){}])* :colnames (?:<>|\((?:"(?:\\.|[^"\\])*"|\s)*\))\}', '<>', 'g'),
+                case
+                    when r.ev_action::text !~ ':varattno 0 ' then r.ev_action::text
+                    else regexp_replace(
+                        r.ev_action::text,
+                        '\{ALIAS :aliasname (?:\\.|[^\s\\(){}])* :colnames \(((?:"(?:\\.|[^"\\]|"(?![\s)]))*"\s)*("(?:\\.|[^"\\]|"(?![\s)]))*")\s(?:"(?:\\.|[^"\\]|"(?![\s)]))*"\s)*\2(?:\s"(?:\\.|[^"\\]|"(?![\s)]))*")*)\)\}',
+                        '{\1}', 'g')
+                end,
+                '\{ALIAS :aliasname (?:\\.|[^\s\\(){}])* :colnames (?:<>|\((?:"(?:\\.|[^"\\]|"(?![\s)]))*"|\s)*\))\}', '<>', 'g'),
             ' :(?:'
                 '(?:location|stmt_location|stmt_len|list_start|list_end) -?\d+'
                 '|(?:varnosyn|varattnosyn|resorigtbl|resorigcol) -?\d+'

@@ -416,7 +416,7 @@ with recursive r(id, depth) as (
 -- recursive with union
 with recursive r as (select 1 as n union select n + 1 from r where n < 5) select sum(n) as s from r
 
--- unreadable: search and cycle
+-- search and cycle
 with recursive r(id, parent) as (
   select id, parent from tree union all select t2.id, t2.parent from tree t2 join r on t2.parent = r.id
 ) search breadth first by id set ordering cycle id set is_cycle to 'Y' default 'N' using path

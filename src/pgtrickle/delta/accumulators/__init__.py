@@ -9,7 +9,7 @@ which condition the group must be aggregated afresh.
 |---|---|---|
 | count(*), count(x), regr_count | number | never |
 | sum, avg of integers; sum of money | sum, number of non-null | never |
-| sum, avg of numeric | the same, and a summary of scales | NaN or infinity is in play |
+| sum, avg of numeric | the same, and a summary of scales | NaN, infinity, scales above 4,000 |
 | sum, avg of intervals | the same as of integers | infinity is in play |
 | variance, stddev and kin of integers and numeric | sum, sum of squares, number | as sum |
 | bool_and, every, bool_or | number of non-null, of false or true | never |
@@ -28,7 +28,8 @@ numbers that no order does, and they drift. Their groups are aggregated afresh w
 **Display scale.** sum(1.0, 1.00) prints 2.00, and prints 1.0 after the second row is gone: the
 scale of a numeric sum is the largest scale among its current rows. Where the column's type does
 not fix it, a linear summary is kept: the sum of 10^(12·scale) over the rows. Its number of digits
-tells the largest scale present, exactly, for up to 10^12 rows of one scale.
+tells the largest scale present, exactly, for up to 10^12 rows of one scale. It is NaN, and the
+group aggregated afresh, where a scale is so large that the power would be no numeric.
 """
 
 from __future__ import annotations

@@ -30,6 +30,9 @@ from pgtrickle.delta.accumulators.parts import (
 from pgtrickle.delta.relation import WEIGHT
 
 NOT_A_NUMBER = "'NaN'::numeric"
+MOST_DIGITS = 4000
+"""Where a value has more after the point, its group is aggregated afresh: 10^(12 * scale) fits in
+no numeric beyond 10,900, nor the square of the value beyond 8,191."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ def _spread(call: Input, sample: bool, of: Callable[[str], str]) -> Accumulator 
     def finish(spell: Spell) -> str:
         n, s, q = spell(found.number), f"({found.value(spell)})::numeric", spell(name)
         if found.scale is not None:
-            q = f"round({q}, 2 * {found.scale(spell)})"
+            q = f"coalesce(round({q}, 2 * {found.scale(spell)}), {q})"
         over = f"{n}::numeric * ({n} - 1)" if sample else f"{n}::numeric * {n}"
         above = f"({n} * {q} - {s} * {s})"
         return (
@@ -131,12 +134,13 @@ def _sum(call: Input) -> Sum | None:
     counts, number = counted(call)
     name = f"{call.id}_s"
     x = call.argument
+    if call.type.oid == INTERVAL:
+        return _of_intervals(call, counts, number)
     of_type = {
         INT2: (f"{WEIGHT} * {x}::bigint", "bigint"),
         INT4: (f"{WEIGHT} * {x}::bigint", "bigint"),
         INT8: (f"{WEIGHT} * {x}::numeric", "numeric"),
         NUMERIC: (_signed(x), "numeric"),
-        INTERVAL: (_signed(x), "interval"),
         MONEY: (f"{x} * {WEIGHT}", "money"),
     }
     if call.type.oid not in of_type:
@@ -150,15 +154,16 @@ def _sum(call: Input) -> Sum | None:
         f"coalesce(s.{name}, {zero}) + g.{name}",
     )
     parts = (*counts, summed)
-    if call.type.oid == INTERVAL:
-        return Sum(parts, lambda spell: spell(name), number, _either(f"NOT isfinite({{}}.{name})"))
     if call.type.oid != NUMERIC:
         return Sum(parts, lambda spell: spell(name), number)
     afresh = _either(f"({{0}}.{name} IS NOT NULL AND scale({{0}}.{name}) IS NULL)")
     if "(" in call.type.name:
         return Sum(parts, lambda spell: spell(name), number, afresh)
     digits = f"{call.id}_d"
-    power = f"('1e' || 12 * scale({x}))::numeric"
+    power = (
+        f"CASE WHEN scale({x}) > {MOST_DIGITS} THEN {NOT_A_NUMBER}"
+        f" ELSE ('1e' || 12 * scale({x}))::numeric END"
+    )
     scales = Part(
         digits,
         f"coalesce(sum({power}){call.where()}, 0)",
@@ -167,15 +172,34 @@ def _sum(call: Input) -> Sum | None:
     )
 
     def scale(spell: Spell) -> str:
-        return f"((length({spell(digits)}::text) - 1) / 12)"
+        known = f"scale({spell(digits)}) IS NOT NULL"
+        return f"CASE WHEN {known} THEN (length({spell(digits)}::text) - 1) / 12 END"
 
     return Sum(
         (*parts, scales),
-        lambda spell: f"round({spell(name)}, {scale(spell)})",
+        lambda spell: f"coalesce(round({spell(name)}, {scale(spell)}), {spell(name)})",
         number,
-        afresh,
+        f"{afresh} OR {_either(f'scale({{0}}.{digits}) IS NULL')}",
         scale,
     )
+
+
+def _of_intervals(call: Input, counts: tuple[Part, ...], number: str) -> Sum:
+    """Sums of intervals; changes by infinite ones are counted apart, for they cannot be added."""
+    x, name, infinite = call.argument, f"{call.id}_s", f"{call.id}_i"
+    zero = "'0'::interval"
+    finite, other = call.where(f"isfinite({x})"), call.where(f"NOT isfinite({x})")
+    summed = Part(
+        name,
+        f"coalesce(sum({x}){call.where()}, {zero})",
+        (
+            (name, f"coalesce(sum({_signed(x)}){finite}, {zero})"),
+            (infinite, f"count(*){other}"),
+        ),
+        f"coalesce(s.{name}, {zero}) + g.{name}",
+    )
+    afresh = f"NOT isfinite(s.{name}) OR g.{infinite} > 0"
+    return Sum((*counts, summed), lambda spell: spell(name), number, afresh)
 
 
 def _either(condition: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from pgtrickle.query import statement as s
 from pgtrickle.query.algebra import Filter, Node
@@ -19,6 +20,7 @@ from pgtrickle.query.lowering import subqueries
 from pgtrickle.query.lowering.conditions import conjunction, conjuncts
 from pgtrickle.query.lowering.environment import Environment
 from pgtrickle.query.lowering.grouping import Grouped, group
+from pgtrickle.query.lowering.levels import free_aggregates
 from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.lowering.sources import lower_from
@@ -62,7 +64,7 @@ class Block:
         if around is None:
             return
         for each in expressions(self.query, into_queries=False):
-            if not (self.is_aggregate(each) or _is_grouping(each)):
+            if not self.is_levelled(each):
                 continue
             read = [name for name in expressions(each) if isinstance(name, Column | WholeRow)]
             if any(map(around.names, read)) and not any(map(here.names, read)):
@@ -157,6 +159,8 @@ class Block:
         def look(each: Expression) -> Expression | None:
             nonlocal found
             if isinstance(each, Sublink):
+                rewrite(each.test, look)
+                found = found or any(map(self.is_own, free_aggregates(each, self.is_levelled)))
                 return each
             found = found or self.is_aggregate(each)
             return None
@@ -164,7 +168,17 @@ class Block:
         rewrite(value, look)
         return found
 
-    def is_aggregate(self, expression: Expression) -> bool:
+    def is_levelled(self, node: Any) -> bool:
+        """Whether something belongs to the innermost block that it reads."""
+        return self.is_aggregate(node) or _is_grouping(node)
+
+    def is_own(self, expression: Expression) -> bool:
+        """Whether a free name of an expression in a subquery is one of this block."""
+        here = replace(self.scope, outer=None)
+        read = (each for each in expressions(expression) if isinstance(each, Column | WholeRow))
+        return any(map(here.names, read))
+
+    def is_aggregate(self, expression: Any) -> bool:
         """Whether `expression` is an aggregate call (and not one over a window)."""
         return (
             isinstance(expression, Call)
@@ -188,5 +202,5 @@ class Block:
         return group(self.query, self, expressions, extra_keys or [], self.beside)
 
 
-def _is_grouping(expression: Expression) -> bool:
+def _is_grouping(expression: Any) -> bool:
     return isinstance(expression, SqlFunction) and expression.keyword == "GROUPING"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pgtrickle.query import statement as s
 from pgtrickle.query.expression import Argument, Call, Column, Expression, Literal, SortKey
 from pgtrickle.query.lowering.facts import Facts
+from pgtrickle.query.lowering.free_names import free_names, names
 from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.traverse import expressions
 
@@ -34,7 +35,14 @@ def _is_plain(query: s.Select, facts: Facts) -> bool:
         or query.windows
         or query.locking
         or _has_calls_of_rows(query, facts)
+        or _reads_around_alone(query)
     )
+
+
+def _reads_around_alone(query: s.Select) -> bool:
+    """Whether an aggregate of the value would be one of the block around."""
+    read = free_names((query.targets[0].expression, *(key.expression for key in query.order_by)))
+    return bool(read) and not any(names(query.sources, each) for each in read)
 
 
 def _has_calls_of_rows(query: s.Select, facts: Facts) -> bool:
@@ -69,23 +77,8 @@ def _around(query: s.Query) -> s.Select:
         keys.append(replace(key, expression=Column("q", name)))
     if query.limit is None and query.offset is None and not _keeps_order(query):
         query = replace(query, order_by=())
-    return s.Select(
-        ctes=(),
-        recursive=False,
-        order_by=(),
-        limit=None,
-        offset=None,
-        with_ties=False,
-        locking="",
-        targets=(_array_agg(Column("q", "v"), tuple(keys)),),
-        distinct=None,
-        sources=(s.Derived(query, s.Alias("q", tuple(columns))),),
-        where=None,
-        group_by=(),
-        group_distinct=False,
-        having=None,
-        windows=(),
-    )
+    targets = (_array_agg(Column("q", "v"), tuple(keys)),)
+    return s.plain_select(targets, (s.Derived(query, s.Alias("q", tuple(columns))),))
 
 
 def _keeps_order(query: s.Query) -> bool:

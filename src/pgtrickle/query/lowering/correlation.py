@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import TypeGuard
 
 from pgtrickle.query import statement as s
-from pgtrickle.query.algebra import Expand, Node, Project, TopN
+from pgtrickle.query.algebra import Node, Project, TopN
 from pgtrickle.query.expression import Case, Expression
 from pgtrickle.query.lowering.block import Block
 from pgtrickle.query.lowering.conditions import conjunction, conjuncts
@@ -32,6 +32,7 @@ from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.lowering.scope import Scope
 from pgtrickle.query.lowering.set_operations import combine
 from pgtrickle.query.lowering.targets import column_names
+from pgtrickle.query.lowering.values import beside_values
 
 
 def lower_correlated(query: s.Query, environment: Environment) -> Correlated:
@@ -161,11 +162,7 @@ def _values_over(
     if environment.outer is None or query.limit is not None or query.offset is not None:
         raise NotIncremental("VALUES", "with a limit, in a correlated subquery, it is recomputed")
     scope = around.scope(environment.outer)
-    rows = tuple(tuple(scope.resolve(each) for each in row) for row in query.rows)
-    outputs = tuple(environment.attributes.new() for _ in rows[0])
-    alias = s.Alias("f", tuple(attribute.id for attribute in outputs))
-    values = replace(query, rows=rows, order_by=())
-    node = Expand(domain, s.Derived(values, alias, lateral=True), outputs)
+    node, outputs = beside_values(query, domain, scope, environment)
     items = tuple((a, a.reference) for a in (*outputs, *around.inside))
     return Lowered(Project(node, items), column_names(query))
 

@@ -12,9 +12,9 @@ aggregation. One without other keys gives a row also where the block has none fo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import Protocol
+from typing import Any, Protocol
 
 from pgtrickle.query import statement as s
 from pgtrickle.query.algebra import (
@@ -41,6 +41,7 @@ from pgtrickle.query.lowering import subqueries
 from pgtrickle.query.lowering.conditions import conjunction
 from pgtrickle.query.lowering.domain import same
 from pgtrickle.query.lowering.environment import Environment
+from pgtrickle.query.lowering.levels import with_free_replaced
 from pgtrickle.query.lowering.no_rows import ROWS, has_value, over_no_rows
 from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.lowering.rewriting import rewrite
@@ -49,6 +50,8 @@ from pgtrickle.query.pruning import columns_of
 
 KeySet = tuple[Expression, ...]
 MOST_SETS = 64
+GROUPED = "\0grouped"
+"""A relation no query names: what a subquery reads of the aggregation it stands above."""
 
 
 class Ungrouped(Protocol):
@@ -60,7 +63,11 @@ class Ungrouped(Protocol):
 
     def resolve(self, expression: Expression) -> Expression: ...
 
-    def is_aggregate(self, expression: Expression) -> bool: ...
+    def is_aggregate(self, expression: Any) -> bool: ...
+
+    def is_levelled(self, node: Any) -> bool: ...
+
+    def is_own(self, expression: Expression) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +123,7 @@ class _Grouping:
         self._domain = domain
         self._extra = tuple(extra_keys)
         self._attributes = block.environment.attributes
+        self._nested: dict[Expression, Expression] = {}
         self._sets = self._key_sets(query)
         self._keys: dict[Expression, Attribute] = {}
         self._aggregates: dict[Call, Attribute] = {}
@@ -137,7 +145,7 @@ class _Grouping:
 
     def _expand(self, item: s.GroupItem) -> list[KeySet]:
         if not isinstance(item, s.GroupingSets):
-            return [(self._block.resolve(item),)]
+            return [(self._key(item),)]
         parts = [self._expand(each) for each in item.items]
         match item.kind:
             case "GROUPING SETS":
@@ -151,6 +159,14 @@ class _Grouping:
             sum((unit for unit, taken in zip(units, mask, strict=True) if taken), ())
             for mask in product((True, False), repeat=len(units))
         ]
+
+    def _key(self, item: Expression) -> Expression:
+        """A key over the block; one with subqueries, whose values it gains, is resolved once."""
+        if not subqueries.has_sublink(item):
+            return self._block.resolve(item)
+        if item not in self._nested:
+            self._nested[item] = self._block.resolve(item)
+        return self._nested[item]
 
     def _add_key(self, expression: Expression) -> Attribute:
         if expression not in self._keys:
@@ -166,10 +182,33 @@ class _Grouping:
         return self._block.scope.resolve(expression, self._defer, self._replace)
 
     def _defer(self, sublink: Sublink) -> Expression:
-        self._deferred.append(sublink)
+        self._deferred.append(self._over_groups(sublink))
         return _Deferred(len(self._deferred) - 1)
 
+    def _over_groups(self, sublink: Sublink) -> Sublink:
+        """A subquery that reads of this block what the aggregation has, as GROUPED."""
+
+        def named(expression: Expression) -> Expression | None:
+            if isinstance(expression, Sublink):
+                return self._over_groups(expression)
+            found = self._replace(expression)
+            own = isinstance(found, Column) and found in self._grouped()
+            return Column(GROUPED, found.name) if own else None  # type: ignore[union-attr]
+
+        def own(expression: Expression) -> Expression | None:
+            return named(expression) if self._block.is_own(expression) else None
+
+        query = with_free_replaced(sublink, self._block.is_levelled, own)
+        return replace(sublink, query=query, test=rewrite(sublink.test, named))
+
+    def _grouped(self) -> dict[Expression, Attribute]:
+        """What the aggregation has, by reference."""
+        attributes = *self._keys.values(), *self._aggregates.values(), *self._levels.values()
+        return {attribute.reference: attribute for attribute in attributes}
+
     def _replace(self, expression: Expression) -> Expression | None:
+        if self._nested and expression in self._nested:
+            return self._keys[self._nested[expression]].reference
         if isinstance(expression, Sublink):
             return None
         if self._block.is_aggregate(expression):
@@ -177,7 +216,7 @@ class _Grouping:
             assert isinstance(call, Call)
             return self._aggregate(call).reference
         if isinstance(expression, SqlFunction) and expression.keyword == "GROUPING":
-            return self._level(tuple(self._plain(e) for e in expression.arguments)).reference
+            return self._level(tuple(self._key(e) for e in expression.arguments)).reference
         if subqueries.has_sublink(expression) or isinstance(expression, Literal):
             return None
         resolved = self._plain(expression)
@@ -225,18 +264,11 @@ class _Grouping:
         return Grouped(node, aggregate, above, having)
 
     def _grouped_scope(self) -> Scope:
-        """What a subquery above the aggregation may read: the grouped columns."""
-        scope = self._block.scope
-        relations = {
-            name: {
-                column: self._keys[attribute.reference]
-                for column, attribute in columns.items()
-                if attribute.reference in self._keys
-            }
-            for name, columns in scope.relations.items()
-        }
+        """What a subquery above the aggregation may read."""
+        outer = self._block.scope.outer
         keys = {e.name: a for e, a in self._keys.items() if isinstance(e, Column)}
-        return Scope(relations, outer=None if scope.outer is None else scope.outer.renamed(keys))
+        grouped = {attribute.id: attribute for attribute in self._grouped().values()}
+        return Scope({GROUPED: grouped}, outer=None if outer is None else outer.renamed(keys))
 
     def _node(self) -> tuple[Node, Aggregate]:
         plain = Aggregate(

@@ -14,7 +14,6 @@ from pgtrickle.query import statement as s
 from pgtrickle.query.algebra import (
     Aggregate,
     Attribute,
-    Constant,
     Filter,
     Node,
     Project,
@@ -42,13 +41,11 @@ from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.lowering.recursion import lower_recursive
 from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.lowering.row_queries import with_row_queries
-from pgtrickle.query.lowering.scope import Scope
 from pgtrickle.query.lowering.set_operations import combine
-from pgtrickle.query.lowering.targets import column_names
+from pgtrickle.query.lowering.subqueries import with_row_comparisons
+from pgtrickle.query.lowering.values import lower_values
 from pgtrickle.query.lowering.windows import add_windows, written_out
-from pgtrickle.query.moments import at_frontier
 from pgtrickle.query.pruning import columns_of
-from pgtrickle.query.render import quote_identifier, render_expression
 from pgtrickle.query.traverse import transform
 
 
@@ -64,7 +61,7 @@ def lower(query: s.Query, facts: Facts, *, one_equality: bool = True) -> Lowered
         _selected,
         _with_tables_apart,
     )
-    query = with_row_queries(with_input_orders(query), facts)
+    query = with_row_comparisons(with_row_queries(with_input_orders(query), facts))
     if one_equality:
         return _query(query, environment)
     return _query(compared_alone(query), replace(environment, equality=COMPARED))
@@ -83,7 +80,7 @@ def _query(query: s.Query, environment: Environment) -> Lowered:
             node = combine(query, left.node, right.node, environment.attributes)
             return ordered(query, Lowered(node, left.names))
         case s.Values():
-            return ordered(query, _values(query, environment))
+            return ordered(query, lower_values(query, environment))
     raise NotIncremental(type(query).__name__, "it is recomputed")
 
 
@@ -303,17 +300,3 @@ def _distinct(
             raise NotIncremental("DISTINCT", "ordered by what is not selected")
         order.append(replace(key, expression=keys[key.expression.name].reference))
     return distinct, renamed, tuple(order)
-
-
-def _values(query: s.Values, environment: Environment) -> Lowered:
-    rows = [[Scope().resolve(expression) for expression in row] for row in query.rows]
-    attributes = tuple(environment.attributes.new() for _ in rows[0])
-    columns = ", ".join(quote_identifier(a.id) for a in attributes)
-    now, then = (
-        "SELECT {0} FROM (VALUES {1}) AS v ({0})".format(
-            columns, ", ".join(f"({', '.join(map(render_expression, row))})" for row in each)
-        )
-        for each in (rows, [[at_frontier(e) for e in row] for row in rows])
-    )
-    node = Constant(now, attributes, len(rows) == 1, then if then != now else None)
-    return Lowered(node, column_names(query))

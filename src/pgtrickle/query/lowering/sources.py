@@ -42,7 +42,7 @@ from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.lowering.scope import Scope
 from pgtrickle.query.lowering.source import Source
-from pgtrickle.query.lowering.whole_rows import with_whole_row
+from pgtrickle.query.lowering.whole_rows import row_of, with_whole_row
 from pgtrickle.query.moments import at_frontier, reads_moment
 from pgtrickle.query.names import quote_identifier, quote_name
 from pgtrickle.query.pruning import columns_of
@@ -291,8 +291,10 @@ def _lateral_subquery(
             return _apart(left, item, join, environment)
         return _left_joined(left, item, inner, join, environment)
     around, inner = inner.placed(left.node, environment.attributes)
+    names = _names_under(item.alias, inner.names)
+    inner = _with_row(inner, item, names, environment)
     node, outputs = inner.columns_beside(around, environment.attributes)
-    source = _extended(left, node, item, _names_under(item.alias, inner.names), outputs)
+    source = _extended(left, node, item, names, outputs)
     return source if join is None else _where(source, join.on, environment)
 
 
@@ -325,6 +327,8 @@ def _expanded(
 ) -> Source:
     """`left` with set-returning functions of its rows; in a LEFT `join` with its condition."""
     source, outputs, names = _renamed(item, environment)
+    if item.alias is not None and item.alias.name in environment.whole_rows:
+        source, outputs = _with_row_of(source, names, outputs, environment)
     node = Expand(left.node, source, outputs)
     extended = _extended(left, node, item, names, outputs)
     if join is None:
@@ -335,13 +339,41 @@ def _expanded(
     return replace(extended, node=replace(node, outer=True, condition=on))
 
 
+def _with_row(
+    inner: Correlated, item: s.Derived, names: tuple[str, ...], environment: Environment
+) -> Correlated:
+    """A subquery whose last value is its row, if the block uses that."""
+    if item.alias is None or item.alias.name not in environment.whole_rows:
+        return inner
+    row = row_of(dict(zip(names, inner.values, strict=True)))
+    if inner.having is not None:
+        row = Case(None, ((inner.having, row),), None)
+    return replace(inner, values=(*inner.values, row))
+
+
+def _with_row_of(
+    source: s.FromItem,
+    names: tuple[str, ...],
+    outputs: tuple[Attribute, ...],
+    environment: Environment,
+) -> tuple[s.FromItem, tuple[Attribute, ...]]:
+    """Set-returning functions with a column more, which is the row of the others."""
+    values = [Column("f", attribute.id) for attribute in outputs]
+    row = row_of(dict(zip(names, values, strict=True)))
+    targets = tuple(s.Target(value, None) for value in (*values, row))
+    outputs = (*outputs, environment.attributes.new())
+    alias = s.Alias("f", tuple(attribute.id for attribute in outputs))
+    return s.Derived(s.plain_select(targets, (source,)), alias, lateral=True), outputs
+
+
 def _left_joined(
     left: Source, item: s.Derived, inner: Correlated, join: s.Join, environment: Environment
 ) -> Source:
     """LEFT JOIN LATERAL of a subquery."""
     around, inner = inner.placed(left.node, environment.attributes)
     names = _names_under(item.alias, inner.names)
-    stand_ins = tuple(environment.attributes.new() for _ in names)
+    inner = _with_row(inner, item, names, environment)
+    stand_ins = tuple(environment.attributes.new() for _ in inner.values)
     inside = _extended(left, around, item, names, stand_ins).scope
     scope = replace(inside, outer=environment.outer)
     condition = conjunction(
@@ -377,10 +409,12 @@ def _extended(
     names: tuple[str, ...],
     outputs: tuple[Attribute, ...],
 ) -> Source:
-    """`left` and the columns of an item beside it, as `node`."""
+    """`left` and the columns of an item beside it, as `node`; last perhaps the item's row."""
     alias = getattr(item, "alias", None)
-    visible = dict(zip(names, outputs, strict=True))
-    scope = left.scope + Scope({alias.name if alias is not None else "": visible})
+    name = alias.name if alias is not None else ""
+    visible = dict(zip(names, outputs, strict=False))
+    whole = {name: outputs[-1]} if len(outputs) > len(names) else {}
+    scope = left.scope + Scope({name: visible}, whole=whole)
     return Source(node, scope.within(node), left.columns + _references(visible))
 
 

@@ -2,7 +2,8 @@
 
 A conjunct of WHERE that is EXISTS, IN or ALL, or the negation of one, becomes a semi or anti
 join. In any other place a subquery's value becomes a column: a *mark* for EXISTS, marks combined
-by CASE for the three-valued IN, ANY and ALL, the joined value of a scalar subquery.
+by CASE for the three-valued IN, ANY and ALL, the joined value of a scalar subquery, the joined
+values of one whose only row is compared.
 
 NOT IN is true only where no row's comparison is anything but false. Where both sides may be NULL
 it is taken apart, so that the large part stays an equality that an index can serve:
@@ -13,6 +14,7 @@ it is taken apart, so that the large part stays an equality that an index can se
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from pgtrickle.query.algebra import Aggregate, Filter, MarkJoin, Node, Project, SemiJoin
 from pgtrickle.query.expression import (
@@ -41,6 +43,10 @@ from pgtrickle.query.lowering.equality import COMPARED, EQUAL
 from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.lowering.scope import Scope
+from pgtrickle.query.lowering.targets import column_names
+from pgtrickle.query.pruning import columns_of
+from pgtrickle.query.statement import Query
+from pgtrickle.query.traverse import transform
 
 TEST = "\0test"
 """A relation no query names: the left side of a comparison."""
@@ -108,9 +114,12 @@ def attach(
             return compared or _quantified(node, scope, sublink, environment)
         case "SCALAR":
             node, inner = _scalar(node, scope, sublink, environment)
-            if len(inner.values) != 1:
-                raise NotIncremental("scalar subquery", "one that gives a row is recomputed")
             return inner.beside(node, outer=True), inner.values[0]
+        case "ROW":
+            node, inner = _scalar(node, scope, sublink, environment)
+            test = None if sublink.test is None else scope.resolve(sublink.test)
+            row = SqlFunction("ROW", inner.values)
+            return inner.beside(node, outer=True), Operator(sublink.operator or EQUAL, test, row)
         case "ARRAY":
             collecting = replace(
                 sublink, kind="SCALAR", query=collected(sublink.query, environment.facts)
@@ -182,7 +191,8 @@ def _scalar(
     around, inner = _lowered(node, scope, sublink, environment)
     if inner.one_row:
         return around, inner
-    if not are_equated(inner.condition, inner.node):
+    within = columns_of(inner.values) <= frozenset(inner.node.ids)
+    if not (within and are_equated(inner.condition, inner.node)):
         inside = replace(environment, outer=scope, around=node)
         inner = environment.lower_dependent(sublink.query, inside)
         around, inner = inner.placed(node, environment.attributes)
@@ -306,39 +316,49 @@ def _quantified(
 def _single(inner: Correlated, environment: Environment) -> Correlated:
     """A scalar subquery without aggregation: its only row, or PostgreSQL's error for two.
 
-    Collects the values of each correlation key; taking the one value out of the collection is a
+    Collects the values of each correlation key; taking the one value out of a collection is a
     subquery again, which raises for a second row.
     """
     pairs = inner.equated()
     keys, outers = [a for a, _ in pairs], [b for _, b in pairs]
-    (type,) = environment.facts.types(inner.node, [inner.values[0]])
-    taken, as_type = inner.values[0], ""
-    if type.endswith("[]"):
+    below, calls, only = [], [], []
+    types = environment.facts.types(inner.node, inner.values)
+    for value, type in zip(inner.values, types, strict=True):
         # Arrays of arrays are something else: each is kept as text.
-        taken, as_type = Cast(taken, TypeName("text")), f"::{type}"
-    value = environment.attributes.new()
-    below = Project(
-        inner.node,
-        (
-            *((a, a.reference) for a in inner.node.attributes),
-            (value, taken),
-        ),
-    )
-    collected = environment.attributes.new()
-    call = Call(("array_agg",), (Argument(value.reference),))
+        taken, as_type = value, ""
+        if type.endswith("[]"):
+            taken, as_type = Cast(value, TypeName("text")), f"::{type}"
+        one, collected = environment.attributes.new(), environment.attributes.new()
+        below.append((one, taken))
+        calls.append((collected, Call(("array_agg",), (Argument(one.reference),))))
+        parts = f"(SELECT v.v{as_type} FROM unnest(", collected.reference, ") AS v (v))"
+        only.append(Template("scalar subquery", parts))
+    kept = ((a, a.reference) for a in inner.node.attributes)
     attributes = tuple(environment.attributes.new() for _ in keys)
     node = Aggregate(
-        below, tuple(zip(attributes, keys, strict=True)), ((collected, call),), "scalar subquery"
-    )
-    only = Template(
+        Project(inner.node, (*kept, *below)),
+        tuple(zip(attributes, keys, strict=True)),
+        tuple(calls),
         "scalar subquery",
-        (f"(SELECT v.v{as_type} FROM unnest(", collected.reference, ") AS v (v))"),
     )
     condition = tuple(
         replace(before, left=attribute.reference, right=outer)  # type: ignore[call-arg]
         for before, attribute, outer in zip(inner.condition, attributes, outers, strict=True)
     )
-    return Correlated(node, inner.names, (only,), condition, one_row=True)
+    return Correlated(node, inner.names, tuple(only), condition, one_row=True)
+
+
+def with_row_comparisons(query: Query) -> Query:
+    """`query` with comparisons of a row with a subquery's only row as subqueries of kind ROW."""
+
+    def replaced(node: Any) -> Any:
+        match node:
+            case Operator(left=Expression() as test, right=Sublink(kind="SCALAR", query=inner)):
+                if len(column_names(inner)) > 1:
+                    return Sublink("ROW", inner, test, node.name)
+        return node
+
+    return transform(query, replaced)
 
 
 def has_sublink(expression: Expression) -> bool:

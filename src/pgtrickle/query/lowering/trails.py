@@ -91,8 +91,14 @@ class Trails:
         if self._counts:
             values.append(Cast(Literal("0"), TypeName("bigint")))
         if self.cte.cycle is not None:
-            values.append(self.cte.cycle.default)
+            values.append(self._marks(self.cte.cycle, base)[1])
         return self._with(base, base.attributes, values)
+
+    def _marks(self, cycle: s.Cycle, node: Node) -> tuple[Expression, Expression]:
+        """The values of the mark, of the type that is common to them."""
+        either = Case(None, ((Literal("true"), cycle.value),), cycle.default)
+        (type,) = self.environment.facts.types(node, [either])
+        return Cast(cycle.value, TypeName(type)), Cast(cycle.default, TypeName(type))
 
     def asked(self, step: s.Query) -> s.Query:
         """The step that also selects what is carried along. Raises NotIncremental."""
@@ -122,10 +128,11 @@ class Trails:
             values.append(Operator(("+",), carried[len(arrays)], Literal("1")))
         if self.cte.cycle is not None:
             cycle, mark = self.cte.cycle, carried[-1]
-            step = Filter(step, Operator(("<>",), mark, cycle.value))
+            value, default = self._marks(cycle, step)
+            step = Filter(step, Operator(("<>",), mark, value))
             before = [(arrays[name], self._column(own, name)) for name in cycle.columns]
             again = _stands_in(before)
-            values.append(Case(None, ((again, cycle.value),), cycle.default))
+            values.append(Case(None, ((again, value),), default))
         return self._with(step, own, values)
 
     def _with(self, node: Node, own: Sequence[Attribute], values: Iterable[Expression]) -> Node:

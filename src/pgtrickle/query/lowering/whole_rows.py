@@ -6,6 +6,7 @@ no row, which is another value than a row of NULLs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from pgtrickle.query import statement as s
@@ -58,22 +59,23 @@ def with_whole_row(
     if name not in environment.whole_rows or name not in scope.relations:
         return node, scope
     columns = scope.relations[name]
-    row = _of_type(columns, type) if type else _of_names(columns)
+    values = {column: attribute.reference for column, attribute in columns.items()}
+    row = _of_type(columns, type) if type else row_of(values)
     attribute = environment.attributes.new(not_null=True)
     kept = tuple((each, each.reference) for each in node.attributes)
     whole = scope.whole | {name: attribute}
     return Project(node, (*kept, (attribute, row))), replace(scope, whole=whole)
 
 
+def row_of(values: Mapping[str, Expression]) -> Expression:
+    """A record whose fields have names, as JSON shows them."""
+    parts: list[str | Expression] = []
+    for name, value in values.items():
+        parts += [", "] if parts else []
+        parts += [value, f" AS {quote_identifier(name)}"]
+    return Template(CONSTRUCT, ("(SELECT __row FROM (SELECT ", *parts, ") AS __row)"))
+
+
 def _of_type(columns: dict[str, Attribute], type: str) -> Expression:
     values = tuple(attribute.reference for attribute in columns.values())
     return Cast(SqlFunction("ROW", values), TypeName(type))
-
-
-def _of_names(columns: dict[str, Attribute]) -> Expression:
-    """A record whose fields have the columns' names, as JSON shows them."""
-    parts: list[str | Expression] = []
-    for name, attribute in columns.items():
-        parts += [", "] if parts else []
-        parts += [attribute.reference, f" AS {quote_identifier(name)}"]
-    return Template(CONSTRUCT, ("(SELECT __row FROM (SELECT ", *parts, ") AS __row)"))
