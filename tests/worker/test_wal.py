@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import signal
@@ -18,6 +19,7 @@ from tests.conftest import SETTINGS, restart
 import pgtrickle
 from pgtrickle.embedded import server
 from pgtrickle.engine import Engine
+from pgtrickle.worker import connection, wal
 
 from .conftest import SOURCE, Worker
 from .test_worker import wait_until
@@ -351,6 +353,48 @@ def test_a_lag_is_alarmed_and_caught_up_with(
     worker.logged("event=slot_lag_warning")
     current(ready, "t")
     assert reinitialised(ready) == []
+
+
+def test_a_transaction_that_stays_open_has_the_log_read_less_often(
+    ready: Engine, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All since its beginning is read each time, what was decoded before as well."""
+    monkeypatch.setattr(wal, "UNNOTICED", 0.0)
+    create(ready)
+    with (
+        contextlib.closing(wal.Wal(lambda: connection.connect(database))) as log,
+        pgtrickle.connect(database) as reading,
+        psycopg.connect(database) as open_transaction,
+    ):
+        log.keep(reading)
+        assert ready.session.rows(MODES) == [("WAL",)]
+        open_transaction.execute("insert into src values (2001, 1)")
+        set_to(ready, slot_lag_warning_threshold_mb="1")
+        ready.connection.execute(MEGABYTE)
+        ready.connection.execute(MEGABYTE)
+        with log.decoded(reading):
+            pass
+        began = time.monotonic()
+        with log.decoded(reading):
+            pass
+        took = time.monotonic() - began
+        assert log.rests
+        ready.connection.execute("insert into src values (2002, 1)")
+        log.keep(reading)  # leaves the log alone
+        assert ready.session.rows("select pending_rows from pgtrickle.change_buffer_sizes()") == [
+            (0,)
+        ]
+        ((alert,),) = ready.session.rows("select alert from pgtrickle.check_cdc_health()")
+        assert alert.startswith("slot_lag_held")
+        assert f"session {open_transaction.info.backend_pid}" in alert
+        while log.rests:
+            time.sleep(0.01)
+        assert time.monotonic() - began < 20 * took
+        with log.decoded(reading):
+            pass
+        assert ready.session.rows("select pending_rows from pgtrickle.change_buffer_sizes()") == [
+            (1,)
+        ]
 
 
 def test_a_lag_past_bearing_gives_the_slot_up_and_tables_are_recomputed(

@@ -1,5 +1,25 @@
 -- What is wrong, and what to do about it.
 
+create or replace function pgtrickle._oldest_writer()
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    -- Locks tell it to everybody; who else has a session sees less of it.
+    select coalesce(
+        (select case when l.pid is null then ' (a prepared one: see pg_prepared_xacts)' else format(' (session %s)', l.pid) end
+         from pg_locks l
+         where l.locktype = 'transactionid'
+           and l.granted
+           and l.mode = 'ExclusiveLock'
+           and l.pid is distinct from pg_backend_pid()
+         order by age(l.transactionid) desc
+         limit 1), '')
+$$;
+comment on function pgtrickle._oldest_writer() is 'Who has the oldest transaction under way that writes, for a message; empty where nobody has';
+
+
 create or replace function pgtrickle.check_cdc_health()
     returns table (
         source_relid bigint, source_table text, cdc_mode text, slot_name text, lag_bytes bigint,
@@ -32,6 +52,11 @@ as $$
                 then format('replication_slot_missing: %s; a worker makes it anew, and what reads the source recomputes', d.slot_name)
             when lag.bytes > 1048576 * coalesce(pgtrickle._setting('slot_lag_warning_threshold_mb')::numeric, 100)
                 then format('slot_lag_exceeds_threshold: %s are kept for slot %s; is a worker running?', pg_size_pretty(lag.bytes), d.slot_name)
+            when k.cdc_mode = 'WAL'
+                and lag.kept > 1048576 * coalesce(pgtrickle._setting('slot_lag_warning_threshold_mb')::numeric, 100)
+                and pgtrickle._oldest_writer() <> ''
+                then format('slot_lag_held: a transaction that does not end%s has the server keep %s for slot %s, which is read again at each decoding; '
+                    'what reads the source is refreshed the less often for it', pgtrickle._oldest_writer(), pg_size_pretty(lag.kept), d.slot_name)
             when k.cdc_mode = 'TRIGGER'
                 and lower(pgtrickle._setting('alert_replica_writes')) not in ('off', 'false', 'no', '0')
                 and not pgtrickle._fires_as_replica(d.source_relid)
@@ -56,9 +81,9 @@ as $$
     left join pgtrickle.pgt_captures k on k.source_relid = d.source_relid
     left join pg_replication_slots r on r.slot_name = d.slot_name
     left join lateral (
-        select pg_wal_lsn_diff(
-            case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end,
-            r.confirmed_flush_lsn)::bigint as bytes
+        select pg_wal_lsn_diff(reached, r.confirmed_flush_lsn)::bigint as bytes,
+            pg_wal_lsn_diff(reached, r.restart_lsn)::bigint as kept
+        from (select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end) w (reached)
     ) lag on d.slot_name is not null
     order by d.source_table
 $$;

@@ -23,21 +23,38 @@ MARK: list[Any] = []
 """In the place of a row's values: consumers must start anew."""
 
 
-def decode(engine: Engine, flusher: psycopg.Connection[Any]) -> int | None:
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What was read of the log, as places in it: from `restart` on, where the oldest transaction
+    under way had begun; what is between `start` and `end` had not been decoded before."""
+
+    restart: int
+    start: int
+    end: int
+
+    @property
+    def repeated(self) -> float:
+        """The share that had been read before."""
+        return max(0, self.start - self.restart) / max(1, self.end - self.restart)
+
+
+def decode(engine: Engine, flusher: psycopg.Connection[Any]) -> Stretch | None:
     """Bring the buffers up to the snapshot of the REPEATABLE READ transaction that is open.
 
-    Returns the place in the log up to which they are complete, for `advance` after the commit;
-    None where there is no slot. Raises psycopg.Error, after which the transaction is of no use.
+    At the end of the stretch returned they are complete, for `advance` after the commit; None
+    where there is no slot. Raises psycopg.Error, after which the transaction is of no use.
     """
     session = engine.session
     found = session.rows(
-        "select slot_name, (decoded_lsn - '0/0')::bigint, (until_lsn - '0/0')::bigint,"
-        " next_xid::text::bigint, until_lsn::text, until_lsn <= pg_current_wal_flush_lsn()"
-        " from pgtrickle._begin_decoding()"
+        "select b.slot_name, (b.decoded_lsn - '0/0')::bigint, (b.until_lsn - '0/0')::bigint,"
+        " b.next_xid::text::bigint, b.until_lsn::text, b.until_lsn <= pg_current_wal_flush_lsn(),"
+        " (coalesce(r.restart_lsn, b.decoded_lsn) - '0/0')::bigint"
+        " from pgtrickle._begin_decoding() b"
+        " left join pg_replication_slots r on r.slot_name = b.slot_name::name"
     )
     if not found:
         return None
-    ((slot, start, end, next_xid, until, flushed),) = found
+    ((slot, start, end, next_xid, until, flushed, restart),) = found
     if not flushed:
         flush(flusher)
     captured = {
@@ -52,7 +69,7 @@ def decode(engine: Engine, flusher: psycopg.Connection[Any]) -> int | None:
         store.add(relid, change)
     store.flush()
     session.rows("select pgtrickle._end_decoding(%s)", (until,))
-    return int(end)
+    return Stretch(restart, start, end)
 
 
 def flush(connection: psycopg.Connection[Any]) -> None:

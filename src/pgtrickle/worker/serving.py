@@ -208,7 +208,8 @@ class Serving:
         due = [one for one in due if one.table.id not in waiting]
         self._regroup(due, now)
         todo = units.units(due, self._groups, held)
-        if self.wal.waits or any(unit.reads_wal for unit in self.lanes.units):
+        reads = any(unit.reads_wal for unit in self.lanes.units)
+        if reads or self.wal.waits or self.wal.rests:
             # One reader at a time: another would only hold a lane that somebody else needs.
             todo = [unit for unit in todo if not unit.reads_wal]
         begun = units.startable(todo, under_way, self.lanes.free)

@@ -22,6 +22,11 @@ CREATING = "5s"
 """A new slot waits for the transactions that are under way, and holds the worker up meanwhile."""
 AGAIN = 30.0
 """Seconds until a slot that could not be made is tried again."""
+SHARE = 0.25
+"""Of the time that may go into reading again what was read before. A transaction that stays open
+has the server give all the log since its beginning each time."""
+UNNOTICED = 0.25
+"""Seconds of decoding after which it does not matter."""
 LONGEST_REST = 300.0
 """Seconds until a source that could not be moved is tried again, at most: each try holds its
 writers up."""
@@ -34,7 +39,8 @@ class Wal:
     `keep` is called now and then; `decoded` opens a transaction in which stream tables may be
     refreshed from the log. Both want the slot for themselves: while `keep` waits for its turn or
     has it (`waits`), no further refresh from the log is to begin, or tables that are always due
-    would keep it out, and refreshes that wait for it would take lanes from others.
+    would keep it out, and refreshes that wait for it would take lanes from others. Nor is one to
+    begin while the log `rests`.
     """
 
     def __init__(self, connect: Callable[[], psycopg.Connection[Any]]) -> None:
@@ -42,6 +48,7 @@ class Wal:
         self._connect = connect
         self._flusher: psycopg.Connection[Any] | None = None
         self._not_before = 0.0
+        self._rests_until = 0.0
         self._resting = Resting(LONGEST_REST)
         self._reading = threading.RLock()
 
@@ -49,16 +56,28 @@ class Wal:
         if self._flusher is not None:
             self._flusher.close()
 
+    @property
+    def rests(self) -> bool:
+        """Whether the log is left alone, for most of it was read again and that took long."""
+        return time.monotonic() < self._rests_until
+
     @contextlib.contextmanager
     def decoded(self, engine: Engine) -> Iterator[None]:
         """A REPEATABLE READ transaction; the buffers are as its snapshot sees the sources."""
         with self._reading:  # a slot has one reader at a time
             with engine.connection.transaction():
                 engine.session.rows("set transaction isolation level repeatable read")
-                reached = decoding.decode(engine, self._second())
+                began = time.monotonic()
+                read = decoding.decode(engine, self._second())
+                if read is not None:
+                    self._rest(read, began, time.monotonic())
                 yield
-            if reached is not None:
-                decoding.advance(engine.connection, reached)
+            if read is not None:
+                decoding.advance(engine.connection, read.end)
+
+    def _rest(self, read: decoding.Stretch, began: float, now: float) -> None:
+        if now - began > UNNOTICED:
+            self._rests_until = now + (now - began) * read.repeated * (1 / SHARE - 1)
 
     def keep(self, engine: Engine) -> None:
         """Move sources to the log and back as is wished, and see to the slot and its lag.
@@ -87,8 +106,9 @@ class Wal:
             for relid, mode, wanted, obstacle in wishes:
                 if mode == "TRIGGER" and wanted and obstacle is None:
                     self._move(session, relid, "_move_to_wal", None)
-            with self.decoded(engine):
-                pass
+            if not self.rests:
+                with self.decoded(engine):
+                    pass
 
     def _move(self, session: Session, relid: int, function: str, because: str | None) -> None:
         """Move a source, whose writers are kept out for that; after a failure not at once again."""
