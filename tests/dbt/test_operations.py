@@ -212,7 +212,8 @@ def test_the_fuse_blows_where_only_dbt_refreshes(project: Project) -> None:
     (said,) = project.dbt("run").values()
     assert "the fuse blew: 6 pending changes exceed the ceiling of 5" in said
     (said,) = project.dbt("run").values()
-    assert "suspended: not refreshed" in said
+    assert "fuse blown, 6 pending changes exceed the ceiling of 5: not refreshed" in said
+    assert "dbt run-operation pgtrickle_reset_fuse --args '{model_name: totals}'" in said
     refused = _run(project, "pgtrickle_refresh", fails=True, model_name="totals")
     assert "is blown: 6 pending changes" in refused
     assert "reset_fuse" in refused

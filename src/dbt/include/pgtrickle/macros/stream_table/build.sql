@@ -121,7 +121,9 @@
     {% set last = dbt_pgtrickle._refresh(engine, relation) %}
     {% do message.append(dbt_pgtrickle._refresh_report(last)) %}
   {% elif after.status == 'SUSPENDED' %}
-    {% do message.append('suspended: not refreshed') %}
+    {% do message.append('suspended: not refreshed' if after.fuse_state != 'blown' else
+      'fuse blown, ' ~ after.blow_reason ~ ": not refreshed; dbt run-operation pgtrickle_reset_fuse --args '{model_name: "
+      ~ relation.identifier ~ "}'") %}
   {% endif %}
   {{ return({
     'message': message | join(', '),
