@@ -15,7 +15,7 @@ from threading import Event, Lock, Thread
 
 import psycopg
 
-from .graph import ROWS, Graph
+from .graph import ROWS, SOURCE_NAMES, Graph
 
 RETRYABLE = {
     "40001": "serialization failure",
@@ -26,6 +26,14 @@ RETRYABLE = {
     "57P03": "the server is starting",
     None: "the connection is gone",
 }
+
+
+def is_retryable(error: psycopg.Error) -> bool:
+    """Whether an application repeats what it did: for such a reason, or because two MERGE found no
+    row and both inserted it, which PostgreSQL leaves to the key of the table they write."""
+    of_the_writer = error.sqlstate == "23505" and (error.diag.table_name or "") in SOURCE_NAMES
+    return error.sqlstate in RETRYABLE or of_the_writer
+
 
 Work = Callable[[psycopg.Connection, Random], str]
 
@@ -69,7 +77,7 @@ class Actors:
         try:
             did = work(session, random)
         except psycopg.Error as error:
-            if error.sqlstate not in RETRYABLE:
+            if not is_retryable(error):
                 self.errors.append(f"{name}: {error.sqlstate} {error}")
             did = f"repeated {error.sqlstate}"
             session.rollback()

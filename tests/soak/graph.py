@@ -10,6 +10,8 @@ from random import Random
 from typing import Any
 
 ODD_NAME = 'Mixed "Case" Name.s'
+SOURCE_NAMES = {ODD_NAME, *(f"source_{number}" for number in range(1000))}
+"""What plain tables and partitioned ones may be called."""
 ROWS = 200
 """Ids are below this, keys below a fifth of it."""
 
