@@ -23,15 +23,20 @@ begin
     returning f.* into frontier;
     if not found then
         insert into pgtrickle.pgt_frontiers as f (pgt_id, locked_by)
-        values (target, pg_current_xact_id())
+        select s.pgt_id, pg_current_xact_id() from pgtrickle.pgt_stream_tables s where s.pgt_id = target
         on conflict (pgt_id) do update set locked_by = excluded.locked_by
         returning f.* into frontier;
+    end if;
+    if frontier.pgt_id is null then
+        raise exception using
+            errcode = '42P01',
+            message = format('the stream table with pgt_id %s was dropped while this waited for it', target);
     end if;
     return frontier;
 end
 $$;
 comment on function pgtrickle._lock_frontier(bigint, boolean) is
-    'The frontier of a stream table, locked until commit; null when another refresh holds it and wait is false';
+    'The frontier of a stream table, locked until commit; null when another refresh holds it and wait is false. Error 42P01 where the stream table is gone';
 
 
 create or replace function pgtrickle._check_not_given_away(stream_table pgtrickle.pgt_stream_tables)

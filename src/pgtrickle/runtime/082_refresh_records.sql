@@ -259,7 +259,10 @@ exception when others then
     outcome.duration_ms := 1000 * extract(epoch from clock_timestamp() - started);
     outcome.error_code := sqlstate;
     outcome.error_message := concat_ws(E'\n', message, nullif(detail, ''), nullif(hint, ''));
-    perform pgtrickle._record_failure(outcome, started, initiated_by);
+    -- One that was dropped meanwhile has no history any more.
+    if exists (select from pgtrickle.pgt_stream_tables s where s.pgt_id = target) then
+        perform pgtrickle._record_failure(outcome, started, initiated_by);
+    end if;
     return outcome;
 end
 $$;

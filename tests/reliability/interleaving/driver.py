@@ -58,6 +58,28 @@ def orders(one: Sequence[Step], other: Sequence[Step]) -> Iterator[tuple[Step, .
         yield (other[0], *rest)
 
 
+def distinct(orders: Iterable[tuple[Step, ...]], *, keeps_snapshot: bool) -> list[tuple[Step, ...]]:
+    """One of each of the orders that differ only in when a transaction begins.
+
+    Its first step, BEGIN, touches nothing and only takes the snapshot, where one is kept. So it can
+    be exchanged with any step of the other session but, where a snapshot is kept, with the commit,
+    which that snapshot sees or does not.
+    """
+    return list(dict.fromkeys(_begun_late(order, keeps_snapshot) for order in orders))
+
+
+def _begun_late(order: tuple[Step, ...], keeps_snapshot: bool) -> tuple[Step, ...]:
+    steps = list(order)
+    for begin in {step.session: step for step in reversed(order)}.values():
+        at = steps.index(begin)
+        while steps[at + 1].session != begin.session and not (
+            keeps_snapshot and steps[at + 1].text == "commit"
+        ):
+            steps[at : at + 2] = reversed(steps[at : at + 2])
+            at += 1
+    return tuple(steps)
+
+
 class Session:
     """A connection whose statements run in a thread of their own."""
 

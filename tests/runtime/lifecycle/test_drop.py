@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -186,3 +187,30 @@ def test_a_failed_table_is_resumed(owner: Connection) -> None:
     assert '"resumed"' in events[0]
     with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="not suspended"):
         call(owner, "resume_stream_table", "marts.q")
+
+
+@pytest.mark.parametrize(
+    "refresh",
+    [
+        "select pgtrickle.refresh_stream_table('marts.totals')",
+        "select (pgtrickle.try_refresh('marts.totals', mode => 'FULL')).error_code",
+    ],
+)
+def test_a_refresh_that_waited_for_a_drop_says_so(
+    owner: Connection, connect: Any, refresh: str
+) -> None:
+    plans.totals(owner)
+    dropping = connect("owner", autocommit=False)
+    call(dropping, "drop_stream_table", "marts.totals")
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(owner.execute, refresh)
+        while not scalar(
+            connect(), "select cardinality(pg_blocking_pids(%s))", owner.info.backend_pid
+        ):
+            pass
+        dropping.commit()
+        try:
+            code = waiting.result().fetchone()[0]
+        except psycopg.Error as error:
+            code = error.sqlstate
+    assert code == "42P01"
