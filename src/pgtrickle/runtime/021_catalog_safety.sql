@@ -68,12 +68,22 @@ grant select, insert, update, delete
     to public;
 grant usage on all sequences in schema pgtrickle to public;
 
--- Every refresh must see every gate; who writes a source says when it may be read.
+-- Every refresh must see every gate; who writes a source says when it may be read. The name and the
+-- OID may be those of two tables, for a source may be rebuilt: then both must be writable, and one of
+-- them where the other is gone.
 alter table pgtrickle.pgt_source_gates enable row level security;
 create policy everybody_sees on pgtrickle.pgt_source_gates for select using (true);
 create policy writers_decide on pgtrickle.pgt_source_gates
-    using (has_table_privilege(coalesce(to_regclass(format('%I.%I', source_schema, source_name)), source_relid), 'INSERT, UPDATE, DELETE, TRUNCATE'))
-    with check (has_table_privilege(coalesce(to_regclass(format('%I.%I', source_schema, source_name)), source_relid), 'INSERT, UPDATE, DELETE, TRUNCATE'));
+    using (coalesce(
+        has_table_privilege(source_relid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+            and has_table_privilege(to_regclass(format('%I.%I', source_schema, source_name)), 'INSERT, UPDATE, DELETE, TRUNCATE'),
+        has_table_privilege(source_relid, 'INSERT, UPDATE, DELETE, TRUNCATE'),
+        has_table_privilege(to_regclass(format('%I.%I', source_schema, source_name)), 'INSERT, UPDATE, DELETE, TRUNCATE')))
+    with check (coalesce(
+        has_table_privilege(source_relid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+            and has_table_privilege(to_regclass(format('%I.%I', source_schema, source_name)), 'INSERT, UPDATE, DELETE, TRUNCATE'),
+        has_table_privilege(source_relid, 'INSERT, UPDATE, DELETE, TRUNCATE'),
+        has_table_privilege(to_regclass(format('%I.%I', source_schema, source_name)), 'INSERT, UPDATE, DELETE, TRUNCATE')));
 alter table pgtrickle.pgt_watermarks enable row level security;
 create policy everybody_sees on pgtrickle.pgt_watermarks for select using (true);
 create policy writers_decide on pgtrickle.pgt_watermarks

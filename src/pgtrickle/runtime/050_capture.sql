@@ -386,6 +386,11 @@ as $$
 declare
     known pgtrickle.pgt_captures;
 begin
+    if has_table_privilege(role, source, 'TRIGGER') is not true then
+        raise exception using
+            errcode = '42501',
+            message = format('role %I may not create triggers on %s', role, source::regclass);
+    end if;
     perform pgtrickle._lock_capture(source);
     -- The row before the buffers, in the order of those who hold the row and then read a buffer.
     select c.* into known from pgtrickle.pgt_captures c where c.source_relid = source for update;
@@ -430,6 +435,7 @@ create or replace function pgtrickle._finish_capture(source oid, columns text[],
     language plpgsql
     security definer
     set search_path = pg_catalog, pg_temp
+    set client_min_messages = warning
 as $$
 #variable_conflict use_variable
 declare
@@ -479,7 +485,7 @@ begin
                 and not b.attisdropped
         loop
             if wanted.exists and wanted.differs then
-                execute format('alter table %s drop column %I', buffer, wanted.name);
+                execute format('alter table %s drop column %I cascade', buffer, wanted.name);
                 rebuilt := true;
             end if;
             if wanted.differs then
@@ -729,10 +735,12 @@ create or replace function pgtrickle._drop_capture_objects(source oid)
     returns void
     language plpgsql
     set search_path = pg_catalog, pg_temp
+    set client_min_messages = warning
 as $$
 begin
+    -- With what somebody may have hung on them: who may read a buffer can make a view of it.
     execute format('drop function if exists pgtrickle_changes.capture_%s() cascade', source);
-    execute format('drop table if exists pgtrickle_changes.changes_%1$s_0, pgtrickle_changes.changes_%1$s_1, pgtrickle_changes.changes_%1$s_2', source);
+    execute format('drop table if exists pgtrickle_changes.changes_%1$s_0, pgtrickle_changes.changes_%1$s_1, pgtrickle_changes.changes_%1$s_2 cascade', source);
     execute format('drop sequence if exists pgtrickle_changes.segment_%s', source);
     perform pgtrickle._unpublish(source);
     delete from pgtrickle.pgt_captures c where c.source_relid = source;

@@ -215,7 +215,7 @@ as $$
             select from pg_range r
             join pg_type s on s.oid = r.rngsubtype
             where t.oid in (r.rngtypid, r.rngmultitypid)
-              and s.typtype <> 'b')
+              and (s.typtype <> 'b' or s.typcategory = 'A'))
     from pg_type t
     where t.oid = pgtrickle._base_type(type)
 $$;

@@ -82,7 +82,45 @@ as $$
     where p.pronamespace = 'pgtrickle_state'::regnamespace
       and p.proname ~ format('^(refresh|verify|maintain|pending|delta)_%s(_|$)', p_pgt_id)
 $$;
-comment on function pgtrickle._functions_of(bigint) is 'The functions that were made for a stream table in pgtrickle_state';
+comment on function pgtrickle._functions_of(bigint) is 'The functions that were made for a stream table in pgtrickle_state, and others that bear their names';
+
+
+create or replace function pgtrickle._drop_routines(routines regprocedure[])
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+    set client_min_messages = warning
+as $$
+declare
+    commands constant text := (select string_agg(format('drop routine if exists %s cascade', r), '; ') from unnest(routines) r);
+begin
+    -- With what somebody may have hung on them, to keep them from being dropped.
+    if commands is not null then
+        execute commands;
+    end if;
+end
+$$;
+comment on function pgtrickle._drop_routines(regprocedure[]) is 'Drops functions, procedures and aggregates, and what depends on them';
+
+
+create or replace function pgtrickle._drop_planted(target bigint)
+    returns void
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- Who owns a schema may drop what others own in it.
+    perform pgtrickle._drop_routines(array(
+        select f
+        from pgtrickle._functions_of(target) f
+        join pg_proc p on p.oid = f
+        join pgtrickle.pgt_stream_tables s on s.pgt_id = target
+        where p.proowner <> s.pgt_owner));
+end
+$$;
+comment on function pgtrickle._drop_planted(bigint) is
+    'Drops what bears a name of a stream table''s functions and is not its owner''s: every owner of one may create functions in pgtrickle_state';
 
 
 create or replace function pgtrickle._drop_programs(p_pgt_id bigint)
@@ -90,18 +128,13 @@ create or replace function pgtrickle._drop_programs(p_pgt_id bigint)
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
-declare
-    program regprocedure;
 begin
-    for program in
+    perform pgtrickle._drop_routines(array(
         select f
         from pgtrickle._functions_of(p_pgt_id) f
         join pg_proc p on p.oid = f
         where p.proname ~ '^(pending|delta)_'
-          and pg_has_role(p.proowner, 'USAGE')
-    loop
-        execute format('drop function %s', program);
-    end loop;
+          and pg_has_role(p.proowner, 'USAGE')));
 end
 $$;
 comment on function pgtrickle._drop_programs(bigint) is 'Drops the programs of a stream table, which the next refreshes make again as they need them';
@@ -148,10 +181,12 @@ begin
         join pg_description d on d.objoid = p.oid and d.classoid = 'pg_proc'::regclass and d.objsubid = 0
         where p.proname = name
           and p.pronamespace = 'pgtrickle_state'::regnamespace
+          -- Others may make functions here, too, and give them this name and a copy of the mark.
+          and pg_get_userbyid(p.proowner) = current_user
           and right(d.description, 32) = mark);
 end
 $$;
-comment on function pgtrickle._has_program(text, text) is 'Whether the program of this name stands and was made from what is there now';
+comment on function pgtrickle._has_program(text, text) is 'Whether the program of this name stands, is the current role''s and was made from what is there now';
 
 
 create or replace function pgtrickle._create_program(
@@ -164,6 +199,7 @@ as $$
 declare
     stream_table pgtrickle.pgt_stream_tables;
 begin
+    perform pgtrickle._drop_planted(target);
     select s.* into strict stream_table from pgtrickle.pgt_stream_tables s where s.pgt_id = target;
     perform pgtrickle._create_as_defined(stream_table, format(
         'create or replace function pgtrickle_state.%I(%s, %s) language plpgsql set search_path from current'
@@ -172,8 +208,8 @@ begin
         (select string_agg('out ' || r, ', ') from regexp_split_to_table(results, ', ') r),
         format(E'#variable_conflict use_column\nbegin\n    %s\n    into %s;\nend\n', statement,
             (select string_agg(split_part(r, ' ', 1), ', ') from regexp_split_to_table(results, ', ') r))));
-    execute format('revoke all on function pgtrickle_state.%I from public', name);
-    execute format('comment on function pgtrickle_state.%I is %L', name,
+    execute format('revoke all on function pgtrickle_state.%I(%s) from public', name, arguments);
+    execute format('comment on function pgtrickle_state.%I(%s) is %L', name, arguments,
         format('A statement of the refresh of stream table %I.%I, kept planned; made from %s', stream_table.pgt_schema, stream_table.pgt_name, mark));
 end
 $$;

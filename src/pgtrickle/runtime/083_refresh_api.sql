@@ -58,6 +58,7 @@ begin
     if not has_schema_privilege('pgtrickle_state', 'CREATE') then
         perform pgtrickle._grant_state_create(current_user);
     end if;
+    perform pgtrickle._drop_planted(target);
     perform pgtrickle._create_as_defined(stream_table, format(
         'create or replace function pgtrickle_state.refresh_%1$s('
         'mode text default null, initiated_by text default ''MANUAL'', wait boolean default true, catch boolean default false)'
@@ -113,10 +114,11 @@ begin
             hint = format('Only its owner %I and members of that role may', pg_get_userbyid(stream_table.pgt_owner));
     end if;
     -- Its owner may exchange it for a function that runs with the rights of whoever calls it.
-    if not (select p.prosecdef from pg_proc p where p.oid = executor) then
+    if not (select p.prosecdef and p.proowner = stream_table.pgt_owner from pg_proc p where p.oid = executor) then
         raise exception using
             errcode = '42501',
-            message = format('the executor of stream table %I.%I was exchanged: it would run with the rights of role %I', stream_table.pgt_schema, stream_table.pgt_name, current_user),
+            message = format('the executor of stream table %I.%I was exchanged: it would run with the rights of role %I', stream_table.pgt_schema, stream_table.pgt_name,
+                (select case when p.prosecdef then pg_get_userbyid(p.proowner) else current_user end from pg_proc p where p.oid = executor)),
             hint = format('Its owner makes it anew: select pgtrickle.repair_stream_table(%L)', format('%I.%I', stream_table.pgt_schema, stream_table.pgt_name));
     end if;
 end

@@ -34,11 +34,14 @@ as $$
         join pgtrickle.pgt_dependencies d on d.source_relid = member and d.pgt_id = stream_table.pgt_id
         join pgtrickle.pgt_watermarks w on w.source_relid = member
         group by g.group_id, g.group_name, g.tolerance_secs
+        -- A group of the owner's own, or of one who may write what it is about.
+        having pg_has_role(g.created_by, stream_table.pgt_owner, 'USAGE')
+            or bool_and(has_table_privilege(g.created_by, member, 'INSERT, UPDATE, DELETE, TRUNCATE'))
     ) groups
     where lag > tolerance_secs
 $$;
 comment on function pgtrickle._misaligned(pgtrickle.pgt_stream_tables) is
-    'Which watermark groups are further apart than they tolerate in the sources a stream table reads; null when none is. A source without a watermark holds nothing back';
+    'Which watermark groups are further apart than they tolerate in the sources a stream table reads; null when none is. A source without a watermark holds nothing back, nor does a group of somebody who neither owns the stream table nor writes the sources';
 
 
 create or replace function pgtrickle._effective_ceiling(stream_table pgtrickle.pgt_stream_tables)

@@ -16,13 +16,29 @@ comment on function pgtrickle._alerts(pgtrickle.pgt_stream_tables) is
     'Whether events of a stream table are sent: not in pooler_compatibility_mode, nor where the setting alerts is off';
 
 
+create or replace function pgtrickle._fitted(payload jsonb)
+    returns text
+    language sql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    -- There is room for less than 8,000 bytes, and texts in it come from users.
+    select case when octet_length(payload::text) < 8000 then payload::text
+        else (
+            select jsonb_object_agg(key, case when jsonb_typeof(value) = 'string' then to_jsonb(left(value #>> '{}', 200)) else value end)::text
+            from jsonb_each(payload))
+        end
+$$;
+comment on function pgtrickle._fitted(jsonb) is 'The text of an event''s payload, its own texts cut to 200 characters where it would not fit into a notification';
+
+
 create or replace function pgtrickle._notify(target pgtrickle.pgt_stream_tables, event text, details jsonb default '{}')
     returns void
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    payload jsonb := jsonb_build_object(
+    payload constant jsonb := jsonb_build_object(
         'event', event,
         'pgt_schema', target.pgt_schema,
         'pgt_name', target.pgt_name,
@@ -31,11 +47,7 @@ begin
     if not pgtrickle._alerts(target) then
         return;
     end if;
-    -- A payload has room for less than 8,000 bytes, and texts in it come from users.
-    if octet_length(payload::text) >= 8000 then
-        payload := (select jsonb_object_agg(key, case when jsonb_typeof(value) = 'string' then to_jsonb(left(value #>> '{}', 200)) else value end) from jsonb_each(payload));
-    end if;
-    perform pg_notify('pg_trickle_alert', payload::text);
+    perform pg_notify('pg_trickle_alert', pgtrickle._fitted(payload));
 end
 $$;
 comment on function pgtrickle._notify(pgtrickle.pgt_stream_tables, text, jsonb) is

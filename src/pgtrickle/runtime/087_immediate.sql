@@ -16,6 +16,29 @@
 --   history   A row for each maintenance that changed the table, with initiated_by null; none
 --             where the table stayed as it was.
 
+create or replace function pgtrickle._is_followed(stream_table bigint, source oid, owner oid)
+    returns boolean
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- Whoever owns the stream table may claim in the catalog to read anything, and its maintainer is a
+    -- function of his. What the triggers were told was told by one who might make triggers.
+    return has_table_privilege(owner, source, 'TRIGGER')
+        or exists (
+            select
+            from pg_trigger t
+            where t.tgrelid = source
+              and t.tgname = 'pgtrickle_maintain_insert'
+              and t.tgfoid = to_regproc(format('pgtrickle_changes.maintain_%s', source))
+              and stream_table = any (convert_from(substring(t.tgargs from 1 for length(t.tgargs) - 1), 'SQL_ASCII')::bigint[]));
+end
+$$;
+comment on function pgtrickle._is_followed(bigint, oid, oid) is
+    'Whether writers of a source may be had maintain a stream table: its owner may put triggers on the source, or might when that was set up';
+
+
 create or replace function pgtrickle._immediate_readers(source oid)
     returns bigint[]
     language plpgsql
@@ -35,6 +58,7 @@ begin
           and s.refresh_mode = 'IMMEDIATE'
           and s.is_populated
           and s.status <> 'SUSPENDED'
+          and pgtrickle._is_followed(s.pgt_id, source, s.pgt_owner)
         order by s.pgt_id);
     if not exists (select from pg_trigger t where t.tgrelid = source and t.tgisinternal)
         and not exists (
@@ -71,6 +95,7 @@ begin
                   and s.refresh_mode = 'IMMEDIATE'
                   and s.is_populated
                   and s.status <> 'SUSPENDED'
+                  and pgtrickle._is_followed(s.pgt_id, w.relid, s.pgt_owner)
             ) n
         )
         select coalesce(array_agg(s.pgt_id order by s.pgt_id), '{}')
@@ -150,8 +175,7 @@ begin
     if exists (
         select
         from pg_proc p
-        where p.proname = 'maintain_' || id
-          and p.pronamespace = 'pgtrickle_state'::regnamespace
+        where p.oid = to_regprocedure(format('pgtrickle_state.maintain_%s(boolean)', id))
           and not p.prosecdef)
     then
         raise exception using
@@ -242,7 +266,8 @@ begin
         where d.source_relid = any (sources)
           and s.refresh_mode = 'IMMEDIATE'
           and s.is_populated
-          and s.status <> 'SUSPENDED');
+          and s.status <> 'SUSPENDED'
+          and pgtrickle._is_followed(s.pgt_id, d.source_relid, s.pgt_owner));
 end
 $$;
 comment on function pgtrickle._immediate_on(oid[]) is 'IMMEDIATE stream tables that read one of these relations themselves';
@@ -566,6 +591,7 @@ begin
     select * into strict stream_table from pgtrickle.pgt_stream_tables s where s.pgt_id = target;
     if stream_table.requested_refresh_mode = 'IMMEDIATE' then
         perform pgtrickle._check_followable(stream_table);
+        perform pgtrickle._drop_planted(target);
         perform pgtrickle._create_as_defined(stream_table, format(
             'create or replace function pgtrickle_state.maintain_%1$s(only_lock boolean default false)'
             ' returns void language plpgsql security definer set search_path from current%2$s as %3$L',

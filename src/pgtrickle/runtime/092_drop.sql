@@ -5,18 +5,13 @@ create or replace function pgtrickle._drop_hidden(p_pgt_id bigint)
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
-declare
-    executor text;
 begin
     perform pgtrickle._drop_state(p_pgt_id);
-    for executor in
+    perform pgtrickle._drop_routines(array(
         select f
         from pgtrickle._functions_of(p_pgt_id) f
         join pg_proc p on p.oid = f
-        where pg_has_role(p.proowner, 'USAGE')
-    loop
-        execute format('drop function %s', executor);
-    end loop;
+        where pg_has_role(p.proowner, 'USAGE')));
 end
 $$;
 comment on function pgtrickle._drop_hidden(bigint) is 'Drops state tables and functions of a stream table, as far as they are the caller''s to drop';
@@ -74,7 +69,6 @@ create or replace function pgtrickle._follow_owners()
 as $$
 declare
     moved record;
-    command text;
 begin
     for moved in
         select s.pgt_id, s.pgt_schema, s.pgt_name, pg_get_userbyid(s.pgt_owner) as former, c.relowner, pg_get_userbyid(c.relowner) as owner
@@ -95,18 +89,8 @@ begin
             updated_at = now()
         where s.pgt_id = moved.pgt_id;
         -- Who owns a schema may drop what others own in it.
-        for command in
-            select format('drop table pgtrickle_state.%I', c.relname)
-            from pg_class c
-            where c.relnamespace = 'pgtrickle_state'::regnamespace
-              and c.relkind = 'r'
-              and obj_description(c.oid, 'pg_class') = 'State of stream table ' || moved.pgt_id
-            union all
-            select format('drop function %s', f)
-            from pgtrickle._functions_of(moved.pgt_id) f
-        loop
-            execute command;
-        end loop;
+        perform pgtrickle._drop_state_tables(moved.pgt_id, null);
+        perform pgtrickle._drop_routines(array(select f from pgtrickle._functions_of(moved.pgt_id) f));
     end loop;
 end
 $$;
@@ -163,13 +147,13 @@ begin
     -- What an earlier cleanup by somebody else had no right to drop.
     perform pgtrickle._drop_hidden(orphan.pgt_id)
     from (
-        select substring(obj_description(c.oid, 'pg_class') from '^State of stream table (\d+)$')::bigint as pgt_id
+        select substring(obj_description(c.oid, 'pg_class') from '^State of stream table (\d{1,18})$')::bigint as pgt_id
         from pg_class c
         where c.relnamespace = 'pgtrickle_state'::regnamespace
           and c.relkind = 'r'
           and pg_has_role(c.relowner, 'USAGE')
         union
-        select substring(p.proname from '^(?:refresh|verify|maintain|pending|delta)_(\d+)(?:_|$)')::bigint
+        select substring(p.proname from '^(?:refresh|verify|maintain|pending|delta)_(\d{1,18})(?:_|$)')::bigint
         from pg_proc p
         where p.pronamespace = 'pgtrickle_state'::regnamespace
           and pg_has_role(p.proowner, 'USAGE')

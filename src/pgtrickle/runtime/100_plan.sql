@@ -230,25 +230,37 @@ comment on function pgtrickle._row_identity(oid, text[], text) is
     'The expression by which rows of a relation without a key are found, as the identity index has it';
 
 
-create or replace function pgtrickle._drop_state(p_pgt_id bigint)
+create or replace function pgtrickle._drop_state_tables(p_pgt_id bigint, of_role name)
     returns void
     language plpgsql
     set search_path = pg_catalog, pg_temp
+    set client_min_messages = warning
 as $$
 declare
-    command text;
-begin
-    for command in
-        select format('drop table pgtrickle_state.%I', c.relname)
+    tables constant text := (
+        select string_agg(format('pgtrickle_state.%I', c.relname), ', ')
         from pg_class c
         where c.relnamespace = 'pgtrickle_state'::regnamespace
           and c.relkind = 'r'
           and obj_description(c.oid, 'pg_class') = 'State of stream table ' || p_pgt_id
-          and pg_has_role(c.relowner, 'USAGE')
-    loop
-        execute command;
-    end loop;
+          and (of_role is null or pg_has_role(of_role, c.relowner, 'USAGE')));
+begin
+    -- With what somebody may have hung on them, to keep them from being dropped.
+    if tables is not null then
+        execute format('drop table %s cascade', tables);
+    end if;
 end
+$$;
+comment on function pgtrickle._drop_state_tables(bigint, name) is
+    'Drops the state tables of a stream table, or those the role has the rights of, and what depends on them';
+
+
+create or replace function pgtrickle._drop_state(p_pgt_id bigint)
+    returns void
+    language sql
+    set search_path = pg_catalog, pg_temp
+as $$
+    select pgtrickle._drop_state_tables(p_pgt_id, current_user)
 $$;
 comment on function pgtrickle._drop_state(bigint) is
     'Drops the state tables of a stream table. They are found by their comments, so also after its catalog row is gone';

@@ -179,6 +179,23 @@ comment on function pgtrickle.capture_always(text) is
     'Has a source''s changes captured under session_replication_role = replica, too, which only its owner can have where stream tables belong to others: call it as the owner of the source. Waits for writers, and blocks them until commit; what reads the source recomputes once, for such writes may have been missed. Columns captured for the first time later undo it: check_cdc_health tells';
 
 
+create or replace function pgtrickle._is_guarded(relation oid, stream_table bigint)
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select exists (
+        select
+        from pg_trigger t
+        where t.tgrelid = relation
+          and t.tgfoid = 'pgtrickle._guard()'::regprocedure
+          and t.tgargs = convert_to(stream_table::text, 'SQL_ASCII') || '\x00'::bytea)
+$$;
+comment on function pgtrickle._is_guarded(oid, bigint) is
+    'Whether a table has the guard of this stream table: it is that one then, whatever else bears its name';
+
+
 create or replace function pgtrickle.restore_stream_tables()
     returns void
     language plpgsql
@@ -200,7 +217,8 @@ begin
         set pgt_relid = c.oid,
             pgt_owner = c.relowner
         from pg_catalog.pg_class c
-        where c.oid = pgtrickle._relation_oid(s.pgt_schema, s.pgt_name);
+        where c.oid = pgtrickle._relation_oid(s.pgt_schema, s.pgt_name)
+          and pgtrickle._is_guarded(c.oid, s.pgt_id);
     end if;
     perform pgtrickle._drop_capture_objects(k.source_relid)
     from (select source_relid from pgtrickle.pgt_captures order by 1) k;
@@ -210,6 +228,12 @@ begin
         join pgtrickle.pgt_stream_tables s on s.pgt_id = o.pgt_id
         order by o.number
     loop
+        if not exists (select from pg_catalog.pg_class c where c.oid = target.pgt_relid) then
+            raise warning using
+                message = pg_catalog.format('stream table %s did not come with the dump', pgtrickle._quoted(target.pgt_schema, target.pgt_name)),
+                hint = 'pgtrickle.drop_stream_table makes it forgotten. A table of its name, if there is one, has not its guard, and is left as it is';
+            continue;
+        end if;
         perform pgtrickle._as_owner(target, pg_catalog.format('select pgtrickle._repair(pgtrickle._stream_table(%s))', target.pgt_id));
     end loop;
 end

@@ -1,5 +1,36 @@
 -- Copies of stream tables and back, and publications of them.
 
+create or replace function pgtrickle._snapshot(target pgtrickle.pgt_stream_tables, snapshot_schema name, snapshot_table name)
+    returns text
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    taken constant text := pgtrickle._quoted(snapshot_schema, snapshot_table);
+    number bigint;
+begin
+    execute format('create table %s as table %s', taken, target.pgt_relid::regclass);
+    get diagnostics number = row_count;
+    execute format('comment on table %s is %L', taken,
+        format('Snapshot of stream table %s', pgtrickle._quoted(target.pgt_schema, target.pgt_name)));
+    insert into pgtrickle.pgt_snapshots (snapshot_schema, snapshot_table, pgt_id, row_count, frontier)
+    select _snapshot.snapshot_schema, _snapshot.snapshot_table, target.pgt_id, number,
+        jsonb_build_object('snapshot', f.snapshot::text, 'data_timestamp', target.data_timestamp)
+    from pgtrickle.pgt_frontiers f
+    where f.pgt_id = target.pgt_id
+    on conflict (snapshot_schema, snapshot_table) do update
+    set pgt_id = excluded.pgt_id,
+        created_at = now(),
+        row_count = excluded.row_count,
+        frontier = excluded.frontier;
+    return taken;
+end
+$$;
+comment on function pgtrickle._snapshot(pgtrickle.pgt_stream_tables, name, name) is
+    'snapshot_stream_table, called as the stream table''s owner';
+
+
 create or replace function pgtrickle.snapshot_stream_table(p_name text, p_target text default null)
     returns text
     language plpgsql
@@ -7,11 +38,7 @@ as $$
 declare
     target pgtrickle.pgt_stream_tables := pgtrickle._find(p_name);
     wanted record;
-    former_role text;
-    number bigint;
-    taken text;
 begin
-    former_role := pgtrickle._act_as_owner(target);
     if p_target is null then
         select target.pgt_schema as schema_name,
             pg_catalog.format('snapshot_%s_%s', (
@@ -24,23 +51,9 @@ begin
     else
         wanted := pgtrickle._parse_name(p_target);
     end if;
-    taken := pgtrickle._quoted(wanted.schema_name, wanted.object_name);
-    execute pg_catalog.format('create table %s as table %s', taken, target.pgt_relid::regclass);
-    get diagnostics number = row_count;
-    execute pg_catalog.format('comment on table %s is %L', taken,
-        pg_catalog.format('Snapshot of stream table %s', pgtrickle._quoted(target.pgt_schema, target.pgt_name)));
-    insert into pgtrickle.pgt_snapshots (snapshot_schema, snapshot_table, pgt_id, row_count, frontier)
-    select wanted.schema_name, wanted.object_name, target.pgt_id, number,
-        pg_catalog.jsonb_build_object('snapshot', f.snapshot::text, 'data_timestamp', target.data_timestamp)
-    from pgtrickle.pgt_frontiers f
-    where f.pgt_id = target.pgt_id
-    on conflict (snapshot_schema, snapshot_table) do update
-    set pgt_id = excluded.pgt_id,
-        created_at = pg_catalog.now(),
-        row_count = excluded.row_count,
-        frontier = excluded.frontier;
-    perform pgtrickle._act_again_as(former_role);
-    return taken;
+    -- Row security of the stream table may run code of its owner's.
+    return pgtrickle._as_owner(target, pg_catalog.format(
+        'select pgtrickle._snapshot(pgtrickle._stream_table(%s), %L, %L)', target.pgt_id, wanted.schema_name, wanted.object_name));
 end
 $$;
 comment on function pgtrickle.snapshot_stream_table(text, text) is

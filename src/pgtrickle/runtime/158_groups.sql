@@ -19,6 +19,7 @@ as $$
         select 'group ' || g.group_name, g.isolation = 'repeatable_read', false, true, s.pgt_id
         from pgtrickle.pgt_refresh_groups g
         join pgtrickle.pgt_stream_tables s on s.pgt_relid = any (g.member_oids)
+        where pg_has_role(g.created_by, s.pgt_owner, 'USAGE')
     ),
     member as materialized (
         select n.group_name, n.at_one_snapshot, n.waits_for_all, n.pgt_id,

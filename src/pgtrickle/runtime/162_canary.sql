@@ -51,10 +51,13 @@ declare
     canary pgtrickle.pgt_stream_tables := pgtrickle._find(pgtrickle._canary_name(target));
 begin
     return query execute pg_catalog.format(
-        'select ''live'', r.row_text from (select (t.*)::text from %1$s t except all select (t.*)::text from %2$s t) r (row_text)'
+        'select ''live'', r.row_text from (select %3$s from %1$s t except all select %4$s from %2$s t) r (row_text)'
         ' union all '
-        'select ''canary'', r.row_text from (select (t.*)::text from %2$s t except all select (t.*)::text from %1$s t) r (row_text)',
-        target.pgt_relid::regclass, canary.pgt_relid::regclass);
+        'select ''canary'', r.row_text from (select %4$s from %2$s t except all select %3$s from %1$s t) r (row_text)',
+        target.pgt_relid::regclass, canary.pgt_relid::regclass,
+        -- Of a record: who owns a table can make a cast of its rows, which would run as the caller.
+        pg_catalog.format('row(%s)::text', pgtrickle._prefixed('t', pgtrickle._columns_of(target.pgt_relid))),
+        pg_catalog.format('row(%s)::text', pgtrickle._prefixed('t', pgtrickle._columns_of(canary.pgt_relid))));
 end
 $$;
 comment on function pgtrickle.canary_diff(text) is

@@ -18,7 +18,7 @@ begin
         told := told + 1;
     end loop;
     for state in select * from pgtrickle._states_of_service() loop
-        perform pg_notify(state.channel, (jsonb_build_object('event', state.event) || state.details)::text);
+        perform pg_notify(state.channel, pgtrickle._fitted(jsonb_build_object('event', state.event) || state.details));
         told := told + 1;
     end loop;
     return told;

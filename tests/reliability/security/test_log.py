@@ -91,6 +91,23 @@ def test_a_cast_of_the_types_owner_is_not_called(decoder: Connection) -> None:
     assert stored(decoder) == [(7, "so so", '{"so so"}')]
 
 
+@pytest.mark.parametrize(
+    "type",
+    ["src.mood", "src.checked", "src.checked[]", "src.range_of_checked", "src.range_of_arrays"],
+)
+def test_a_type_whose_values_are_checked_is_not_read_from_the_log(
+    decoder: Connection, type: str
+) -> None:
+    decoder.execute(
+        "create domain src.checked as integer check (value > 0);"
+        "create type src.range_of_checked as range (subtype = src.checked);"
+        "create type src.range_of_arrays as range (subtype = src.checked[])"
+    )
+    assert decoder.execute("select pgtrickle._wal_unfit_type(%s::regtype)", [type]).fetchone() == (
+        type not in ("src.mood", "src.checked"),
+    )
+
+
 CALLS = {
     "changes that never were": STORE,
     "another slot": "select pgtrickle._prepare_wal()",

@@ -306,36 +306,6 @@ def test_an_exchanged_maintainer_is_not_called(
     writer.execute("insert into src.item values (2, 2)")
 
 
-def test_a_stranger_cannot_hang_his_code_on_another_ones_source(
-    owner: Connection, writer: Connection, connect: Connect, engine_as: EngineAs
-) -> None:
-    """The catalog is open to its owners' rows: one that claims to read what it may not."""
-    owner.execute(SOURCE)
-    engine_as("owner").create_stream_table(
-        "marts.t", "select id, v from src.item", refresh_mode="IMMEDIATE"
-    )
-    connect().execute("create schema reader authorization pgt_test_reader")
-    reader = connect("reader")
-    reader.execute("create table reader.s (id integer primary key)")
-    engine_as("reader").create_stream_table(
-        "reader.t", "select id from reader.s", refresh_mode="IMMEDIATE"
-    )
-    (number,) = reader.execute(
-        "select pgt_id from pgtrickle.pgt_stream_tables where pgt_schema = 'reader'"
-    ).fetchone() or (0,)
-    reader.execute(
-        "update pgtrickle.pgt_dependencies set source_relid = 'src.item'::regclass"
-        " where pgt_id = %s",
-        [number],
-    )
-    reader.execute(f"alter function pgtrickle_state.maintain_{number}(boolean) security invoker")  # type: ignore[arg-type]
-    before = writer.execute("select count(*) from src.item").fetchone()
-    try:
-        writer.execute("insert into src.item values (2, 2)")
-    except psycopg.errors.InsufficientPrivilege:
-        assert writer.execute("select count(*) from src.item").fetchone() == before
-
-
 @pytest.fixture
 def given_away(owner: Connection, connect: Connect, engine_as: EngineAs) -> Connection:
     """`marts.t`, differential, was given to another role by ALTER TABLE ... OWNER TO."""
