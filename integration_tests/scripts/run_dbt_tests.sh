@@ -24,6 +24,9 @@ for option; do
     *) echo "run_dbt_tests.sh: unknown option $option; --help lists them" >&2; exit 2 ;;
   esac
 done
+for program in dbt pgtrickle python; do
+  [[ -x $bin/$program ]] || { echo "run_dbt_tests.sh: there is no $program in $bin: \`make test-dbt\` prepares that, DBT_BIN names another directory" >&2; exit 2; }
+done
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/pgtrickle-integration-XXXXXX")
 chmod 711 "$work"

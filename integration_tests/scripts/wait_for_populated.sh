@@ -20,9 +20,12 @@ query = """
     where %(name)s in (pgt_name, pgt_schema || '.' || pgt_name)
 """
 end = time.monotonic() + seconds
-with psycopg.connect("", autocommit=True) as connection:
-    while not connection.execute(query, {"name": name}).fetchone()[0]:
-        if time.monotonic() > end:
-            sys.exit(f"{name} was not populated within {seconds} s")
-        time.sleep(0.2)
+try:
+    with psycopg.connect("", autocommit=True) as connection:
+        while not connection.execute(query, {"name": name}).fetchone()[0]:
+            if time.monotonic() > end:
+                sys.exit(f"{name} was not populated within {seconds} s")
+            time.sleep(0.2)
+except psycopg.Error as error:
+    sys.exit(f"wait_for_populated.sh: {error}")
 PYTHON

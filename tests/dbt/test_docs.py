@@ -40,10 +40,11 @@ PAGES = [
             "limitations",
             "migration",
             "hub",
+            "README",
         )
     ),
 ]
-COMMANDS = ("dbt ", "pgtrickle ", "pip ")
+COMMANDS = ("dbt ", "pgtrickle ", "pip ", "make ")
 SQL = re.compile(r"(select|call|create|alter|insert|update|delete|grant|drop)\b", re.IGNORECASE)
 # The tests of these are elsewhere: test_integration_project.py and test_matrix.py.
 SCRIPT = "integration_tests/scripts/run_dbt_tests.sh"
@@ -69,7 +70,14 @@ BEFORE = {
     "analytics.left_behind": "select pgtrickle.create_stream_table('analytics.left_behind',"
     " 'select order_id from shop.orders')",
     "grant create on database": "create role dbt",
+    "alter role worker_role": "create role worker_role",
 }
+# What the server, and not the database, keeps of the pages.
+AFTER = (
+    "drop owned by dbt; drop role dbt",
+    "drop role worker_role",
+    "alter system reset wal_level",
+)
 
 
 def test_the_configuration_page_lists_every_key_with_its_default() -> None:
@@ -115,7 +123,7 @@ def test_the_recipes_of_just_and_make_call_the_script() -> None:
 
 def _steps(page: str) -> Iterator[str]:
     """Blocks of code, and commands with operands in prose, in the order of the page."""
-    text = (DOCS / f"{page}.md").read_text()
+    text = (REPOSITORY if page == "README" else DOCS).joinpath(f"{page}.md").read_text()
     # A block follows an empty line; what is indented otherwise goes on with a list.
     for part in re.split(r"(?<=\n\n)((?:[ ]{4}[^\n]*\n+)+)", text):
         if part.startswith("    "):
@@ -141,6 +149,8 @@ class Reader:
         head = step.split("\n")[0].strip()
         if match := re.match(r"(?:--|#) (models/\S+)$", head):
             self.project.write(match[1], step)
+        elif head.startswith("{{ config("):
+            self.project.write("models/without_a_name.sql", step)
         elif match := re.match(r"# (\S+\.yml)$", head):
             self._configure(match[1], yaml.safe_load(step))
         elif head.startswith(COMMANDS):
@@ -150,7 +160,9 @@ class Reader:
             for statement in filter(str.strip, step.split(";")):
                 self._sql(statement)
         else:
-            assert isinstance(yaml.safe_load(step), dict), f"nobody knows what this is: {step}"
+            is_printed = len(re.findall(r"\S {2,}\S", head)) > 2
+            is_yaml = not is_printed and isinstance(yaml.safe_load(step), dict)
+            assert is_printed or is_yaml, f"nobody knows what this is: {step}"
 
     def _configure(self, file: str, content: dict[str, Any]) -> None:
         if file == "dbt_project.yml":
@@ -166,14 +178,22 @@ class Reader:
 
     def _command(self, command: str) -> None:
         self._prepare(command)
+        command = command.replace("host=db1,db2 dbname=shop user=worker", self.project.dsn)
         words = shlex.split(command.replace("$DSN", self.project.dsn), comments=True)
         program, *arguments = words
         if program == "dbt":
             self._dbt(arguments)
         elif program == "pip":
             self._pip(arguments)
+        elif program == "make":  # tests/demo runs the demo; the other is what runs this
+            subprocess.run(["make", "--dry-run", *arguments], cwd=REPOSITORY, check=True)
         elif arguments[0] == "worker" and "--once" not in arguments:
             self._worker(arguments)
+        elif "--watch" in arguments:
+            self._watch(arguments)
+        elif arguments[0] == "doctor":
+            done = subprocess.run([PROGRAMS / program, *arguments], capture_output=True)
+            assert done.returncode == 1, done  # at least nothing runs the schedules
         else:
             subprocess.run([PROGRAMS / program, *arguments], check=True, capture_output=True)
         self.done.append(command)
@@ -217,6 +237,22 @@ class Reader:
         finally:
             worker.kill()
 
+    def _watch(self, arguments: list[str]) -> None:
+        """Look at a board until it is there, and end it by Ctrl-C."""
+        board = subprocess.Popen(
+            [PROGRAMS / "pgtrickle", *arguments],
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+        try:
+            assert board.stdout is not None
+            assert any("orders_by_day" in line for line in board.stdout)
+            board.send_signal(signal.SIGINT)
+            board.communicate(timeout=60)
+        finally:
+            board.kill()
+
     def _sql(self, statement: str) -> None:
         self._prepare(statement)
         database = psycopg.conninfo.conninfo_to_dict(self.project.dsn)["dbname"]
@@ -252,8 +288,9 @@ def reader(
         project.begin_with(parsed(project))
         monkeypatch.setenv("PGTRICKLE_DSN", dsn)
         yield Reader(project)
-        with contextlib.suppress(psycopg.Error):
-            project.sql("drop owned by dbt; drop role dbt")
+        for statement in AFTER:
+            with contextlib.suppress(psycopg.Error):
+                project.sql(statement)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -261,6 +298,7 @@ def test_what_a_page_tells_to_run_can_be_run(reader: Reader, page: str) -> None:
     project = reader.project
     project.model("customer_totals", MODELS["customer_totals"])
     project.model("orders_by_day", MODELS["orders_by_day"], partition_by="ordered_on")
+    project.model("orders", "select * from {{ source('shop', 'orders') }}", materialized="view")
     project.dbt("run")
     for step in _steps(page):
         reader.follow(step)

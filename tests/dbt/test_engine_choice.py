@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -162,3 +163,27 @@ def test_an_obstacle_is_shown_with_the_line_it_stands_in(make_project: MakeProje
     message = project.dbt("build", fails=True)["dice"]
     assert message.startswith("Compilation Error in model dice (models/dice.sql)")
     assert "(models/dice.sql, line 4)" in message
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("select n,\n  nosuch + 1 as x\nfrom {{ ref('numbers') }} -- all", "nosuch + 1 as x"),
+        ("select n,\n  count(* as x\nfrom {{ ref('numbers') }}", "count(* as x"),
+        ("select x from nowhere", "from (select x from nowhere"),
+    ],
+)
+def test_what_postgres_refuses_is_shown_with_the_line_and_place(
+    make_project: MakeProject, query: str, told: str
+) -> None:
+    project = _begun(make_project("adapter"))
+    project.model("wrong", query)
+    message = project.dbt("build", fails=True)["wrong"]
+    assert message.startswith("Database Error in model wrong (models/wrong.sql)")
+    assert re.search(rf"LINE \d: .*{re.escape(told)}\n +\^", message), message
+
+
+def test_a_model_without_a_query_is_an_error_that_says_so(make_project: MakeProject) -> None:
+    project = _begun(make_project("adapter"))
+    project.model("nothing", "-- to be written")
+    assert "an empty text is not supported" in project.dbt("build", fails=True)["nothing"]

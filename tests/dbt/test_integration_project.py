@@ -16,6 +16,7 @@ from tests.dbt.native.standin import standin
 from tests.dbt.project import REPOSITORY
 
 SCRIPT = REPOSITORY / "integration_tests" / "scripts" / "run_dbt_tests.sh"
+WAIT = SCRIPT.with_name("wait_for_populated.sh")
 
 
 def run_integration_project(database: str, targets: str, programs: Path) -> str:
@@ -63,6 +64,10 @@ def test_it_passes_on_the_extension(
     assert "== adapter on the native engine" in said
 
 
+def _programs() -> dict[str, str]:
+    return {**os.environ, "DBT_BIN": str(Path(sys.executable).parent)}
+
+
 def test_the_script_tells_its_options_and_refuses_others() -> None:
     told = subprocess.run([SCRIPT, "--help"], capture_output=True, text=True, check=True).stdout
     assert all(option in told for option in ("--docker", "--skip-build", "--keep-container"))
@@ -77,7 +82,32 @@ def test_without_docker_the_script_says_that_it_needs_it(
 ) -> None:
     tmp_path.joinpath("docker").write_text("#!/bin/sh\nexit 1\n")  # as where no daemon runs
     tmp_path.joinpath("docker").chmod(0o755)
-    without = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    without = {**_programs(), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run([SCRIPT, *options], env=without, capture_output=True, text=True)
     assert done.returncode == 2
     assert "needs a running Docker daemon" in done.stderr
+
+
+def test_without_its_programs_the_script_says_where_they_come_from(tmp_path: Path) -> None:
+    without = {**os.environ, "DBT_BIN": str(tmp_path)}
+    done = subprocess.run([SCRIPT], env=without, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"there is no dbt in {tmp_path}: `make test-dbt` prepares that" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (["analytics.totals"], 2, "usage: wait_for_populated.sh NAME SECONDS"),
+        (["analytics.totals", "soon"], 2, "usage: wait_for_populated.sh NAME SECONDS"),
+        (["analytics.totals", "0"], 1, "wait_for_populated.sh: "),
+    ],
+)
+def test_who_waits_in_vain_is_told_why(
+    tmp_path: Path, arguments: list[str], status: int, told: str
+) -> None:
+    nobody = {**_programs(), "PGHOST": str(tmp_path), "PGPORT": "5432"}
+    done = subprocess.run([WAIT, *arguments], env=nobody, capture_output=True, text=True)
+    assert done.returncode == status
+    assert done.stderr.startswith(told)
+    assert "Traceback" not in done.stderr

@@ -205,20 +205,53 @@ def test_a_blown_fuse_is_reset(project: Project) -> None:
 
 
 @pytest.mark.parametrize("setup", ["adapter"], indirect=True)
-def test_the_fuse_blows_where_only_dbt_refreshes(project: Project) -> None:
+def test_a_blown_fuse_is_an_error_that_names_the_way_out(project: Project) -> None:
     project.model("totals", TOTALS, fuse="on", fuse_ceiling=5)
     project.dbt("run")
     project.sql("insert into $schema.orders select 1000 + i, 1, 1 from generate_series(1, 6) i")
-    (said,) = project.dbt("run").values()
-    assert "the fuse blew: 6 pending changes exceed the ceiling of 5" in said
-    (said,) = project.dbt("run").values()
-    assert "fuse blown, 6 pending changes exceed the ceiling of 5: not refreshed" in said
-    assert "dbt run-operation pgtrickle_reset_fuse --args '{model_name: totals}'" in said
-    refused = _run(project, "pgtrickle_refresh", fails=True, model_name="totals")
-    assert "is blown: 6 pending changes" in refused
-    assert "reset_fuse" in refused
-    _run(project, "pgtrickle_reset_fuse", model_name="totals", action="apply")
+    told = (
+        "its fuse is blown: 6 pending changes exceed the ceiling of 5",
+        "`dbt run-operation pgtrickle_reset_fuse --args '{model_name: totals}'`",
+        """`select pgtrickle.reset_fuse('"analytics"."totals"')`""",
+    )
+    for _ in ("it blows", "it is blown"):
+        (said,) = project.dbt("run", fails=True).values()
+        assert all(part in said for part in told), said
+    assert project.value("select fuse_state from pgtrickle.pgt_stream_tables") == "blown"
+    for refused in (
+        _run(project, "pgtrickle_refresh", fails=True, model_name="totals"),
+        _run(project, "refresh_all_stream_tables", fails=True),
+    ):
+        assert all(part in refused for part in told), refused
+    _run(project, "pgtrickle_reset_fuse", model_name="totals")
     assert project.value("select sum(orders) from $schema.totals") == project.value(
         "select count(*) from $schema.orders"
     )
     project.dbt("run")
+
+
+def test_the_way_out_is_named_of_a_table_that_failed_too_often(project: Project) -> None:
+    project.model("totals", "select 1 / amount as share from {{ source('shop', 'orders') }}")
+    project.dbt("run")
+    project.sql("insert into $schema.orders values (1000, 1, 0)")
+    project.dbt("run", fails=True)
+    # As a worker does after max_consecutive_errors.
+    project.sql("update pgtrickle.pgt_stream_tables set status = 'SUSPENDED'")
+    (said,) = project.dbt("run", fails=True).values()
+    assert "suspended after 1 failed refreshes: division by zero" in said
+    assert "`dbt run-operation pgtrickle_resume --args '{model_name: totals}'`" in said
+    project.sql("delete from $schema.orders where amount = 0")
+    _run(project, "pgtrickle_resume", model_name="totals")
+    project.dbt("run")
+
+
+def test_a_paused_table_is_passed_over_where_all_are_refreshed(shop_tables: Project) -> None:
+    project = shop_tables
+    _run(project, "pgtrickle_pause", model_name="totals")
+    project.sql("insert into $schema.orders values (100, 1, 1)")
+    said = _run(project, "refresh_all_stream_tables")
+    assert "Mixed Case.Name's\": suspended: not refreshed" in said
+    assert '"above": ' in said
+    refused = _run(project, "pgtrickle_refresh", fails=True, model_name="totals")
+    assert "is suspended" in refused
+    assert "`dbt run-operation pgtrickle_resume --args '{model_name: totals}'`" in refused

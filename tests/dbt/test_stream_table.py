@@ -405,6 +405,23 @@ def test_a_stream_table_may_have_name_and_schema_of_its_own(project: Project, se
     assert project.dbt("run")["totals"].startswith("unchanged")
 
 
+def test_a_macro_of_one_s_own_for_names_decides_and_is_named_where_it_differs(
+    project: Project, setup: str
+) -> None:
+    project.write(
+        "macros/names.sql",
+        "{% macro generate_alias_name(custom_alias_name, node) %}x_{{ node.name }}{% endmacro %}",
+    )
+    project.model("totals", TOTALS, stream_table_name="sums")
+    said = project.dbt("run", fails=True)["totals"]
+    assert 'sets stream_table_name to "sums", and dbt has named it x_totals.' in said
+    assert "Where the project has a macro generate_alias_name of its own, that one decides" in said
+    assert ("dispatch" in said) is (setup == "package")
+    project.model("totals", TOTALS)
+    project.dbt("run")
+    assert project.oid("x_totals")
+
+
 def test_contract_grants_comments_and_indexes_are_honoured(project: Project) -> None:
     role = "reader_" + project.value("select substr(md5(random()::text), 1, 8)")
     project.sql(f"create role {role}")

@@ -32,7 +32,7 @@ def expression_of(sql: str) -> e.Expression:
         ("select 1 into x from t", "SELECT INTO"),
         ("select $1", "a parameter ($1)"),
         ("select 1; select 2", "anything but one statement"),
-        ("", "anything but one statement"),
+        ("", "an empty text"),
         ("insert into t values (1)", "INSERT"),
         ("with x as (delete from t returning a) select a from x", "DELETE"),
         ("select json_array(select 1)", "JSON_ARRAY(SELECT ...)"),

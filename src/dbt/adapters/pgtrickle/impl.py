@@ -30,6 +30,8 @@ from dbt.adapters.pgtrickle.session import DbtSession
 from pgtrickle.compiler import compile_query
 from pgtrickle.errors import PgTrickleError
 from pgtrickle.install import install
+from pgtrickle.query.parse import InvalidSyntax
+from pgtrickle.query.rendition import InvalidQuery
 
 if TYPE_CHECKING:
     import agate
@@ -130,10 +132,15 @@ class PgTrickleAdapter(PostgresAdapter):
         """Compile `query` and hand the plan to the engine, for the next call in this transaction.
 
         Returns what stands in the way of refreshing it differentially, or None. `file` is the
-        model's, from the project's directory: the line is added where it can be told.
+        model's, from the project's directory: the line is added where it can be told. What
+        PostgreSQL refuses it refuses in its own words, with the line.
         """
         with self._session() as session:
-            plan = compile_query(session, query)
+            try:
+                plan = compile_query(session, query)
+            except (InvalidQuery, InvalidSyntax):
+                _let_postgres_point(session, query)
+                raise
             document = plan.to_json()
             session.rows("select pgtrickle.offer_plan(%s, %s)", (query, document))
         facts = json.loads(document)
@@ -246,6 +253,12 @@ class PgTrickleAdapter(PostgresAdapter):
                 raise DbtRuntimeError(
                     f"{error}\n{error.hint}" if error.hint else str(error)
                 ) from error
+
+
+def _let_postgres_point(session: DbtSession, query: str) -> None:
+    """Raise PostgreSQL's own error where it refuses a query, with a pointer to the place."""
+    # In parentheses, so that it cannot be more than the one statement.
+    session.rows(f"explain (costs off) select * from ({query}\n) query")
 
 
 def _engine_facts(session: DbtSession) -> list[str]:

@@ -47,6 +47,8 @@ def check_one_select(sql: str) -> None:
 
 def _one_select(sql: str) -> Node:
     statements = raw_statements(sql)
+    if not statements:
+        raise UnsupportedSyntax("an empty text")
     if len(statements) != 1:
         raise UnsupportedSyntax("anything but one statement")
     if statements[0].kind != "SelectStmt":

@@ -1,6 +1,6 @@
 {#
-  dbt run-operation refresh_all_stream_tables: those of this project, in dependency order. One that
-  fails does not stop the others; the operation fails at the end.
+  dbt run-operation refresh_all_stream_tables: those of this project, in dependency order. Those
+  paused are passed over. One that fails does not stop the others; the operation fails at the end.
 #}
 {% macro refresh_all_stream_tables(schema=none) %}
   {% set engine = dbt_pgtrickle._require_engine() %}
@@ -10,7 +10,9 @@
     {% set existing = dbt_pgtrickle._describe(relation) %}
     {% if not existing or existing.kind != 'stream table' %}
       {% do log(relation ~ ': not created yet', info=true) %}
-    {% elif dbt_pgtrickle._refresh_and_report(engine, relation) %}
+    {% elif dbt_pgtrickle._is_paused(existing.row) %}
+      {% do log(relation ~ ': suspended: not refreshed', info=true) %}
+    {% elif dbt_pgtrickle._refresh_and_report(engine, relation, dbt_pgtrickle._name_of(node)) %}
       {% do failed.append(relation | string) %}
     {% endif %}
   {% endfor %}

@@ -111,23 +111,25 @@
   {% endif %}
   {% set message = ['altered ' ~ changes | join(', ') if changes else 'unchanged'] %}
   {% set last = none %}
-  {% if 'query' in changes %}
+  {% set suspension = dbt_pgtrickle._suspension(engine, relation, after, dbt_pgtrickle._name_of(model))
+    if settings.status != 'PAUSED' else none %}
+  {% if suspension %}
+    {% set last = {'error': suspension} %}
+  {% elif 'query' in changes %}
     {# The extension keeps no record of this one. #}
     {% set last = dbt_pgtrickle._last_refresh(relation) if engine.name == 'portable' else none %}
   {% elif settings.refresh_on_run and after.status != 'SUSPENDED'
       and (settings.refresh_mode != 'IMMEDIATE' or engine.name == 'portable') %}
     {# Of an IMMEDIATE table the portable engine looks whether dbt has put new sources in the place of
        those it knows, and else does nothing; the extension would compute it anew. #}
-    {% set last = dbt_pgtrickle._refresh(engine, relation) %}
+    {% set last = dbt_pgtrickle._refresh(engine, relation, dbt_pgtrickle._name_of(model)) %}
     {% do message.append(dbt_pgtrickle._refresh_report(last)) %}
   {% elif after.status == 'SUSPENDED' %}
-    {% do message.append('suspended: not refreshed' if after.fuse_state != 'blown' else
-      'fuse blown, ' ~ after.blow_reason ~ ": not refreshed; dbt run-operation pgtrickle_reset_fuse --args '{model_name: "
-      ~ relation.identifier ~ "}'") %}
+    {% do message.append('suspended: not refreshed') %}
   {% endif %}
   {{ return({
     'message': message | join(', '),
-    'rows': last.rows if last else 0,
+    'rows': last.rows or 0 if last else 0,
     'kept_grants': true,
     'is_configured': objects is not none,
     'failure': last.error if last else none,

@@ -26,11 +26,12 @@
 {% macro _check_own_name(settings) %}
   {% for key, actual in {'stream_table_name': this.identifier, 'stream_table_schema': this.schema}.items()
       if settings[key] is not none and settings[key] != actual %}
+    {% set macro_of_names = 'generate_' ~ ('alias' if key == 'stream_table_name' else 'schema') ~ '_name' %}
+    {% set remedy = '' if adapter.type() == 'pgtrickle' else 'Add to dbt_project.yml: dispatch: [{macro_namespace: dbt, search_order: ['
+      ~ project_name ~ ', dbt_pgtrickle, dbt]}]. ' %}
     {% do exceptions.raise_compiler_error(
       "The stream table " ~ model.name ~ " sets " ~ key ~ " to " ~ (settings[key] | tojson) ~ ", and dbt has named it "
-      ~ actual ~ ". Add to dbt_project.yml: dispatch: [{macro_namespace: dbt, search_order: ["
-      ~ project_name ~ ", dbt_pgtrickle, dbt]}]. Where the project has a macro generate_"
-      ~ ('alias' if key == 'stream_table_name' else 'schema') ~ "_name of its own, that one decides."
+      ~ actual ~ ". " ~ remedy ~ "Where the project has a macro " ~ macro_of_names ~ " of its own, that one decides."
     ) %}
   {% endfor %}
 {% endmacro %}

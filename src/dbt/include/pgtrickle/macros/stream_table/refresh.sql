@@ -3,18 +3,24 @@
   try_refresh records a failure instead of raising, so that the record outlives the transaction:
   `error` is then the message, for the caller to raise once it has committed. The extension has
   only the function that raises, and keeps the rest in its history. It would also pass over a source
-  that is gone, as if nothing had changed.
+  that is gone, as if nothing had changed. `called` is what operations know the table by.
 #}
-{% macro _refresh(engine, relation) %}
+{% macro _refresh(engine, relation, called) %}
   {% set name = dbt_pgtrickle._literal(dbt_pgtrickle._name(relation, engine)) %}
   {% if 'try_refresh' in engine.functions %}
-    {{ return(dbt_pgtrickle._query_json("
+    {% set outcome = dbt_pgtrickle._query_json("
       select json_build_object(
         'action', action, 'rows', coalesce(rows_inserted, 0) + coalesce(rows_deleted, 0),
         'ms', coalesce(duration_ms, 0), 'reason', reason, 'error', error_message
       )::text
       from pgtrickle.try_refresh(name => " ~ name ~ ")
-    ", true)) }}
+    ", true) %}
+    {% if outcome.action == 'SKIP' %}
+      {# Its fuse may have blown just now. #}
+      {% set row = dbt_pgtrickle._describe(relation, auto_begin=true).row %}
+      {% do outcome.update({'error': outcome.error or dbt_pgtrickle._suspension(engine, relation, row, called)}) %}
+    {% endif %}
+    {{ return(outcome) }}
   {% endif %}
   {% set existing = dbt_pgtrickle._describe(relation, auto_begin=true) %}
   {% if existing.lost_source %}

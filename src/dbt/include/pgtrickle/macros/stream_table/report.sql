@@ -1,6 +1,16 @@
-{# Refreshes a stream table, prints what that did, and returns the error it met, or none. #}
-{% macro _refresh_and_report(engine, relation) %}
-  {% set last = dbt_pgtrickle._refresh(engine, relation) %}
+{#
+  Refreshes a stream table, prints what that did, and returns the error it met, or none. `called` is
+  what operations know it by.
+#}
+{% macro _refresh_and_report(engine, relation, called) %}
+  {% set row = dbt_pgtrickle._describe(relation, auto_begin=true).row %}
+  {% set suspension = dbt_pgtrickle._suspension(engine, relation, row, called) %}
+  {% if dbt_pgtrickle._is_paused(row) %}
+    {% set suspension = 'it is suspended. To resume it: ' ~ dbt_pgtrickle._way_out(
+      engine, relation, called, 'pgtrickle_resume', 'resume_stream_table'
+    ) %}
+  {% endif %}
+  {% set last = {'error': suspension} if suspension else dbt_pgtrickle._refresh(engine, relation, called) %}
   {% do dbt_pgtrickle._commit() %}
   {% if last and last.error %}
     {% do log(relation ~ ': failed: ' ~ last.error, info=true) %}
