@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,25 @@ def test_changes_are_seen_by_a_schedule_of_one_second(
         wait_until(own_engine, COUNT, change, seconds=60)
     assert worker.stop() == 0
     assert "event=stopped" in worker.lines[-1]
+
+
+def test_what_is_due_begins_within_a_tenth_of_a_second(
+    own_engine: Engine, database: str, start_worker: StartWorker
+) -> None:
+    """Whatever --poll says; a worker that looked once a second would be late by half of it."""
+    own_engine.create_stream_table(
+        "t", "select count(*) as n from src", schedule="1s", refresh_mode="FULL"
+    )
+    start_worker("--dsn", database, "--poll", "30").logged("event=serving")
+    starts = (
+        "select start_time from pgtrickle.pgt_refresh_history"
+        " where initiated_by = 'SCHEDULER' order by refresh_id"
+    )
+    wait_until(own_engine, f"select count(*) > 12 from ({starts}) s", True, seconds=60)
+    times = [start for (start,) in own_engine.session.rows(starts)]
+    late = sorted((b - a).total_seconds() - 1 for a, b in pairwise(times))
+    assert late[0] >= 0
+    assert late[len(late) // 2] < 0.1, late  # the median: this machine has other things to do
 
 
 def test_what_sql_created_is_compiled_and_populated(
