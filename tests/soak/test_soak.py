@@ -34,6 +34,7 @@ WORKER_EVENTS = {
     "refresh_failed": "somebody was faster; the history says what it was",
     "not_decoded": "somebody refreshed the same tables since the snapshot",
     "cdc_transition_waits": "writers of the source do not pause for long enough",
+    "slot_lost": "a slot that was made while definitions changed may not be readable",
     "slot_not_created": "transactions did not end in time",
     "not_compiled": "its source was changed meanwhile",
 }

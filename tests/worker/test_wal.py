@@ -355,6 +355,64 @@ def test_a_lag_is_alarmed_and_caught_up_with(
     assert reinitialised(ready) == []
 
 
+def waits_for(engine: Engine, transaction: psycopg.Connection[Any]) -> None:
+    """Wait until somebody waits for the end of this transaction."""
+    (xid,) = transaction.execute("select pg_current_xact_id()::xid::text").fetchone() or ()
+    waiting = (
+        "select exists (select from pg_locks where locktype = 'transactionid' and not granted"
+        f" and transactionid::text = '{xid}')"
+    )
+    wait_until(engine, waiting, True)
+
+
+@pytest.mark.every_server
+def test_a_slot_that_cannot_be_decoded_is_made_anew(
+    ready: Engine, database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """PostgreSQL builds the first snapshot of a new slot without what was committed early in its
+    making: a transaction that began late in it is decoded without those definitions, and fails."""
+    caplog.set_level("INFO", "pgtrickle")
+    create(ready)
+    ready.connection.execute("create table other (id int); create table noise (id int)")
+    with (
+        contextlib.closing(wal.Wal(lambda: connection.connect(database))) as log,
+        pgtrickle.connect(database) as reading,
+        psycopg.connect(database) as early,
+        psycopg.connect(database) as middle,
+        psycopg.connect(database) as late,
+    ):
+        early.execute("insert into noise values (1)")
+        making = threading.Thread(target=log.keep, args=(reading,))
+        making.start()
+        waits_for(ready, early)
+        middle.execute("insert into noise values (1)")
+        ready.connection.execute("truncate other")
+        early.rollback()
+        waits_for(ready, middle)
+        late.execute("insert into other values (1)")
+        middle.rollback()
+        making.join()
+        assert ready.session.rows(MODES) == [("WAL",)]
+        late.commit()
+        ready.connection.execute("insert into src values (2001, 1)")
+        for _ in range(wal.PERSISTENT - 1):
+            with pytest.raises(psycopg.errors.InternalError_, match="could not map file"):
+                log.keep(reading)
+        log.keep(reading)
+        assert [one.message for one in caplog.records][-2:] == ["slot_lost", "slot_created"]
+        log.keep(reading)
+        with log.decoded(reading):
+            reading.session.rows("select pgtrickle._refresh_scheduled('t')")
+        assert ready.verify("t").equal
+        ready.connection.execute("insert into src values (2002, 1)")
+        with log.decoded(reading):
+            ((action,),) = reading.session.rows(
+                "select action from pgtrickle._refresh_scheduled('t')"
+            )
+        assert action == "DIFFERENTIAL"
+        assert ready.verify("t").equal
+
+
 def test_a_transaction_that_stays_open_has_the_log_read_less_often(
     ready: Engine, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ import psycopg
 
 from . import decoding
 from .backoff import Resting
+from .logs import fields_of
 
 if TYPE_CHECKING:
     from pgtrickle.database import Session
@@ -27,6 +28,12 @@ SHARE = 0.25
 has the server give all the log since its beginning each time."""
 UNNOTICED = 0.25
 """Seconds of decoding after which it does not matter."""
+PERSISTENT = 3
+"""Failures to decode in a row, two seconds apart, after which the slot is made anew. One that has
+never been decoded is given up at once: made while definitions were changed, it may lack some of
+them for ever."""
+TRANSIENT = ("08", "40", "53", "55", "57")
+"""Classes of errors that have nothing to do with what is decoded."""
 LONGEST_REST = 300.0
 """Seconds until a source that could not be moved is tried again, at most: each try holds its
 writers up."""
@@ -49,6 +56,7 @@ class Wal:
         self._flusher: psycopg.Connection[Any] | None = None
         self._not_before = 0.0
         self._rests_until = 0.0
+        self._failures = 0
         self._resting = Resting(LONGEST_REST)
         self._reading = threading.RLock()
 
@@ -107,8 +115,25 @@ class Wal:
                 if mode == "TRIGGER" and wanted and obstacle is None:
                     self._move(session, relid, "_move_to_wal", None)
             if not self.rests:
-                with self.decoded(engine):
-                    pass
+                self._decode(engine)
+
+    def _decode(self, engine: Engine) -> None:
+        """Decode, and make the slot anew where that fails again and again: all that reads the log
+        would stand still."""
+        try:
+            with self.decoded(engine):
+                pass
+            self._failures = 0
+        except psycopg.Error as error:
+            if engine.connection.closed or (error.sqlstate or "08")[:2] in TRANSIENT:
+                raise
+            self._failures += 1
+            if self._failures < PERSISTENT:
+                raise
+            ((name,),) = engine.session.rows("select slot_name from pgtrickle.pgt_wal_slot")
+            self._lose_slot(
+                engine.session, name, f"it cannot be decoded: {fields_of(error)['error']}"
+            )
 
     def _move(self, session: Session, relid: int, function: str, because: str | None) -> None:
         """Move a source, whose writers are kept out for that; after a failure not at once again."""
@@ -150,8 +175,13 @@ class Wal:
         if (state == "none" and not wanted) or time.monotonic() < self._not_before:
             return False
         if state != "none":
-            log.warning("slot_lost", extra={"slot": name, "reason": state})
-            session.rows("select pgtrickle._alert_slot_lost(%s, %s)", (name, state))
+            return self._lose_slot(session, name, state)
+        return self._make_slot(session, name)
+
+    def _lose_slot(self, session: Session, name: str, reason: str) -> bool:
+        """Tell that what the slot gave is of no use, and make another; whether there is one."""
+        log.warning("slot_lost", extra={"slot": name, "reason": reason})
+        session.rows("select pgtrickle._alert_slot_lost(%s, %s)", (name, reason))
         return self._make_slot(session, name)
 
     def _release(self, session: Session) -> bool:
@@ -177,6 +207,7 @@ class Wal:
             log.warning("slot_not_created", extra={"slot": name, "error": str(error).strip()})
             return False
         session.rows("select pgtrickle._register_slot(%s, %s)", (name, start))
+        self._failures = PERSISTENT - 1
         log.info("slot_created", extra={"slot": name})
         return True
 

@@ -34,6 +34,8 @@ TURN = 2.0
 """Seconds of compiling after which other chores have their turn."""
 AWAITED = 10.0
 """Seconds for which the first population of a table waits for its plan, lest it be done twice."""
+SOMEBODY_ELSE = ("40001", "40P01", "55P03", "55006")
+"""What others that change the same tables, or read the log, bring about."""
 Stopping = Callable[[], bool]
 log = logging.getLogger(__name__)
 
@@ -177,7 +179,11 @@ def _at_one_snapshot(engine: Engine, unit: Unit, wal: Wal) -> list[Refresh]:
     except psycopg.Error as error:
         if engine.connection.closed:
             raise
-        log.info("not_at_one_snapshot", extra={"error": str(error).strip()})
+        log.log(
+            logging.INFO if error.sqlstate in SOMEBODY_ELSE else logging.WARNING,
+            "not_at_one_snapshot",
+            extra=fields_of(error),
+        )
         return [Refresh(table.name, "SKIP", 0, 0, 0, 0.0, str(error)) for table in unit.tables]
     for refresh in done:
         _log(refresh)
