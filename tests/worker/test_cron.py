@@ -28,6 +28,21 @@ from pgtrickle.worker.work import once
         ("0 6 * * *", "Europe/Berlin", "2026-07-01T00:00Z", ["2026-07-01T04:00Z"]),
         # The clock goes from 2:00 to 3:00: it runs once, and not never.
         ("30 2 * * *", "Europe/Berlin", "2026-03-28T12:00Z", ["2026-03-29T01:00Z"]),
+        # It goes from 3:00 back to 2:00: once, and not twice; but each half hour is one.
+        (
+            "30 2 * * *",
+            "Europe/Berlin",
+            "2026-10-24T12:00Z",
+            ["2026-10-25T00:30Z", "2026-10-26T01:30Z"],
+        ),
+        (
+            "*/30 * * * *",
+            "Europe/Berlin",
+            "2026-10-25T00:00Z",
+            ["2026-10-25T00:30Z", "2026-10-25T01:00Z", "2026-10-25T01:30Z"],
+        ),
+        # Half an hour of daylight saving.
+        ("15 2 * * *", "Australia/Lord_Howe", "2026-10-03T12:00Z", ["2026-10-03T15:30Z"]),
     ],
 )
 def test_next_times(expression: str, time_zone: str, after: str, expected: list[str]) -> None:
@@ -54,6 +69,14 @@ def test_times_are_stored_once_and_again_when_the_schedule_changes(engine: Engin
     engine.alter_stream_table("t", schedule="*/3 * * * *")
     store_next_times(engine.session)
     assert times(engine)[1] - times(engine)[0] == timedelta(minutes=3)
+
+
+def test_times_are_those_of_a_clock_that_was_set_back(engine: Engine) -> None:
+    engine.create_stream_table("t", "select id from src", schedule="* * * * *")
+    jump = "update pgtrickle.pgt_stream_tables set last_refresh_at = clock_timestamp() + '1 d'"
+    engine.connection.execute(jump)
+    store_next_times(engine.session)
+    assert times(engine)[0] <= datetime.now(timezone.utc) + timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("expression", ["0 0 30 2 *", "0 0 1 1 *"])

@@ -294,7 +294,7 @@ create or replace function pgtrickle._cron_wanted()
     set search_path = pg_catalog, pg_temp
     set jit = off
 as $$
-    select s.pgt_id, s.schedule, z.time_zone, coalesce(s.last_refresh_at, clock_timestamp())
+    select s.pgt_id, s.schedule, z.time_zone, least(s.last_refresh_at, clock_timestamp())
     from pgtrickle.pgt_stream_tables s
     cross join (select pgtrickle._setting('cron_time_zone')) z (time_zone)
     left join pgtrickle.pgt_cron_times c
@@ -305,6 +305,8 @@ as $$
       and s.refresh_mode <> 'IMMEDIATE'
       and pg_has_role(s.pgt_owner, 'USAGE')
       and (c.pgt_id is null
+          -- The clock was set back: the times are those of the other one.
+          or s.last_refresh_at > clock_timestamp()
           -- The last but nine: one that is empty or short has no further time.
           or coalesce(c.due_times[cardinality(c.due_times) - 9], 'infinity') <= coalesce(s.last_refresh_at, '-infinity'))
 $$;
