@@ -37,13 +37,14 @@ as $$
     select format(
         'with %s%s select o.rows_inserted, o.rows_deleted, o.consistent, pg_catalog.pg_current_snapshot(), array[%s]::bigint[], %s from outcome o',
         string_agg(
-            format('changes_%s as materialized (%s%s), ', number,
+            format('changes_%s as %s(%s%s), ', number,
+                case when guards <> '{}' or guards is null then 'materialized ' else '' end,  -- else: where it is read twice
                 case when guards is null then pgtrickle._netted_sql(changes, columns) else changes end,
                 coalesce(' limit ' || guards[number + 1], '')),
             '' order by number) filter (where included),
         pgtrickle._aimed(plan -> 'deltas' ->> which, plan ->> 'target', target),
         string_agg(
-            case when included then format('(select pg_catalog.count(*) from changes_%s)', number) else '0' end,
+            case when not included then '0' when guards = '{}' then 'null' else format('(select pg_catalog.count(*) from changes_%s)', number) end,
             ', ' order by number),
         coalesce(string_agg(pgtrickle._has_changes_sql(relids[number + 1]), ' or ' order by number) filter (where not included), 'false'))
     from (
@@ -54,7 +55,7 @@ as $$
     cross join lateral pgtrickle._changes_sql(relids[number + 1], columns) changes
 $$;
 comment on function pgtrickle._delta_sql(oid, jsonb, oid[], text, bigint[]) is
-    'Statement that applies a plan''s delta for one source (its number), several ("*") or none ("time"). guards: most rows to read of each source, {} for all, null for all netted. One row: rows inserted, rows deleted, consistent, snapshot, rows read per source, and whether a source left out has changes after all';
+    'Statement that applies a plan''s delta for one source (its number), several ("*") or none ("time"). guards: most rows to read of each source, {} for all, null for all netted. One row: rows inserted, rows deleted, consistent, snapshot, rows read per source (null where there is no guard to compare with), and whether a source left out has changes after all';
 
 
 create or replace function pgtrickle._guard_class(guards bigint[])
@@ -203,7 +204,7 @@ begin
     select s.* into strict stream_table from pgtrickle.pgt_stream_tables s where s.pgt_id = target;
     perform pgtrickle._create_as_defined(stream_table, format(
         'create or replace function pgtrickle_state.%I(%s, %s) language plpgsql set search_path from current'
-        ' set plan_cache_mode = force_generic_plan set jit = off set join_collapse_limit = 12 set from_collapse_limit = 12 as %L',
+        ' set plan_cache_mode = force_generic_plan set jit = off set random_page_cost = 1.1 set join_collapse_limit = 12 set from_collapse_limit = 12 as %L',
         name, arguments,
         (select string_agg('out ' || r, ', ') from regexp_split_to_table(results, ', ') r),
         format(E'#variable_conflict use_column\nbegin\n    %s\n    into %s;\nend\n', statement,

@@ -1,5 +1,36 @@
 -- The two ways to bring a stream table up to date, and the refresh that chooses between them.
 
+create or replace function pgtrickle._raise_work_mem()
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if pg_size_bytes(current_setting('work_mem')) < 64 * 1024 * 1024 then
+        -- Sorting and comparing in memory takes half the time.
+        perform set_config('work_mem', '64MB', true);
+    end if;
+end
+$$;
+comment on function pgtrickle._raise_work_mem() is
+    'Gives the statements that handle many rows at least 64 MB of work_mem, until the transaction ends or the caller sets it back';
+
+
+create or replace function pgtrickle._are_few(changes bigint, relids oid[])
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(changes < 0.02 * sum(c.reltuples), false)
+    from unnest(relids) relid
+    cross join lateral pgtrickle._members(relid) member
+    join pg_class c on c.oid = member and c.relkind = 'r' and c.reltuples > 0
+$$;
+comment on function pgtrickle._are_few(bigint, oid[]) is
+    'Whether so many changes are less than two in a hundred of the sources'' rows, as last analysed';
+
+
 create or replace function pgtrickle._refresh_by_delta(
         stream_table pgtrickle.pgt_stream_tables, plan jsonb, frontier pgtrickle.pgt_frontiers, relids oid[], pending bigint[], stamp text, mark text,
         out rows_inserted bigint, out rows_deleted bigint, out snapshot pg_snapshot, out rows_read bigint, out failure text)
@@ -8,13 +39,23 @@ create or replace function pgtrickle._refresh_by_delta(
 as $$
 declare
     which text;
-    -- The guard tells the planner how many changes there are. Some may arrive after they were counted.
+    -- The guard tells the planner that there are few. Some may arrive after they were counted.
     guards bigint[] := array(select n + 8 + n / 8 from unnest(pending) n);
     every_source constant text := case cardinality(relids) when 1 then '0' else '*' end;
     class constant bigint := pgtrickle._guard_class(guards);
+    work_mem constant text := current_setting('work_mem');
+    random_page_cost constant text := current_setting('random_page_cost');
     statement text;
     applied record;
 begin
+    if class is null then
+        guards := '{}';
+        perform pgtrickle._raise_work_mem();
+    end if;
+    if class is not null or pgtrickle._are_few(pgtrickle._sum(pending), relids) then
+        -- What belongs to a few rows just written is in memory, and found through an index.
+        perform set_config('random_page_cost', '1.1', true);
+    end if;
     select case count(*) when 0 then 'time' when 1 then min(number - 1)::text else '*' end
     into which
     from unnest(pending) with ordinality p(n, number)
@@ -50,8 +91,8 @@ begin
             rows_inserted := applied.rows_inserted;
             rows_deleted := applied.rows_deleted;
             snapshot := applied.snapshot;
-            rows_read := pgtrickle._sum(applied.rows_read);
-            return;
+            rows_read := coalesce(pgtrickle._sum(applied.rows_read), pgtrickle._sum(pending));
+            exit;
         exception
             when sqlstate 'TR001' then
                 null;
@@ -72,7 +113,11 @@ begin
         end;
         exit when failure is not null;
     end loop;
-    failure := coalesce(failure, 'changes kept arriving while they were applied');
+    if snapshot is null then
+        failure := coalesce(failure, 'changes kept arriving while they were applied');
+    end if;
+    perform set_config('work_mem', work_mem, true);
+    perform set_config('random_page_cost', random_page_cost, true);
 end
 $$;
 comment on function pgtrickle._refresh_by_delta(pgtrickle.pgt_stream_tables, jsonb, pgtrickle.pgt_frontiers, oid[], bigint[], text, text) is
@@ -93,10 +138,7 @@ declare
     relid oid;
     applied record;
 begin
-    if pg_size_bytes(work_mem) < 64 * 1024 * 1024 then
-        -- Comparing in memory takes half the time.
-        perform set_config('work_mem', '64MB', true);
-    end if;
+    perform pgtrickle._raise_work_mem();
     perform pgtrickle._empty_states(states);
     execute format('select exists (select from %s)', pgtrickle._extent(stream_table.pgt_relid)) into filled;
     if filled then
