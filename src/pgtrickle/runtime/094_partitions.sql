@@ -67,6 +67,11 @@ begin
             message = format('stream table %I.%I is not partitioned', target.pgt_schema, target.pgt_name),
             hint = 'Create it with partition_by => ''<column>''';
     end if;
+    if octet_length(partition_name) > 63 then
+        raise exception using
+            errcode = '42622',
+            message = format('"%s" is longer than 63 bytes', partition_name);
+    end if;
     partition := pgtrickle._quoted(target.pgt_schema, coalesce(partition_name,
         pgtrickle._partition_name(target.pgt_schema, target.pgt_name,
             regexp_replace(lower(coalesce(from_value, 'until_' || coalesce(to_value, 'end'))), '[^a-z0-9]+', '_', 'g'))));

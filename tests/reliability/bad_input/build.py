@@ -17,6 +17,8 @@ def build(engine: Engine) -> None:
     engine.create_stream_table(
         '"Stream ""Table"" 1.s"', "select id from account", schedule="1m", initialize=False
     )
+    engine.create_stream_table("parts", "select id, region from account", partition_by="id")
+    engine.connection.execute("select pgtrickle.add_partition('parts', '20', '30')")
     engine.connection.execute(
         "select pgtrickle.create_watermark_group('sources', array['account', 'entry']);"
         "select pgtrickle.create_refresh_group('both', array['totals', 'summary'])"
