@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from pgtrickle.errors import PgTrickleError
+from pgtrickle.errors import NotUnicodeError, PgTrickleError
 
 
 class Session(Protocol):
@@ -72,5 +72,8 @@ class PsycopgSession:
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self.connection.cursor() as cursor:
-            cursor.execute(sql, parameters or None)
+            try:
+                cursor.execute(sql, parameters or None)
+            except UnicodeEncodeError as error:
+                raise NotUnicodeError(error) from None
             return list(cursor.fetchall()) if cursor.description is not None else []

@@ -21,3 +21,13 @@ class PgTrickleError(Exception):
             self.sqlstate = sqlstate
         if hint is not None:
             self.hint = hint
+
+
+class NotUnicodeError(PgTrickleError):
+    """A name or a query holds what is no character: half a pair, or bytes that are not UTF-8."""
+
+    sqlstate = "22021"
+    hint = "Names and queries are text in UTF-8"
+
+    def __init__(self, error: UnicodeError) -> None:
+        super().__init__(f"this is not text: {error}")

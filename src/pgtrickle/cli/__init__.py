@@ -10,7 +10,7 @@ import sys
 
 import psycopg
 
-from pgtrickle.errors import PgTrickleError
+from pgtrickle.errors import NotUnicodeError, PgTrickleError
 
 from . import output
 from .app import app
@@ -38,6 +38,10 @@ def run(arguments: list[str] | None = None) -> int:
         return FAILED
     except psycopg.Error as error:
         output.complain(_said_by_postgres(error), error.diag.message_hint)
+        return FAILED
+    except UnicodeError as error:
+        complaint = NotUnicodeError(error)
+        output.complain(str(complaint), complaint.hint)
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED

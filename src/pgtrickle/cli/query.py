@@ -28,11 +28,11 @@ def read(query: str | None, file: str | None) -> str | None:
     """The query given by one of the two options, or None; a wrong call if by both."""
     if query is not None and file is not None:
         raise typer.BadParameter("Give the query by --query or by --file, not by both.")
-    if file == "-":
-        return sys.stdin.read()
     if file is not None:
         try:
-            return Path(file).read_text(encoding="utf-8")
+            return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        except UnicodeError as error:
+            raise typer.BadParameter(f"{file} is not text in UTF-8: {error}.") from error
         except OSError as error:
             raise typer.BadParameter(f"{file} cannot be read: {error.strerror}.") from error
     return query

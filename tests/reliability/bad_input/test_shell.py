@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 from tests.reliability.bad_input.build import build
@@ -87,3 +88,32 @@ def test_a_wrong_connection_string_keeps_its_secret(
     assert status == 2
     assert SECRET not in out + err
     assert err
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ["refresh", "\udcff"],
+        ["create", "t", "-q", "select '\udcff' as a"],
+        ["create", "\udcff", "-q", "select 1 as a"],
+        ["create", "t", "-q", "select 1 as a\0"],
+        ["create", "t", "-f", "{file}"],
+        ["status", "--dsn", "host=\udcff"],
+    ],
+    ids=str,
+)
+def test_bytes_that_are_no_text(
+    world: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    call: list[str],
+) -> None:
+    """As a shell hands them over: each that is not UTF-8 as half a surrogate pair."""
+    monkeypatch.setenv("PGTRICKLE_DSN", world)
+    file = tmp_path / "latin.sql"
+    file.write_bytes(b"select '\xff' as a")
+    assert cli.run([word.replace("{file}", str(file)) for word in call]) == 2
+    err = capsys.readouterr().err
+    assert err
+    assert "Traceback" not in err

@@ -8,13 +8,21 @@ the fields nobody asked for, so grammar that is new to us is an error and never 
 from __future__ import annotations
 
 import json
+import threading
 from importlib import import_module
 from typing import Any
 
-from pgtrickle.errors import PgTrickleError
+from pgtrickle.errors import NotUnicodeError, PgTrickleError
 
 # Not by an import statement: type checkers stumble over the stubs postgast generates.
 _libpg_query: Any = import_module("postgast.native").lib
+
+# libpg_query writes a tree by recursion and looks at no limit: where the stack ends, the process
+# dies. No construct was found that takes more of it per byte of text than a quarter of this.
+_STACK_PER_BYTE = 512
+_SHORT = 4096
+"""Bytes of text for which any thread's stack will do."""
+_stack_size = threading.Lock()
 
 _POSITIONS = frozenset(
     {
@@ -142,16 +150,40 @@ def raw_statements(sql: str) -> list[Node]:
 
     Raises InvalidSyntax, or QueryTooDeep where the tree cannot be read for its depth.
     """
-    result = _libpg_query.pg_query_parse(sql.encode())
+    if "\0" in sql:  # where libpg_query would stop reading
+        raise InvalidSyntax("a query cannot contain the character zero", sql.index("\0") + 1)
+    try:
+        text = sql.encode()
+    except UnicodeEncodeError as unfit:
+        raise NotUnicodeError(unfit) from None
+    result = _parsed(text)
     try:
         if result.error:
             error = result.error.contents
             raise InvalidSyntax(error.message.decode(), error.cursorpos)
-        text = result.parse_tree
+        printed = result.parse_tree
     finally:
         _libpg_query.pg_query_free_parse_result(result)
     try:
-        tree = json.loads(text)
+        tree = json.loads(printed)
     except RecursionError:
         raise QueryTooDeep from None
     return [Node.wrapped(statement["stmt"]) for statement in tree.get("stmts", ())]
+
+
+def _parsed(sql: bytes) -> Any:
+    """libpg_query's answer, computed on a stack that the text cannot exhaust."""
+    if len(sql) <= _SHORT:
+        return _libpg_query.pg_query_parse(sql)
+    answer: list[Any] = []
+    thread = threading.Thread(target=lambda: answer.append(_libpg_query.pg_query_parse(sql)))
+    with _stack_size:
+        former = threading.stack_size(max(2**23, _STACK_PER_BYTE * len(sql) // 4096 * 4096))
+        try:
+            thread.start()
+        except RuntimeError:
+            raise QueryTooDeep from None
+        finally:
+            threading.stack_size(former)
+    thread.join()
+    return answer[0]
