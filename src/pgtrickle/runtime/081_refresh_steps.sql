@@ -269,17 +269,44 @@ comment on function pgtrickle._is_written_here(oid[]) is
     'Whether a writer''s statement, which has come to maintain the readers of these sources, locks all of them itself: there is one, a plain table, and its triggers and its file stay until commit';
 
 
+create or replace function pgtrickle._deferrable_writes()
+    returns numeric
+    language sql
+    volatile
+    set search_path = pg_catalog, pg_temp
+as $$
+    select sum(pg_stat_get_xact_tuples_inserted(t.tgrelid) + pg_stat_get_xact_tuples_updated(t.tgrelid) + pg_stat_get_xact_tuples_deleted(t.tgrelid))
+    from (select distinct tgrelid from pg_trigger where tgdeferrable) t
+$$;
+comment on function pgtrickle._deferrable_writes() is 'How many rows this transaction has written in tables with triggers that can be deferred; null where there are none';
+
+
 create or replace function pgtrickle._fire_deferred()
     returns void
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    written numeric;
 begin
     -- Up to PostgreSQL 17 a deferred trigger runs as whoever commits. What code of the owner's has
     -- written in somebody else's session is to fire while that code still runs as the owner.
-    if session_user <> current_user then
-        set constraints all immediate;
+    if session_user = current_user or current_setting('server_version_num')::integer >= 180000 then
+        return;
     end if;
+    for attempt in 1 .. 10 loop
+        written := pgtrickle._deferrable_writes();
+        exit when written is null;
+        set constraints all immediate;
+        -- One that fired may have deferred others, and given them something to wait for.
+        exit when pgtrickle._deferrable_writes() = written;
+        if attempt = 10 then
+            raise exception using
+                errcode = '42501',
+                message = format('triggers of role %I put themselves off until the commit, again and again: they would run with the rights of role %I', current_user, session_user),
+                hint = 'Let the owner of the stream table refresh it';
+        end if;
+    end loop;
 end
 $$;
 comment on function pgtrickle._fire_deferred() is

@@ -229,6 +229,31 @@ def test_a_trigger_that_waits_for_the_commit_is_still_the_owners(
     assert seen(owner) == []
 
 
+def test_nor_one_that_puts_itself_off_again(owner: Connection, connect: Connect) -> None:
+    """Fired while it is still the owner's, it defers what comes, and writes once more."""
+    owner.execute(SOURCE)
+    owner.execute(SPY)
+    owner.execute(DEFERRED)
+    owner.execute(
+        "create or replace function src.later() returns trigger language plpgsql as $$"
+        " begin"
+        " perform src.spy(1);"
+        " if (select count(*) < 20 from src.noted) then"
+        " set constraints all deferred; insert into src.noted values (0);"
+        " end if;"
+        " return null;"
+        " end $$"
+    )
+    owner.execute(
+        "select pgtrickle.create_stream_table('marts.t',"
+        " 'select id, src.note(v) as v from src.item')"
+    )
+    owner.execute("delete from src.noted; insert into src.item values (2, 2)")
+    with contextlib.suppress(psycopg.Error):
+        connect().execute("select pgtrickle.refresh_stream_table('marts.t')")
+    assert seen(owner) == []
+
+
 WRITTEN = {
     "a path that ends the statement": (
         "defining_search_path = 'pg_catalog as ''x''; select src.spy(1); --'"
