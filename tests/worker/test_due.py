@@ -284,6 +284,22 @@ def test_run_due_refreshes_a_diamond_at_one_snapshot(own_engine: Engine) -> None
     assert own_engine.session.rows("show transaction_isolation") == [("read committed",)]
 
 
+def test_a_member_whose_schedule_is_paused_holds_its_diamond_up_no_more(own_engine: Engine) -> None:
+    create(own_engine, "left_", schedule="1h")
+    create(own_engine, "right_", schedule="1h")
+    own_engine.create_stream_table(
+        "bottom",
+        "select (select count(*) from left_) as l, (select count(*) from right_) as r",
+        schedule="1h",
+    )
+    own_engine.connection.execute("insert into src values (1, 1)")
+    own_engine.session.rows("select pgtrickle.pause_scheduler(array['left_'])")
+    make_due(own_engine)
+    own_engine.connection.execute("call pgtrickle.run_due()")
+    assert due(own_engine) == []
+    assert own_engine.session.rows("select (l, r)::text from bottom") == [("(0,1)",)]
+
+
 @pytest.mark.parametrize(
     ("isolation", "transactions"), [("repeatable_read", 1), ("read_committed", 2)]
 )

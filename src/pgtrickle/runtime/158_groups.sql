@@ -30,6 +30,7 @@ as $$
           and s.refresh_mode <> 'IMMEDIATE'
           and s.status <> 'SUSPENDED'
           and s.refresh_tier <> 'frozen'
+          and not exists (select from pgtrickle.pgt_scheduler_pauses p where p.pgt_id = s.pgt_id)
           and pg_has_role(s.pgt_owner, 'USAGE')
     ),
     -- Groups that share a table are one, named for the first.
