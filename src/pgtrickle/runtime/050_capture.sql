@@ -559,13 +559,19 @@ begin
     then
         return false;
     end if;
+    -- Untouched ones make nobody start anew, whoever calls this.
     update pgtrickle.pgt_captures c
     set epoch = c.epoch + 1,
         triggers = pgtrickle._capture_triggers(source)
     where c.source_relid = source
       and c.cdc_mode = 'TRIGGER'
-      and c.cluster_id = pgtrickle._cluster_id();
-    return found;
+      and c.cluster_id = pgtrickle._cluster_id()
+      and c.triggers is distinct from pgtrickle._capture_triggers(source);
+    return exists (
+        select from pgtrickle.pgt_captures c
+        where c.source_relid = source
+          and c.cdc_mode = 'TRIGGER'
+          and c.triggers = pgtrickle._capture_triggers(source));
 end
 $$;
 comment on function pgtrickle._accept_capture(oid) is

@@ -205,6 +205,9 @@ def test_the_owner_of_a_source_has_writes_as_replica_captured(
     foreign.execute("insert into src.foreign_orders values (501, 3, 7)")
     foreign.execute("update src.foreign_low set amount = 9 where id = 5")
     assert plans.refresh(owner, "marts.foreign_totals").action == "DIFFERENTIAL"
+    writer.execute("select pgtrickle.capture_always('src.foreign_orders')")
+    owner.execute("select pgtrickle._accept_capture('src.foreign_orders'::regclass)")
+    assert plans.refresh(owner, "marts.foreign_totals").action == "NO_DATA"  # nobody starts anew
     assert plans.difference(owner, "marts.foreign_totals") == []
 
 
