@@ -87,7 +87,7 @@ class FurtherQueryMaker(QueryMaker):
             base = base.replace(" from", ", 1 from", 1)
             step = step.replace(" from", f", {r}.l + 1 from", 1) + f" and {r}.l < 3"
         sql = f"with recursive {r}({columns}) as ({base} {union} {step})"
-        if self.choose.chance(20):
+        if union == "union all" and self.choose.chance(40):  # else it may never end
             sql += f" search {self.choose.one(('depth', 'breadth'))} first by b, a set found"
             columns += ", length(found::text)"
         if self.choose.chance(30):

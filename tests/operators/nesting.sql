@@ -184,3 +184,16 @@ select c.id, row_to_json(s)::text as j, s is null as n from c left join lateral 
 select c.id, count(s) as n from c left join lateral (select count(*) as n, max(k) as m from r where r.v = c.id having max(k) > 1) s on true group by c.id;
 select o.id, row_to_json(u)::text as u from o left join unnest(o.tags) with ordinality u (e, n) on e <> 'b';
 select o.id, row_to_json(u)::text as u, u.value from o, json_each_text(json_build_object('q', o.q, 'n', o.note)) u;
+
+-- family sets returned for each row
+select id, g from o, lateral (select generate_series(1, o.q) as g) s;
+select id, g, h from c left join lateral (select generate_series(1, c.id % 4) as g, c.id + generate_series(2, 3) as h) s on g <> 2;
+select id, k, g from c, lateral (select k, generate_series(1, v) as g from r where r.k = c.id) s;
+select id, k, g from c left join lateral (select k, generate_series(c.id % 3, v) as g from r where r.k = c.id) s on s.g > 1;
+select id from o where q in (select generate_series(1, v) from r where r.k = o.cust);
+select id from o where q not in (select generate_series(1, v) from r where r.k = o.cust);
+select id, (select count(*) from (select generate_series(1, v) as g from r where r.k = c.id) s where g > 1) as e from c;
+select c.id, g from c left join lateral (select generate_series(1, count(*)::int) as g from r where r.k = c.id having count(*) > 1) s on true;
+select c.id, s.e from c, lateral (select distinct unnest(tags) as e from o where o.cust = c.id) s;
+select o.id, s.e from o, lateral (select unnest(tags) as e order by 1 limit 2) s;
+select id, g, count(*) as n from o, lateral (select generate_series(1, o.q) as g) s group by rollup (id, g);

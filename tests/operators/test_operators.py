@@ -244,7 +244,7 @@ QUERIES = {
         "select c.id, json_agg(o order by o.id)::text j from c, o where o.cust = c.id group by 1",
         "select id from c where c is not null",
         "select id from c where exists (select from r where r.k = c.id and c::text <> r::text)",
-        "select to_jsonb(j) x from (c join o on o.cust = c.id) j where j.amount > 5",
+        "select to_jsonb(j) x from (c join r on r.k = c.id) j where j.v > 1",
         "select id, to_jsonb(r) j from o left join (select distinct k from r) r on k = cust",
         "select v from r where r not in (select x from r x where x.v > 2)",
         "select k, max(r::text) m from r group by k having count(r) > 1",

@@ -22,7 +22,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pgtrickle.delta.maintenance import Maintenance
-from pgtrickle.delta.relation import WEIGHT, Relation, is_not_null, select, union_all
+from pgtrickle.delta.relation import WEIGHT, Relation, is_not_null, netted, select, union_all
 from pgtrickle.query.algebra import Node
 from pgtrickle.query.expression import And, Expression, Operator
 from pgtrickle.query.pruning import columns_of
@@ -96,7 +96,10 @@ def flipped(
     else:
         keys = _flipped_keys(change, right, parts, maintenance)
         sql = [_through_keys(term, keys, parts) for term in terms]
-    return Relation(union_all(sql), (*left.ids, MATCHED), weighted=True)
+    rows = Relation(union_all(sql), (*left.ids, MATCHED), weighted=True)
+    # Of a left side that is itself such a join, each row would come as often as that has changes of
+    # it, and again at each further join: 3 to the number of joins.
+    return netted(rows) if len(terms) > 1 else rows
 
 
 def _flipped_keys(change: Relation, right: Node, parts: Condition, maintenance: Maintenance) -> str:

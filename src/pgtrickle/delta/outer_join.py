@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from pgtrickle.delta.maintenance import Maintenance, Rules
 from pgtrickle.delta.matching import MATCHED, flipped
-from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
+from pgtrickle.delta.relation import WEIGHT, Relation, netted, select, union_all
 from pgtrickle.query.algebra import OuterJoin
 from pgtrickle.query.render import render_expression
 
@@ -57,13 +57,16 @@ def _delta(node: OuterJoin, maintenance: Maintenance) -> Relation:
             )
         )
     if right is not None:
-        terms += [
+        matched = [
             select(
                 [*columns, f"{old.weights('l')} * r.{WEIGHT} AS {WEIGHT}"],
                 f"FROM {old.source('l')} JOIN {right.source('r')} ON {theta}",
             )
             for old in maintenance.old_terms(node.left)
         ]
+        if len(matched) > 1:  # see `flipped`
+            matched = [netted(Relation(union_all(matched), node.ids, weighted=True)).sql]
+        terms += matched
         terms.append(_flips(node, maintenance, of_left=True))
     if node.full and right is not None:
         new_left = maintenance.new(node.left).source("l")

@@ -50,6 +50,21 @@ def union_all(parts: Iterable[str]) -> str:
     return "\nUNION ALL\n".join(parts)
 
 
+def netted(relation: Relation) -> Relation:
+    """A weighted relation in which no row is both added and taken away."""
+    rows = select(
+        ["x.*", f"sum(x.{WEIGHT}) OVER same AS __total", "row_number() OVER same AS __number"],
+        f"FROM {relation.source('x')}",
+        f"WINDOW same AS (PARTITION BY {image(f'x.{id}' for id in relation.ids)})",
+    )
+    sql = select(
+        [*relation.ids, f"CASE WHEN __total > 0 THEN 1 ELSE -1 END AS {WEIGHT}"],
+        f"FROM ({rows}) AS n",
+        "WHERE __number <= abs(__total)",
+    )
+    return Relation(sql, relation.ids, weighted=True)
+
+
 def image(columns: Iterable[str]) -> str:
     """What a row prints as: two rows are the same row when their images are equal."""
     return f'ROW({", ".join(columns)})::text COLLATE "C"'

@@ -21,6 +21,8 @@ _PRESENTATION = re.compile(
     r"|(?:selectedCols|varnullingrelssyn) \(b[ \d]*\)"
     # whether a call was written as a cast, as an operator or as a function
     r"|(?:funcformat|relabelformat|coerceformat|coercionformat|convertformat|row_format) \d+"
+    # how an operator before ANY and ALL was named
+    r'|operName \((?:"[^"]*"|\s)*\)'
     # names of columns inside, which a set operation takes from its first branch alone (those of
     # the result are compared apart)
     rf"|resname {_TOKEN}"

@@ -243,6 +243,7 @@ as $$
                 '|(?:varnosyn|varattnosyn|resorigtbl|resorigcol) -?\d+'
                 '|selectedCols \(b[ \d]*\)'
                 '|(?:funcformat|relabelformat|coerceformat|coercionformat|convertformat|row_format) \d+'
+                '|operName \((?:"[^"]*"|\s)*\)'
                 '|(?:alias|eref|join_using_alias) <>'
                 '|isNatural (?:true|false)'
             ')(?![^\s)}])', '', 'g'),

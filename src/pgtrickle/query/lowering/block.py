@@ -142,6 +142,16 @@ class Block:
             and query.limit is None
             and query.offset is None
             and not self.numbers_rows
+            and not self.expands
+        )
+
+    @property
+    def expands(self) -> bool:
+        """Whether the select list returns sets."""
+        return any(
+            isinstance(each, Call) and self.environment.facts.returns_set(each.name)
+            for target in self.query.targets
+            for each in expressions(target, into_queries=False)
         )
 
     @property

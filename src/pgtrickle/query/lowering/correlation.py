@@ -58,10 +58,12 @@ def lower_correlated(query: s.Query, environment: Environment) -> Correlated:
         and not limited
         and not block.is_aggregation
         and not block.numbers_rows
+        and not block.expands
     ):
         values = tuple(block.resolve(target.expression) for target in query.targets)
         return Correlated(block.node, block.names, values, tuple(block.correlation))
-    by_keys = not (query.group_by or query.distinct is not None or block.numbers_rows)
+    several = query.group_by or query.distinct is not None or block.numbers_rows or block.expands
+    by_keys = not several
     if not by_keys or not are_equated(block.correlation, block.node) or block.reads_outer_above:
         return lower_dependent(query, environment)
     return _first_rows(block) if limited else _aggregation(block)
@@ -75,7 +77,8 @@ def _of_one_row(block: Block) -> s.Select | None:
     """An aggregation into one row without what decides nothing there; None where it may."""
     query = block.query
     some = query.limit is None or is_some(query.limit)
-    if block.numbers_rows or query.distinct or query.offset is not None or not some:
+    several = block.numbers_rows or block.expands
+    if several or query.distinct or query.offset is not None or not some:
         return None
     return replace(query, distinct=None, limit=None)
 
