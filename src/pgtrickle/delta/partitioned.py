@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from pgtrickle.delta.linear import changed
 from pgtrickle.delta.maintenance import Maintenance, Rules
 from pgtrickle.delta.relation import WEIGHT, Relation, image, select, union_all
-from pgtrickle.delta.restriction import HASH, Matching, restrict
-from pgtrickle.delta.state import StateTable
+from pgtrickle.delta.restriction import HASH, Matching, restrict, textual
+from pgtrickle.delta.state import States, StateTable
 from pgtrickle.query.algebra import TopN, Window
 from pgtrickle.query.lowering import NotIncremental
 from pgtrickle.query.render import render_expression, render_parts, sort_parts
@@ -50,7 +50,7 @@ def asked(node: Partitioned) -> tuple[str, ...]:
 def prepare(node: Partitioned, maintenance: Maintenance) -> None:
     """Analyse the node and add its state table. Children come first."""
     states = maintenance.states
-    analysis = _analysis(node)
+    analysis = _analysis(node, states)
     child = maintenance.initial(node.child)
     for type in states.types[id(node)]:
         obstacle = type.obstacle()
@@ -58,23 +58,27 @@ def prepare(node: Partitioned, maintenance: Maintenance) -> None:
             raise NotIncremental("PARTITION BY", obstacle)
     fill = select(
         [*analysis.matching.hash_column("b"), "b.*"],
-        f"FROM ({_body(node, _with_partition(node, analysis, child)).sql}) AS b",
+        f"FROM ({_body(node, _with_partition(node, analysis.keys, child)).sql}) AS b",
     )
     states.add(id(node), fill, index=analysis.matching.index)
 
 
-def _analysis(node: Partitioned) -> Analysis:
-    keys = tuple(f"p{i}" for i in range(1, len(node.partition) + 1))
-    return Analysis(keys, Matching(keys, nullable=keys, bounded=False))
+def _analysis(node: Partitioned, states: States) -> Analysis:
+    keys = _keys(node)
+    by_text = textual(keys, states.types[id(node)])
+    return Analysis(keys, Matching(keys, nullable=keys, bounded=False, textual=by_text))
 
 
-def _with_partition(node: Partitioned, analysis: Analysis, child: Relation) -> Relation:
+def _keys(node: Partitioned) -> tuple[str, ...]:
+    return tuple(f"p{i}" for i in range(1, len(node.partition) + 1))
+
+
+def _with_partition(node: Partitioned, names: tuple[str, ...], child: Relation) -> Relation:
     """The child with the partition keys as columns."""
     keys = [
-        f"{render_expression(e)} AS {key}"
-        for e, key in zip(node.partition, analysis.keys, strict=True)
+        f"{render_expression(e)} AS {key}" for e, key in zip(node.partition, names, strict=True)
     ]
-    ids = child.ids + analysis.keys
+    ids = child.ids + names
     return Relation(select(["c.*", *keys], f"FROM {child.source('c')}"), ids, child.weighted)
 
 
@@ -139,14 +143,14 @@ def _initial(node: Partitioned, maintenance: Maintenance) -> Relation:
     if table is not None:
         sql = select([f"s.{id}" for id in node.ids], f"FROM {table.filling} AS s")
         return Relation(sql, node.ids, weighted=False)
-    keyed = _with_partition(node, _analysis(node), maintenance.initial(node.child))
+    keyed = _with_partition(node, _keys(node), maintenance.initial(node.child))
     body = _body(node, keyed)
     sql = select([f"b.{id}" for id in node.ids], f"FROM {body.source('b')}")
     return Relation(sql, node.ids, weighted=False)
 
 
 def _state(node: Partitioned, maintenance: Maintenance) -> tuple[Analysis, StateTable]:
-    return _analysis(node), maintenance.states.tables[id(node)]
+    return _analysis(node, maintenance.states), maintenance.states.tables[id(node)]
 
 
 def _old(node: Partitioned, maintenance: Maintenance) -> Relation:
@@ -193,14 +197,14 @@ def _add(
     node: Partitioned, analysis: Analysis, table: StateTable, maintenance: Maintenance
 ) -> None:
     matching, suffix = analysis.matching, table.suffix
-    child = _with_partition(node, analysis, changed(node.child, maintenance))
+    child = _with_partition(node, analysis.keys, changed(node.child, maintenance))
     hash = analysis.matching.hash_column("c")
     keys = [f"c.{key}" for key in analysis.keys]
     touched = maintenance.add_cte(
         f"k_{suffix}",
         select([*hash, *keys] or ["1 AS one"], f"FROM {child.source('c')}", _distinct(keys)),
     )
-    keyed = _with_partition(node, analysis, maintenance.new(node.child))
+    keyed = _with_partition(node, analysis.keys, maintenance.new(node.child))
     restricted = Relation(union_all(restrict(keyed, matching, touched)), keyed.ids, weighted=False)
     body = _body(node, restricted)
     if not analysis.keys:

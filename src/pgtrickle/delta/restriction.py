@@ -7,11 +7,18 @@ stored beside them, and rechecked.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pgtrickle.delta.relation import Relation, is_not_null, is_null, select
+from pgtrickle.delta.state import ColumnType
 
 HASH = "__h"
+
+
+def textual(keys: Iterable[str], types: Iterable[ColumnType]) -> tuple[str, ...]:
+    """Those of the keys that are hashed by their text."""
+    return tuple(key for key, type in zip(keys, types, strict=True) if not type.hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +26,13 @@ class Matching:
     """How two relations with the same key columns are matched.
 
     `nullable` are those of `keys` that may be NULL; `bounded`: all fit into an index entry.
+    `textual` are hashed by their text, for their types have no hash function.
     """
 
     keys: tuple[str, ...]
     nullable: tuple[str, ...]
     bounded: bool
+    textual: tuple[str, ...] = ()
 
     @property
     def hashed(self) -> bool:
@@ -58,7 +67,8 @@ class Matching:
 
     def hash(self, alias: str) -> str:
         """The hash, computed from the key columns of `alias`."""
-        return f"hash_record_extended(ROW({', '.join(f'{alias}.{key}' for key in self.keys)}), 0)"
+        hashed = (f"{alias}.{key}" + "::text" * (key in self.textual) for key in self.keys)
+        return f"hash_record_extended(ROW({', '.join(hashed)}), 0)"
 
     def hash_column(self, alias: str) -> list[str]:
         """The hash as a select item, where matching needs one."""

@@ -17,9 +17,9 @@ class ColumnType:
     """What the rules must know of a column's type.
 
     `name` as format_type spells it, typmod included. `bitwise`: equal values print equally, so
-    that equality decides whether a value changed. `hashable`: it has a hash function. `width`: how
-    many bytes a value takes at most, None without a limit. `compares`: ``=`` means the equality of
-    groups.
+    that equality decides whether a value changed. `hashable`: it has a hash function (bit strings
+    have none, nor money: their text has). `width`: how many bytes a value takes at most, None
+    without a limit. `compares`: ``=`` means the equality of groups.
     """
 
     oid: int
@@ -31,7 +31,7 @@ class ColumnType:
 
     def obstacle(self) -> str | None:
         """Why rows cannot be kept by values of this type, or None."""
-        if not self.hashable:
+        if not (self.hashable or self.bitwise):
             return f"values of type {self.name} have no hash function"
         if not self.compares:
             return f"the operators of type {self.name} are not in the search_path"

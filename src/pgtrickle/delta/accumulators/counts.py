@@ -36,7 +36,7 @@ def count_pairs(id: str, arguments: list[str], condition: str) -> Accumulator:
 
 
 def count_distinct(call: Input) -> Accumulator | None:
-    if call.type is None or not call.type.hashable:
+    if call.type is None or call.type.obstacle() is not None:
         return None
     part = _number_of_values(call)
     return Accumulator((part,), lambda spell: spell(part.name), values=_values(call))

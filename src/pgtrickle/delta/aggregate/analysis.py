@@ -15,7 +15,7 @@ from pgtrickle.delta.accumulators import (
 from pgtrickle.delta.images import prints_one_way
 from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.relation import WEIGHT, Relation, image, select
-from pgtrickle.delta.restriction import Matching
+from pgtrickle.delta.restriction import Matching, textual
 from pgtrickle.delta.state import States, StateTable, VisibleState, fit_an_index
 from pgtrickle.query.algebra import Aggregate
 from pgtrickle.query.keys import not_null_ids
@@ -132,9 +132,14 @@ def analyse(node: Aggregate, states: States) -> Analysis:
     )
     return Analysis(
         keys=keys,
-        matching=Matching(keys, nullable, fit_an_index(widths)),
+        matching=Matching(keys, nullable, fit_an_index(widths), textual(keys, key_types)),
         by_value={
-            id: Matching((*keys, VALUE), nullable, fit_an_index([*widths, type.width]))
+            id: Matching(
+                (*keys, VALUE),
+                nullable,
+                fit_an_index([*widths, type.width]),
+                textual((*keys, VALUE), (*key_types, type)),
+            )
             for id, type in arguments_types.items()
         },
         accumulators=tuple(accumulators),

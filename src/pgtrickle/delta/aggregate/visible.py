@@ -59,6 +59,8 @@ def make_visible(root: Node, target: Target, states: States) -> None:
     hashed = analysis.matching.hashed
     if parts is None or hashed != target.key_hashed or (hashed and not in_order):
         return
+    if hashed and analysis.matching.textual:
+        return  # the table's index may have another text
     names = dict(zip(groups.ids, target.names("t"), strict=True))
     items = [f"{names[key]} AS {key}" for key in analysis.keys]
     items += [f"{names[id]} AS {part}" for part, id in parts.items()]
