@@ -81,7 +81,7 @@ as $$
         ('consecutive_errors', null),
         ('buffer_growth', 'Refresh them, or pause_stream_table and drop what nobody needs'),
         ('capture', 'select pgtrickle.rebuild_cdc_triggers()'),
-        ('slot_lag', 'See that `pgtrickle worker` runs; max_slot_wal_keep_size bounds what the server keeps'),
+        ('slot_lag', 'See that `pgtrickle worker` runs, and end the transaction that is named, if one is; max_slot_wal_keep_size bounds what the server keeps'),
         ('replica_writes', 'Run what the message says, and pgtrickle.repair_stream_table where such writes have been. Where there are none: update pgtrickle.settings set value = ''off'' where name = ''alert_replica_writes'''),
         ('wal_capture', 'Run what the message says; until then triggers capture'),
         ('gated_sources', 'When the load is done: select pgtrickle.ungate_source(''SOURCE'')')
