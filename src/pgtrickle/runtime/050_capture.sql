@@ -398,6 +398,16 @@ begin
         -- Restored from a dump: the OID may have been another table's there.
         perform pgtrickle._drop_capture_objects(source);
     end if;
+    if known.source_relid is null
+        and current_setting('transaction_isolation') <> 'read committed'
+        and to_regproc(format('pgtrickle_changes.capture_%s', source)) is not null
+    then
+        -- Names show it, and rows of catalogs do not.
+        raise exception using
+            errcode = '40001',
+            message = format('could not serialize access: changes of %s have been captured since the transaction began', source::regclass),
+            hint = 'Repeat the transaction';
+    end if;
     if to_regproc(format('pgtrickle_changes.capture_%s', source)) is null then
         if to_regclass(format('pgtrickle_changes.segment_%s', source)) is null then
             -- If not exists: the lock may have been waited for, and what others made meanwhile is not seen yet.
@@ -746,8 +756,9 @@ as $$
 begin
     -- With what somebody may have hung on them: who may read a buffer can make a view of it.
     execute format('drop function if exists pgtrickle_changes.capture_%s() cascade', source);
-    execute format('drop table if exists pgtrickle_changes.changes_%1$s_0, pgtrickle_changes.changes_%1$s_1, pgtrickle_changes.changes_%1$s_2 cascade', source);
+    -- The sequence first, for whoever purges looks at it before a segment.
     execute format('drop sequence if exists pgtrickle_changes.segment_%s', source);
+    execute format('drop table if exists pgtrickle_changes.changes_%1$s_0, pgtrickle_changes.changes_%1$s_1, pgtrickle_changes.changes_%1$s_2 cascade', source);
     perform pgtrickle._unpublish(source);
     delete from pgtrickle.pgt_captures c where c.source_relid = source;
 end

@@ -735,3 +735,33 @@ def test_a_stream_table_on_a_stream_table(
         assert_current(owner, "marts.positive", "marts.second", action="DIFFERENTIAL")
         owner.execute("delete from src.orders where id = 500")
         assert_current(owner, "marts.positive", "marts.second", action="DIFFERENTIAL")
+
+
+def test_a_capture_made_since_the_snapshot_is_a_serialization_failure(
+    owner: Connection, connect: Connect, orders: None
+) -> None:
+    with connect("owner", autocommit=False) as older:
+        older.execute("set transaction isolation level repeatable read")
+        older.execute("select 1")
+        plans.positive_amounts(owner)
+        with pytest.raises(psycopg.errors.SerializationFailure, match="have been captured since"):
+            older.execute("select pgtrickle._ensure_capture('src.orders'::regclass, '{id,note}')")
+        older.rollback()
+    assert_current(owner, "marts.positive")
+
+
+def test_who_drops_a_capture_does_not_deadlock_with_who_looks_at_its_buffer(
+    owner: Connection, connect: Connect, orders: None
+) -> None:
+    plans.positive_amounts(owner)
+    source = relid(owner, "src.orders")
+    with connect(autocommit=False) as purging:
+        purging.execute(f"select last_value from pgtrickle_changes.segment_{source}")
+        dropping = during(
+            lambda: owner.execute("select pgtrickle.drop_stream_table('marts.positive')")
+        )
+        purging.execute("set lock_timeout = '1s'")
+        purging.execute(f"select pg_relation_size('pgtrickle_changes.changes_{source}_0')")
+        purging.commit()
+        dropping.join()
+    assert value(owner, f"select to_regclass('pgtrickle_changes.changes_{source}_0')") is None
