@@ -18,7 +18,13 @@ def cases(draw: st.DrawFn, maker: type[QueryMaker] = QueryMaker) -> Case:
     return case(Chooser(draw(st.randoms(use_true_random=True)).randint), maker)
 
 
-def case(choose: Chooser, maker: type[QueryMaker] = QueryMaker) -> Case:
+def case(
+    choose: Chooser,
+    maker: type[QueryMaker] = QueryMaker,
+    *,
+    most_streams: int = 4,
+    cycles: int = CYCLES,
+) -> Case:
     """A case whose views and stream tables have queries of `maker`."""
     found = tables(choose)
     setup = ["create type mood as enum ('sad', 'ok', 'very happy')"]
@@ -32,7 +38,7 @@ def case(choose: Chooser, maker: type[QueryMaker] = QueryMaker) -> Case:
         setup.append(f"create view view_{n} as {view.sql}")
         relations.append(Relation(f"view_{n}", view.values, view.rows))
     streams: list[StreamTable] = []
-    for n in range(1, choose.number(3, 4) + 1):
+    for n in range(1, choose.number(min(3, most_streams), most_streams) + 1):
         query = maker(choose, relations).query(2)
         name = f"stream_{n}"
         normals = tuple(value.type.normal if value.open else "" for value in query.values)
@@ -40,7 +46,7 @@ def case(choose: Chooser, maker: type[QueryMaker] = QueryMaker) -> Case:
         relations.append(Relation(name, query.same_table().values, min(query.rows, 100)))
     changes = ChangeMaker(choose, found, streams)
     steps: list[Step] = []
-    for _ in range(CYCLES):
+    for _ in range(cycles):
         steps += changes.cycle()
     return Case(tuple(setup), tuple(streams), tuple(steps))
 

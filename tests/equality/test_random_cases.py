@@ -7,18 +7,23 @@ ever new cases, each of its tests for PGTRICKLE_SOAK_SECONDS (1800), from PGTRIC
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections import Counter
-from random import SystemRandom
+from collections.abc import Iterator
+from random import Random, SystemRandom
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from tests.equality.case import Case, Databases, Wrong, check, minimised
-from tests.equality.cases import cases
+from tests.equality.cases import case, cases
+from tests.equality.choosing import Chooser
 from tests.equality.further_queries import FurtherQueryMaker
 from tests.equality.queries import QueryMaker
+
+import pgtrickle
 
 CASES = settings(
     deadline=None,
@@ -73,6 +78,35 @@ def test_all_operators(databases: Databases) -> None:
         check_or_explain(case, databases)
 
     play()
+
+
+SMALL_CASES, PARTS = 276, 6
+"""Of one stream table and a few cycles each; with the larger ones above they are 300."""
+
+
+@contextlib.contextmanager
+def emptied(dsn: str) -> Iterator[str]:
+    """The database without what the case before left in it."""
+    yield dsn
+    with pgtrickle.connect(dsn) as engine:
+        made = engine.connection.execute(
+            "select format('%I.%I', pgt_schema, pgt_name) from pgtrickle.pgt_stream_tables"
+            " order by pgt_id desc"
+        ).fetchall()
+        for (name,) in made:
+            engine.drop_stream_table(name)
+        engine.connection.execute("drop schema public cascade")
+        engine.connection.execute("create schema public")
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_many_small_cases(part: int, databases: Databases) -> None:
+    with databases() as dsn:
+        for number in range(part, SMALL_CASES, PARTS):
+            dice = Random(number)
+            maker = dice.choice((QueryMaker, FurtherQueryMaker, FurtherQueryMaker))
+            small = case(Chooser(dice.randint), maker, most_streams=1, cycles=4)
+            check_or_explain(small, lambda: emptied(dsn))
 
 
 @pytest.mark.soak

@@ -166,6 +166,7 @@ select id, (select (select max(r.v) + c.id) from r where r.k = c.id) as s from c
 select id, (select u.m from (select (select max(r.k) from r where r.v = max(o.q)) as m from o where o.cust = c.id) u) as z from c;
 select id, (select array_agg(v order by v) from r where r.k = c.id having count(*) > (select count(o.id) from o where o.cust = count(r.v))) as a from c;
 select id, array(select c.name from r where r.k = c.id) as a, (select c.id from o where o.id = c.id) as i from c;
+select id, exists (select from o where o.cust = c.id and exists (select from per_key where per_key.k = c.id and per_key.n <> o.q)) as e from c;
 
 -- family values with subqueries
 select c.id, t.x from c, lateral (values (c.id), ((select max(v) from r where r.k = c.id)), ((select count(*) from r where r.v > c.id))) t (x);

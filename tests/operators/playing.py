@@ -15,6 +15,7 @@ SCHEMA = """
         tags text[]
     );
     create table r (k integer, v integer);
+    create view per_key as select k, count(v) as n from r where v in (select q from o) group by k;
     insert into c
         select i, 'n' || i, case when i % 3 <> 0 then 'r' || i % 3 end
         from generate_series(1, 20) i;

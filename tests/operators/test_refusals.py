@@ -243,3 +243,17 @@ def test_a_subquery_that_comes_to_return_two_rows(place: str, engine: Engine) ->
     engine.connection.execute("delete from orders where id = 100")
     assert engine.refresh("st").action == "DIFFERENTIAL"
     assert engine.verify("st").equal
+
+
+def test_what_postgresql_cannot_read_back_is_recomputed(engine: Engine) -> None:
+    if engine.connection.info.server_version < 170000:
+        pytest.skip("json_table came with PostgreSQL 17")
+    query = (
+        "select id, t.x from orders,"
+        " json_table(to_jsonb(array[customer]), '$[*]' columns (v integer path '$')) t (x)"
+    )
+    engine.create_stream_table("st", query, refresh_mode="AUTO")
+    assert "cannot read back" in str(engine.explain("st").reason)
+    engine.connection.execute("insert into orders values (99, 1, 5)")
+    assert engine.refresh("st").action == "FULL"
+    assert engine.connection.execute("select count(*) from st").fetchall() == [(51,)]

@@ -158,12 +158,13 @@ class FunctionSource(FromItem):
 
 @dataclass(frozen=True, slots=True)
 class TemplateSource(FromItem):
-    """XMLTABLE, JSON_TABLE: text pieces around expressions."""
+    """XMLTABLE, JSON_TABLE: text pieces around expressions. `names`: of its columns, in order."""
 
     construct: str
     parts: tuple[str | Expression, ...]
     alias: Alias | None
     lateral: bool = False
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

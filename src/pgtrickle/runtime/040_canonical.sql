@@ -498,7 +498,14 @@ begin
     from pgtrickle._probe_sources(probe) s;
     canonical := pgtrickle._viewdef(probe);
     for round in 1 .. 8 loop
-        rendered := pgtrickle._create_canonical_probe(canonical, names);
+        begin
+            rendered := pgtrickle._create_canonical_probe(canonical, names);
+        exception
+            when syntax_error_or_access_rule_violation then
+                -- PostgreSQL cannot read back what it prints, as of JSON_TABLE (...) AS t (x).
+                faithful := false;
+                exit;
+        end;
         next_text := pgtrickle._viewdef(rendered);
         faithful := pgtrickle._same_meaning(probe, rendered);
         perform pgtrickle._drop_probe(rendered);

@@ -508,3 +508,6 @@ select random_normal() as a
 
 -- since 18: new functions
 select casefold(c) as a, array_sort(arr) as b, uuidv7() as c from t
+
+-- unreadable: since 17: json_table with an alias's columns
+select t.x from (select '[1]'::jsonb as j) s, json_table(s.j, '$[*]' columns (v integer path '$')) t (x)

@@ -16,6 +16,8 @@ from pgtrickle.query.expression import Column, Expression, Sublink, WholeRow
 from pgtrickle.query.lowering.free_names import free_names, names
 from pgtrickle.query.traverse import children, transform_children
 
+Blocks = tuple[tuple[s.FromItem, ...], ...]
+"""The FROM clauses of blocks in each other, outermost first."""
 Replace = Callable[[Expression], Expression | None]
 
 
@@ -25,12 +27,12 @@ def with_free_replaced(sublink: Sublink, is_aggregate: Callable[[Any], bool], by
     That is what stands in aggregates that read nothing of its own, and columns around it.
     """
 
-    def replaced(each: Any, bound: tuple[s.FromItem, ...]) -> Any:
+    def replaced(each: Any, bound: Blocks) -> Any:
         if isinstance(each, Column | WholeRow) or is_aggregate(each):
             found = by(each) if _is_free(each, bound) else None
             if found is not None:
                 return found
-        inner = (*bound, *each.sources) if isinstance(each, s.Select) else bound
+        inner = (*bound, each.sources) if isinstance(each, s.Select) else bound
         return transform_children(each, lambda child: replaced(child, inner))
 
     return replaced(sublink.query, ())
@@ -39,17 +41,17 @@ def with_free_replaced(sublink: Sublink, is_aggregate: Callable[[Any], bool], by
 def free_aggregates(sublink: Sublink, is_aggregate: Callable[[Any], bool]) -> Iterator[Expression]:
     """The aggregates in a subquery that read columns around it, and none of its own."""
 
-    def look(each: Any, bound: tuple[s.FromItem, ...]) -> Iterator[Expression]:
+    def look(each: Any, bound: Blocks) -> Iterator[Expression]:
         if is_aggregate(each) and _is_free(each, bound):
             yield each
             return
-        inner = (*bound, *each.sources) if isinstance(each, s.Select) else bound
+        inner = (*bound, each.sources) if isinstance(each, s.Select) else bound
         for child in children(each):
             yield from look(child, inner)
 
     yield from look(sublink.query, ())
 
 
-def _is_free(expression: Expression, bound: tuple[s.FromItem, ...]) -> bool:
+def _is_free(expression: Expression, bound: Blocks) -> bool:
     read = free_names(expression)
-    return bool(read) and not any(names(bound, each) for each in read)
+    return bool(read) and not any(names(block, each) for block in bound for each in read)

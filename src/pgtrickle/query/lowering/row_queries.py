@@ -104,16 +104,16 @@ def _parts(node: Any, render: Callable[[Any], str]) -> tuple[str | Expression, .
     free = free_names(node)
     found: list[Expression] = []
 
-    def replaced(each: Any, bound: tuple[s.FromItem, ...]) -> Any:
+    def replaced(each: Any, bound: tuple[tuple[s.FromItem, ...], ...]) -> Any:
         match each:
             case Column(relation=relation, name=name):
                 reference = relation, name
             case WholeRow(relation=relation):
                 reference = relation, ""
             case _:
-                inner = (*bound, *each.sources) if isinstance(each, s.Select) else bound
+                inner = (*bound, each.sources) if isinstance(each, s.Select) else bound
                 return transform_children(each, lambda child: replaced(child, inner))
-        if reference not in free or names(bound, reference):
+        if reference not in free or any(names(block, reference) for block in bound):
             return each
         found.append(each)
         return Literal(f"\0{len(found) - 1}\0")

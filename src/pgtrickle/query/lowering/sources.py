@@ -467,6 +467,8 @@ def _renamed(
         )
         return source, outputs, names
     names = item.alias.columns
+    if isinstance(item, s.TemplateSource):
+        names += item.names[len(names) :]
     if not names:
         raise NotIncremental("function in FROM", "its columns are not named")
     outputs = tuple(environment.attributes.new() for _ in names)

@@ -243,6 +243,7 @@ def _behaviour(node: Node, wrapped: bool = True) -> list[Part]:
 @reads_from("JsonTable")
 def _json_table(node: Node) -> FromItem:
     context = _value(node.struct("context_item", "JsonValueExpr"))
+    names: list[str] = []
     body = template(
         "JSON_TABLE",
         "JSON_TABLE(",
@@ -251,12 +252,13 @@ def _json_table(node: Node) -> FromItem:
         *_path(node),
         *_passing(node),
         " COLUMNS (",
-        *_columns(node),
+        *_columns(node, names),
         ")",
         *_behaviour(node),
         ")",
     )
-    return TemplateSource("JSON_TABLE", body.parts, alias(node), node.flag("lateral"))
+    lateral = node.flag("lateral")
+    return TemplateSource("JSON_TABLE", body.parts, alias(node), lateral, tuple(names))
 
 
 def _path(node: Node) -> list[Part]:
@@ -271,42 +273,47 @@ def _path(node: Node) -> list[Part]:
     return parts
 
 
-def _columns(node: Node) -> list[Part]:
+def _columns(node: Node, names: list[str]) -> list[Part]:
+    """Read columns, and add their names, nested ones in their places."""
     columns = []
     for column in node.many("columns"):
         kind = column.text("coltype")
-        if kind not in _COLUMN_KINDS:
+        if kind == "JTC_NESTED":
+            columns.append(_nested_columns(column, names))
+        elif kind in _COLUMN_KINDS:
+            names.append(column.text("name"))
+            columns.append(_COLUMN_KINDS[kind](column, quote_identifier(names[-1])))
+        else:
             raise UnsupportedSyntax(kind)
-        columns.append(_COLUMN_KINDS[kind](column))
         column.done()
     return _comma_separated(columns)
 
 
-def _ordinality_column(node: Node) -> list[Part]:
+def _ordinality_column(node: Node, name: str) -> list[Part]:
     _behaviour(node)
-    return [quote_identifier(node.text("name")), " FOR ORDINALITY"]
+    return [name, " FOR ORDINALITY"]
 
 
-def _value_column(node: Node) -> list[Part]:
-    return [*_column_head(node), *_column_path(node), *_behaviour(node)]
+def _value_column(node: Node, name: str) -> list[Part]:
+    return [*_column_head(node, name), *_column_path(node), *_behaviour(node)]
 
 
-def _exists_column(node: Node) -> list[Part]:
-    parts = _column_head(node)
+def _exists_column(node: Node, name: str) -> list[Part]:
+    parts = _column_head(node, name)
     return [*parts, " EXISTS", *_column_path(node), *_behaviour(node, wrapped=False)]
 
 
-def _nested_columns(node: Node) -> list[Part]:
+def _nested_columns(node: Node, names: list[str]) -> list[Part]:
     _behaviour(node)
-    return ["NESTED PATH ", *_path(node), " COLUMNS (", *_columns(node), ")"]
+    return ["NESTED PATH ", *_path(node), " COLUMNS (", *_columns(node, names), ")"]
 
 
-def _column_head(node: Node) -> list[Part]:
+def _column_head(node: Node, name: str) -> list[Part]:
     type_node = node.struct("typeName", "TypeName")
     if type_node is None:
         raise UnsupportedSyntax("a JSON_TABLE column without a type")
     encoding = _format(node.struct("format", "JsonFormat"))
-    return [f"{quote_identifier(node.text('name'))} {type_name(type_node).sql}{encoding}"]
+    return [f"{name} {type_name(type_node).sql}{encoding}"]
 
 
 def _column_path(node: Node) -> list[Part]:
@@ -314,10 +321,9 @@ def _column_path(node: Node) -> list[Part]:
     return [" PATH ", *path] if path else []
 
 
-_COLUMN_KINDS: dict[str, Callable[[Node], list[Part]]] = {
+_COLUMN_KINDS: dict[str, Callable[[Node, str], list[Part]]] = {
     "JTC_FOR_ORDINALITY": _ordinality_column,
     "JTC_REGULAR": _value_column,
     "JTC_FORMATTED": _value_column,
     "JTC_EXISTS": _exists_column,
-    "JTC_NESTED": _nested_columns,
 }

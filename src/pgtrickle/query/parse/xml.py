@@ -122,9 +122,12 @@ def _xml_table(node: Node) -> FromItem:
     namespaces = _namespaces(node.many("namespaces"))
     parts += ["XMLNAMESPACES(", *namespaces, "), "] if namespaces else []
     parts += ["(", expression(node.need("rowexpr")), ") PASSING ("]
-    parts += [expression(node.need("docexpr")), ") COLUMNS ", *_columns(node.many("columns")), ")"]
+    names: list[str] = []
+    columns = _columns(node.many("columns"), names)
+    parts += [expression(node.need("docexpr")), ") COLUMNS ", *columns, ")"]
+    lateral = node.flag("lateral")
     body = template("XMLTABLE", *parts)
-    return TemplateSource("XMLTABLE", body.parts, alias(node), node.flag("lateral"))
+    return TemplateSource("XMLTABLE", body.parts, alias(node), lateral, tuple(names))
 
 
 def _namespaces(nodes: list[Node]) -> list[Part]:
@@ -137,17 +140,18 @@ def _namespaces(nodes: list[Node]) -> list[Part]:
     return parts
 
 
-def _columns(nodes: list[Node]) -> list[Part]:
+def _columns(nodes: list[Node], names: list[str]) -> list[Part]:
+    """Read columns, and add their names."""
     parts: list[Part] = []
     for node in nodes:
         parts += [", "] if parts else []
-        parts += _column(node)
+        names.append(node.text("colname"))
+        parts += _column(node, quote_identifier(names[-1]))
         node.done()
     return parts
 
 
-def _column(node: Node) -> list[Part]:
-    name = quote_identifier(node.text("colname"))
+def _column(node: Node, name: str) -> list[Part]:
     if node.flag("for_ordinality"):
         return [f"{name} FOR ORDINALITY"]
     type_node = node.struct("typeName", "TypeName")
