@@ -328,3 +328,41 @@ def test_an_option_that_this_version_cannot_have_is_an_error_of_the_compiler(
     assert said in message
     assert f"native {version}" in message
     assert project.value("select count(*) from pgtrickle.calls") == 0
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_stream_table_that_others_read_is_rebuilt_and_dropped(project: Project) -> None:
+    """The extension's default for dependents changed twice, so it is always told."""
+    project.model("totals", TOTALS)
+    project.model("above", "select customer_id, orders from {{ ref('totals') }}")
+    project.dbt("run")
+    rebuilt = project.dbt("run", "--full-refresh")
+    assert all(message.startswith("rebuilt") for message in rebuilt.values()), rebuilt
+    assert project.value("select sum(orders) from $schema.above") == 30
+    project.dbt("run-operation", "drop_all_stream_tables")
+    assert project.sql("select pgt_name from pgtrickle.pgt_stream_tables") == []
+    assert project.value("select to_regclass('$schema.totals') is null")
+    assert project.value("select to_regclass('$schema.above') is null")
+
+
+@pytest.mark.parametrize("version", ["0.67.0"])
+def test_a_warning_where_the_scheduler_of_the_extension_does_not_run(project: Project) -> None:
+    project.model("totals", TOTALS)
+    project.dbt("run")
+    [warning] = [line for line in project.messages if "nothing refreshes by schedule" in line]
+    assert "1 stream table has a schedule" in warning
+    assert "Look at shared_preload_libraries and pg_trickle.enabled" in warning
+
+
+@pytest.mark.parametrize("version", ["0.67.0"])
+def test_a_blown_fuse_is_an_error_that_names_the_way_out(project: Project) -> None:
+    project.model("totals", TOTALS, fuse="on", fuse_ceiling=5)
+    project.dbt("run")
+    project.sql(
+        "update pgtrickle.pgt_stream_tables set fuse_state = 'blown', status = 'SUSPENDED',"
+        " blow_reason = '6 pending changes'"
+    )
+    message = project.dbt("run", fails=True)["totals"]
+    assert "its fuse is blown: 6 pending changes" in message
+    assert "`dbt run-operation pgtrickle_reset_fuse --args '{model_name: totals}'`" in message
+    assert "`select pgtrickle.reset_fuse('analytics.totals')`" in message
