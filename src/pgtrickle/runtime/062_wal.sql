@@ -397,19 +397,24 @@ create or replace function pgtrickle._wal_wishes()
     security definer
     set search_path = pg_catalog, pg_temp
 as $$
+    with setting as materialized (
+        -- Asked for once, however many tables there are.
+        select lower(pgtrickle._setting('cdc_mode')) as mode, pgtrickle._cluster_id() as cluster
+    )
     select c.source_relid, c.cdc_mode, w.wanted, case when w.wanted then pgtrickle._wal_obstacle(c.source_relid, c.columns) end
-    from pgtrickle.pgt_captures c
+    from setting g
+    cross join pgtrickle.pgt_captures c
     join pg_class k on k.oid = c.source_relid
     cross join lateral (
         select coalesce(bool_or(m.mode in ('wal', 'auto')) and not bool_or(coalesce(s.requested_cdc_mode = 'trigger', false) or s.requested_refresh_mode = 'IMMEDIATE'), false)
             and not exists (select from pgtrickle.pgt_stream_tables t where t.pgt_relid = c.source_relid) as wanted
         from pgtrickle.pgt_dependencies d
         join pgtrickle.pgt_stream_tables s on s.pgt_id = d.pgt_id
-        cross join lateral (select lower(coalesce(s.requested_cdc_mode, pgtrickle._setting('cdc_mode'))) as mode) m
+        cross join lateral (select coalesce(lower(s.requested_cdc_mode), g.mode) as mode) m
         where d.source_relid = c.source_relid
           and d.source_number is not null
     ) w
-    where c.cluster_id = pgtrickle._cluster_id()
+    where c.cluster_id = g.cluster
       and (w.wanted or c.cdc_mode = 'WAL')
     order by c.source_relid
 $$;

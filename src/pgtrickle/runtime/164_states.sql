@@ -35,14 +35,14 @@ create or replace function pgtrickle._states_of_tables()
 as $$
     with mine as materialized (
         select s.*, extract(epoch from clock_timestamp() - s.last_refresh_at) as age,
-            pgtrickle.parse_duration_seconds(s.schedule) as seconds, pgtrickle._is_overdue(s) as overdue
+            pgtrickle.parse_duration_seconds(s.schedule) as seconds
         from pgtrickle.pgt_stream_tables s
         where pg_has_role(s.pgt_owner, 'USAGE')
     )
     select m.pgt_id, 'stale_data', jsonb_build_object('staleness_seconds', round(m.age), 'schedule', m.schedule)
     from mine m
-    where m.overdue
-      and m.age > 2 * m.seconds * case m.refresh_tier when 'warm' then 2 when 'cold' then 10 else 1 end + 5
+    where case when m.age > 2 * m.seconds * case m.refresh_tier when 'warm' then 2 when 'cold' then 10 else 1 end + 5
+        then (select pgtrickle._is_overdue(s) from pgtrickle.pgt_stream_tables s where s.pgt_id = m.pgt_id) end
     union all
     select m.pgt_id, 'fuse_blown_reminder', jsonb_build_object('reason', m.blow_reason, 'blown_at', m.blown_at)
     from mine m

@@ -205,6 +205,8 @@ class Serving:
         held = under_way | resting
         due = self._not_idle(units.due(self.engine.session, held), held, now)
         waiting = self.compiler.awaited(due, now)
+        if not due:
+            return frozenset()  # which tables belong together is not to be looked up for nothing
         due = [one for one in due if one.table.id not in waiting]
         self._regroup(due, now)
         todo = units.units(due, self._groups, held)
