@@ -174,6 +174,7 @@ select c.id, t.x, t.y from c left join lateral (values (c.id, 'p'), ((select max
 select * from (values ((select max(q) from o), 'm'), ((select count(*) from r), null)) t (a, b);
 select t.x, count(*) as n from (values ((select max(v) from r)), (2), ((select min(k) from r))) t (x) left join o on o.q = t.x group by 1;
 select id, (select sum(t.x) from (values (c.id), ((select max(v) from r where r.k = c.id))) t (x)) as s from c;
+select c.id, t.x from c, lateral (values (c.id), ((select max(v) from r where r.k = c.id)) order by 1 limit 1) t (x);
 select id from o where q in (values (1), ((select max(k) from r where r.v = o.cust)));
 select id, q in (values (cust), ((select max(k) from r where r.v = o.cust)), (null)) as z from o;
 

@@ -162,12 +162,13 @@ def _over(query: s.Query, around: Around, environment: Environment) -> Lowered:
 def _values_over(
     query: s.Values, domain: Node, around: Around, environment: Environment
 ) -> Lowered:
-    if environment.outer is None or query.limit is not None or query.offset is not None:
-        raise NotIncremental("VALUES", "with a limit, in a correlated subquery, it is recomputed")
+    if environment.outer is None:
+        raise NotIncremental("correlated subquery", "in this place it is recomputed")
     scope = around.scope(environment.outer)
     node, outputs = beside_values(query, domain, scope, environment)
     items = tuple((a, a.reference) for a in (*outputs, *around.inside))
-    return Lowered(Project(node, items), column_names(query))
+    partition = tuple(attribute.reference for attribute in around.inside)
+    return ordered(query, Lowered(Project(node, items), column_names(query)), partition)
 
 
 def _independent(query: s.Query, environment: Environment) -> Correlated:

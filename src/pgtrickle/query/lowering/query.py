@@ -43,7 +43,7 @@ from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.lowering.row_queries import with_row_queries
 from pgtrickle.query.lowering.set_operations import combine
 from pgtrickle.query.lowering.subqueries import with_row_comparisons
-from pgtrickle.query.lowering.values import lower_values
+from pgtrickle.query.lowering.values import lower_values, with_numbered_orders
 from pgtrickle.query.lowering.windows import add_windows, written_out
 from pgtrickle.query.pruning import columns_of
 from pgtrickle.query.traverse import transform
@@ -61,7 +61,8 @@ def lower(query: s.Query, facts: Facts, *, one_equality: bool = True) -> Lowered
         _selected,
         _with_tables_apart,
     )
-    query = with_row_comparisons(with_row_queries(with_input_orders(query), facts))
+    query = with_numbered_orders(with_input_orders(query))
+    query = with_row_comparisons(with_row_queries(query, facts))
     if one_equality:
         return _query(query, environment)
     return _query(compared_alone(query), replace(environment, equality=COMPARED))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from pgtrickle.query import statement as s
 from pgtrickle.query.algebra import Attribute, Constant, Expand, Node, Project
-from pgtrickle.query.expression import Expression, Sublink
+from pgtrickle.query.expression import Column, Expression, Literal, SortKey, Sublink
 from pgtrickle.query.lowering import subqueries
 from pgtrickle.query.lowering.environment import Environment, Lowered
 from pgtrickle.query.lowering.scope import Scope
 from pgtrickle.query.lowering.targets import column_names
 from pgtrickle.query.moments import at_frontier
 from pgtrickle.query.render import quote_identifier, render_expression
+from pgtrickle.query.traverse import transform
 
 
 def lower_values(query: s.Values, environment: Environment) -> Lowered:
@@ -50,3 +52,21 @@ def beside_values(
     alias = s.Alias("f", tuple(attribute.id for attribute in outputs))
     values = replace(query, rows=rows, order_by=(), limit=None, offset=None)
     return Expand(node, s.Derived(values, alias, lateral=True), outputs), outputs
+
+
+def with_numbered_orders(query: s.Query) -> s.Query:
+    """`query` with VALUES ordered by the numbers of columns, which canonical text names."""
+
+    def numbered(key: SortKey, names: tuple[str, ...]) -> SortKey:
+        match key.expression:
+            case Column(relation="*VALUES*", name=name) if name in names:
+                return replace(key, expression=Literal(str(names.index(name) + 1)))
+        return key
+
+    def replaced(node: Any) -> Any:
+        if not isinstance(node, s.Values) or not node.order_by:
+            return node
+        names = column_names(node)
+        return replace(node, order_by=tuple(numbered(key, names) for key in node.order_by))
+
+    return transform(query, replaced)
