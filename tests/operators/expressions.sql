@@ -57,7 +57,7 @@ select k.id, t.v from k left join json_table(jb, '$.b[*]' columns (v integer pat
 -- family xml
 select pi, xmlagg(xmlelement(name e, id) order by id) as x from k group by pi;
 select id, xmlelement(name k, xmlattributes(pi as p), md) as x, xmlforest(n, f) as y from k;
-select k.id, t.v from k, xmltable('/a/b' passing xmlelement(name a, xmlelement(name b, id), xmlelement(name b, pi)) columns v integer path '.') t;
+select k.id, t.v from k, xmltable('/a/b' passing xmlelement(name a, xmlelement(name b, id), xmlelement(name b, pi)) columns v text path '.') t;
 
 -- family functions side by side
 select k.id, f.* from k left join lateral rows from (unnest(il), generate_series(1, pi), jsonb_each_text(jb)) with ordinality f (p, q, k, v, o) on true;

@@ -139,3 +139,31 @@ insert into r values (3, 2, 2);
 insert into l values (3, 2);
 -- change
 delete from r where id = 1;
+
+-- case an aggregate in a view that has the alias of a block around
+create table r (id integer primary key, i integer);
+create table s (i integer);
+create view per_id as select q1.id as c1, count(q1.i) as c2 from r as q1 where q1.i in (select q2.i from s as q2) group by q1.id;
+insert into r values (1, 1), (2, 1), (3, 2);
+insert into s values (1);
+-- query
+select q1.id, exists (select from r as q2 where q2.i = q1.i and exists (select from per_id as q3 where q3.c1 = q1.i and q3.c2 <> q2.id)) as e from r as q1;
+-- change
+insert into s values (2);
+-- change
+update r set i = 3 where id = 1;
+delete from s where i = 1;
+
+-- case a dozen subqueries that a change of their table all changes for each row
+create table r (id integer primary key, i integer);
+create table s (i integer);
+insert into r select n, n % 3 from generate_series(1, 40) n;
+insert into s values (1), (2), (null);
+-- query
+select id, i > any (select i from s) as a, i >= any (select i from s) as b, i < all (select i from s) as c, i <= all (select i from s) as d, i not in (select i from s) as e, (select sum(s.i) from s where s.i = r.i) as f, (select count(*) from s where s.i = r.i) as g, (select max(s.i) from s where s.i = r.i) as h, exists (select from s where s.i = r.i) as j from r;
+-- change
+update r set i = i + 1 where id < 5;
+delete from s;
+-- change
+insert into s select n from generate_series(0, 4) n;
+delete from r where id = 7;
