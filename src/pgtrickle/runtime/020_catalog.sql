@@ -87,7 +87,11 @@ create table pgtrickle.pgt_stream_tables (
     defining_settings           jsonb not null default '{}',
     pgt_owner                   oid not null,
     st_partitions               oid[],
-    unique (pgt_schema, pgt_name)
+    unique (pgt_schema, pgt_name),
+    -- What the scheduler reckons with for all owners: none may bring it to an error.
+    constraint moments_are_finite check (
+        isfinite(data_timestamp) and isfinite(last_refresh_at) and isfinite(last_error_at) and isfinite(blown_at)),
+    constraint deadline_is_a_time check (freshness_deadline_ms between 1 and 9000000000000000)
 );
 comment on table pgtrickle.pgt_stream_tables is 'One row per stream table';
 comment on column pgtrickle.pgt_stream_tables.defining_query is 'Canonical text: what PostgreSQL itself understands the query to be, fully qualified';
@@ -150,7 +154,11 @@ create table pgtrickle.pgt_refresh_history (
     fixpoint_iteration      integer,
     -- ours
     reason                  text,
-    error_code              text
+    error_code              text,
+    constraint moments_are_of_our_time check (
+        isfinite(data_timestamp)
+        and start_time between '2000-01-01 00:00+00' and '3000-01-01 00:00+00'
+        and end_time between '2000-01-01 00:00+00' and '3000-01-01 00:00+00')
 );
 create index on pgtrickle.pgt_refresh_history (pgt_id, refresh_id desc);
 comment on table pgtrickle.pgt_refresh_history is 'One row per refresh; rows_inserted and rows_deleted each count an updated row once';

@@ -18,7 +18,8 @@ create table pgtrickle.pgt_watermarks (
     watermark          timestamptz not null,
     updated_at         timestamptz not null default now(),
     advanced_by        text,
-    wal_lsn_at_advance text
+    wal_lsn_at_advance text,
+    constraint moments_are_finite check (isfinite(watermark) and isfinite(updated_at))
 );
 comment on table pgtrickle.pgt_watermarks is 'Up to which time each source is complete, as its loader says';
 
@@ -29,7 +30,8 @@ create table pgtrickle.pgt_watermark_groups (
     tolerance_secs double precision not null default 0,
     created_at     timestamptz not null default now(),
     -- ours
-    created_by     oid not null default to_regrole(quote_ident(current_user))::oid
+    created_by     oid not null default to_regrole(quote_ident(current_user))::oid,
+    constraint tolerance_is_a_time check (tolerance_secs between 0 and 1e300)
 );
 comment on table pgtrickle.pgt_watermark_groups is 'Sources that must be equally complete before a stream table that reads two of them is refreshed';
 

@@ -233,21 +233,25 @@ create or replace function pgtrickle.parse_duration_seconds(input text)
     immutable
     set search_path = pg_catalog, pg_temp
 as $$
-    select case
-        when btrim(input) ~ '^\d{1,15}$' then btrim(input)::bigint
-        when btrim(input) ~ '^(\d{1,9}[smhdwSMHDW])+$' then (
-            select sum(part[1]::bigint * case lower(part[2])
-                    when 's' then 1
-                    when 'm' then 60
-                    when 'h' then 3600
-                    when 'd' then 86400
-                    when 'w' then 604800
-                end)::bigint
-            from regexp_matches(btrim(input), '(\d+)([smhdwSMHDW])', 'g') part)
-    end
+    select d.seconds
+    from (
+        select case
+            when btrim(input) ~ '^\d{1,15}$' then btrim(input)::bigint
+            when btrim(input) ~ '^(\d{1,9}[smhdwSMHDW])+$' then (
+                select sum(part[1]::bigint * case lower(part[2])
+                        when 's' then 1
+                        when 'm' then 60
+                        when 'h' then 3600
+                        when 'd' then 86400
+                        when 'w' then 604800
+                    end)::bigint
+                from regexp_matches(btrim(input), '(\d+)([smhdwSMHDW])', 'g') part)
+        end as seconds
+    ) d
+    where d.seconds <= 10000000000  -- more cannot be added to every moment there is
 $$;
 comment on function pgtrickle.parse_duration_seconds(text) is
-    'Seconds in a duration such as 90, 30s, 5m or 1h30m (units s, m, h, d, w); null where the text is none';
+    'Seconds in a duration such as 90, 30s, 5m or 1h30m (units s, m, h, d, w); null where the text is none, or one of more than 300 years';
 
 
 create or replace function pgtrickle._cron_error(expression text)
@@ -347,7 +351,8 @@ begin
     if seconds is null then
         raise exception using
             errcode = '22023',
-            message = format('schedule "%s" is neither a duration nor a cron expression', schedule),
+            message = format(case when given ~* '^(\d+[smhdw]?)+$' then 'schedule "%s" is longer than 300 years'
+                else 'schedule "%s" is neither a duration nor a cron expression' end, schedule),
             hint = 'Examples: ''30s'', ''5m'', ''1h30m'', ''*/5 * * * *'', ''calculated''';
     end if;
     if seconds < least_seconds then

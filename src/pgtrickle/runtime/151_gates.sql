@@ -170,6 +170,11 @@ begin
             errcode = '22004',
             message = pg_catalog.format('the watermark of %s must not be null', relation::regclass);
     end if;
+    if not pg_catalog.isfinite(wanted) then
+        raise exception using
+            errcode = '22023',
+            message = pg_catalog.format('the watermark of %s must be a moment, not %s', relation::regclass, wanted);
+    end if;
     perform pgtrickle._check_writer(relation);
     insert into pgtrickle.pgt_watermarks as w (source_relid, watermark, advanced_by, wal_lsn_at_advance)
     values (relation, wanted, current_user, case when not pg_catalog.pg_is_in_recovery() then pg_catalog.pg_current_wal_insert_lsn() end)

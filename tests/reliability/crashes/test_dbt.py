@@ -86,5 +86,6 @@ def test_the_next_run_heals(database: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
-def test_the_next_run_heals_fifty_times(database: str, tmp_path: Path) -> None:
-    play(database, tmp_path / "shop", 50, seed=2)
+@pytest.mark.parametrize("seed", [2, 3])
+def test_the_next_run_heals_fifty_times(database: str, tmp_path: Path, seed: int) -> None:
+    play(database, tmp_path / "shop", 50, seed)

@@ -130,5 +130,6 @@ def test_a_worker_is_replaced(crashing: Server) -> None:
 
 
 @pytest.mark.soak
-def test_a_worker_is_replaced_fifty_times(crashing: Server) -> None:
-    worker_rounds(crashing, 50, seed=2)
+@pytest.mark.parametrize("seed", [2, 3])
+def test_a_worker_is_replaced_fifty_times(crashing: Server, seed: int) -> None:
+    worker_rounds(crashing, 50, seed)

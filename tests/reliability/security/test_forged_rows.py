@@ -167,6 +167,48 @@ def test_a_name_without_end_stops_no_alert(stranger: Connection, connect: Connec
     ]
 
 
+SET = "update pgtrickle.pgt_stream_tables set {} where pgt_schema = 'reader'"
+HISTORY = (
+    "insert into pgtrickle.pgt_refresh_history (pgt_id, data_timestamp, start_time, end_time,"
+    " action, status, initiated_by) select pgt_id, now(), {}, {}, 'FULL', 'COMPLETED', 'SCHEDULER'"
+    " from pgtrickle.pgt_stream_tables where pgt_schema = 'reader'"
+)
+POISON = {
+    "a schedule without end": SET.format("schedule = '999999999w'"),
+    "a schedule that is none": SET.format("schedule = 'x y z'"),
+    "a deadline before all time": SET.format("freshness_deadline_ms = -9223372036854775808"),
+    "a refresh at no time": SET.format("last_refresh_at = 'infinity'"),
+    "an error at no time": SET.format(
+        "status = 'ERROR', consecutive_errors = 2147483647, last_error_at = '-infinity'"
+    ),
+    "history without end": HISTORY.format("'-infinity'", "'infinity'"),
+    "long history": HISTORY.format("'4713-01-01 BC'", "'294276-01-01'"),
+    "a watermark at no time": (
+        "create table reader.r (id integer);"
+        "insert into pgtrickle.pgt_watermark_groups (group_name, source_relids, tolerance_secs)"
+        " values ('w', array['reader.s'::regclass, 'reader.r'::regclass], 'NaN')"
+    ),
+    "a plan that is none": "update pgtrickle.pgt_plans set plan = '[]', plan_status = 'COMPILED'",
+}
+
+
+@pytest.mark.parametrize("poison", POISON)
+def test_no_value_of_one_owner_stops_the_scheduler_of_all(
+    stranger: Connection, victim: Engine, owner: Connection, connect: Connect, poison: str
+) -> None:
+    victim.alter_stream_table("marts.t", schedule="1s")
+    with contextlib.suppress(psycopg.errors.CheckViolation):
+        stranger.execute(POISON[poison])  # type: ignore[arg-type]
+    owner.execute("insert into src.item values (2, 1); insert into src.other values (2, 1)")
+    owner.execute("update pgtrickle.pgt_stream_tables set last_refresh_at = '2024-01-01'")
+    superuser = connect()
+    superuser.execute("call pgtrickle.run_due()")
+    superuser.execute("select pgtrickle._alert_states()")
+    for summary in ("health_check", "sla_summary", "schedule_recommendations", "refresh_timeline"):
+        superuser.execute(f"select * from pgtrickle.{summary}()")  # type: ignore[arg-type]
+    assert owner.execute("select count(*) from marts.t").fetchone() == (2,)
+
+
 CLAIMED = (
     "insert into pgtrickle.pgt_dependencies"
     " (pgt_id, source_relid, source_type, source_schema, source_name, source_number)"
