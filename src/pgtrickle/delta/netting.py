@@ -18,9 +18,28 @@ from pgtrickle.query.algebra import Node
 
 
 def net_rows(root: Node, target: Target, maintenance: Maintenance) -> str:
-    """CTE with columns v1…vn and w, at most one row for each image."""
-    rows = maintenance.add_cte("delta", _numbered(_changes(root, target, maintenance)))
-    return maintenance.add_cte("net", _by_image(rows, target))
+    """CTE with columns rn, v1…vn and w, at most one row for each image."""
+    rows = maintenance.add_cte(
+        "delta",
+        select(
+            ["row_number() OVER () AS rn", "d.*"],
+            f"FROM (\n{_changes(root, target, maintenance)}\n) AS d",
+        ),
+    )
+    grouped = select(
+        ["min(d.rn) AS rn", "sum(d.w) AS w"],
+        f"FROM {rows} AS d",
+        f"GROUP BY {image(target.values('d'))}",
+        "HAVING sum(d.w) <> 0",
+    )
+    return maintenance.add_cte(
+        "net",
+        select(
+            ["g.rn", *target.values("d"), "g.w"],
+            f"FROM (\n{grouped}\n) AS g",
+            f"JOIN {rows} AS d USING (rn)",
+        ),
+    )
 
 
 def net_keys(root: Node, target: Target, maintenance: Maintenance) -> str:
@@ -53,21 +72,25 @@ def net_keys(root: Node, target: Target, maintenance: Maintenance) -> str:
         f"FROM {rows} AS d",
         f"WHERE {alone} OR ({pair} AND d.w = 1 AND NOT {row}::record *= d.former)",
     )
-    tangled = maintenance.add_cte(
-        "tangled",
-        _numbered(f"SELECT d.* FROM {rows} AS d WHERE NOT ({alone} OR ({pair}))"),
+    # What is left is little. By windows, for a join with itself looks enormous to the planner.
+    by_image = select(
+        [*target.values("d"), "sum(d.w) OVER i AS w", "row_number() OVER i AS copy"],
+        f"FROM {rows} AS d",
+        f"WHERE NOT ({alone} OR ({pair}))",
+        f"WINDOW i AS (PARTITION BY {image(target.values('d'))})",
     )
-    netted = select(
+    by_key = select(
         ["n.*", "bool_or(n.w < 0) OVER k AS goes", "bool_or(n.w > 0) OVER k AS comes"],
-        f"FROM (\n{_by_image(tangled, target)}\n) AS n",
+        f"FROM (\n{by_image}\n) AS n",
+        "WHERE n.copy = 1 AND n.w <> 0",
         f"WINDOW k AS (PARTITION BY {', '.join(f'n.{key}' for key in keys)})",
     )
-    rest = select(
+    tangled = select(
         [*target.values("n"), "n.w", "n.goes AND n.comes AS met"],
-        f"FROM (\n{netted}\n) AS n",
+        f"FROM (\n{by_key}\n) AS n",
         "WHERE n.w > 0 OR NOT n.comes",
     )
-    return maintenance.add_cte("net", union_all([simple, rest]))
+    return maintenance.add_cte("net", union_all([simple, tangled]))
 
 
 def _changes(root: Node, target: Target, maintenance: Maintenance) -> str:
@@ -78,22 +101,3 @@ def _changes(root: Node, target: Target, maintenance: Maintenance) -> str:
         for i, (id, column) in enumerate(zip(delta.ids, target.columns, strict=True), start=1)
     ]
     return select([*values, f"{WEIGHT} AS w"], f"FROM {delta.source('d')}")
-
-
-def _numbered(rows: str) -> str:
-    return select(["row_number() OVER () AS rn", "r.*"], f"FROM (\n{rows}\n) AS r")
-
-
-def _by_image(rows: str, target: Target) -> str:
-    """Select of v1…vn and w from a CTE of numbered rows, one for each image that is left."""
-    grouped = select(
-        ["min(r.rn) AS rn", "sum(r.w) AS w"],
-        f"FROM {rows} AS r",
-        f"GROUP BY {image(target.values('r'))}",
-        "HAVING sum(r.w) <> 0",
-    )
-    return select(
-        ["g.rn", *target.values("d"), "g.w"],
-        f"FROM (\n{grouped}\n) AS g",
-        f"JOIN {rows} AS d USING (rn)",
-    )

@@ -25,8 +25,10 @@ from pgtrickle.delta.linear import changed
 from pgtrickle.delta.maintenance import Maintenance, Rules
 from pgtrickle.delta.relation import WEIGHT, Relation, image, select, union_all
 from pgtrickle.delta.restriction import HASH, Matching, restrict, textual
-from pgtrickle.delta.state import States, StateTable
+from pgtrickle.delta.state import States, StateTable, fit_an_index
 from pgtrickle.query.algebra import TopN, Window
+from pgtrickle.query.expression import Column
+from pgtrickle.query.keys import not_null_ids
 from pgtrickle.query.lowering import NotIncremental
 from pgtrickle.query.render import render_expression, render_parts, sort_parts
 
@@ -50,31 +52,43 @@ def asked(node: Partitioned) -> tuple[str, ...]:
 def prepare(node: Partitioned, maintenance: Maintenance) -> None:
     """Analyse the node and add its state table. Children come first."""
     states = maintenance.states
-    analysis = _analysis(node, states)
+    analysis = _analyse(node, states)
+    states.analyses[id(node)] = analysis
     child = maintenance.initial(node.child)
-    for type in states.types[id(node)]:
-        obstacle = type.obstacle()
-        if obstacle is not None:
-            raise NotIncremental("PARTITION BY", obstacle)
     fill = select(
         [*analysis.matching.hash_column("b"), "b.*"],
-        f"FROM ({_body(node, _with_partition(node, analysis.keys, child)).sql}) AS b",
+        f"FROM ({_body(node, _with_partition(node, child)).sql}) AS b",
     )
     states.add(id(node), fill, index=analysis.matching.index)
-
-
-def _analysis(node: Partitioned, states: States) -> Analysis:
-    keys = _keys(node)
-    by_text = textual(keys, states.types[id(node)])
-    return Analysis(keys, Matching(keys, nullable=keys, bounded=False, textual=by_text))
 
 
 def _keys(node: Partitioned) -> tuple[str, ...]:
     return tuple(f"p{i}" for i in range(1, len(node.partition) + 1))
 
 
-def _with_partition(node: Partitioned, names: tuple[str, ...], child: Relation) -> Relation:
+def _analyse(node: Partitioned, states: States) -> Analysis:
+    keys, types = _keys(node), states.types[id(node)]
+    for type in types:
+        obstacle = type.obstacle()
+        if obstacle is not None:
+            raise NotIncremental("PARTITION BY", obstacle)
+    not_null = not_null_ids(node.child.attributes)
+    nullable = tuple(
+        key
+        for key, expression in zip(keys, node.partition, strict=True)
+        if not (
+            isinstance(expression, Column)
+            and expression.relation is None
+            and expression.name in not_null
+        )
+    )
+    bounded = fit_an_index(type.width for type in types)
+    return Analysis(keys, Matching(keys, nullable, bounded, textual(keys, types)))
+
+
+def _with_partition(node: Partitioned, child: Relation) -> Relation:
     """The child with the partition keys as columns."""
+    names = _keys(node)
     keys = [
         f"{render_expression(e)} AS {key}" for e, key in zip(node.partition, names, strict=True)
     ]
@@ -143,14 +157,14 @@ def _initial(node: Partitioned, maintenance: Maintenance) -> Relation:
     if table is not None:
         sql = select([f"s.{id}" for id in node.ids], f"FROM {table.filling} AS s")
         return Relation(sql, node.ids, weighted=False)
-    keyed = _with_partition(node, _keys(node), maintenance.initial(node.child))
+    keyed = _with_partition(node, maintenance.initial(node.child))
     body = _body(node, keyed)
     sql = select([f"b.{id}" for id in node.ids], f"FROM {body.source('b')}")
     return Relation(sql, node.ids, weighted=False)
 
 
 def _state(node: Partitioned, maintenance: Maintenance) -> tuple[Analysis, StateTable]:
-    return _analysis(node, maintenance.states), maintenance.states.tables[id(node)]
+    return maintenance.states.analyses[id(node)], maintenance.states.tables[id(node)]
 
 
 def _old(node: Partitioned, maintenance: Maintenance) -> Relation:
@@ -197,14 +211,14 @@ def _add(
     node: Partitioned, analysis: Analysis, table: StateTable, maintenance: Maintenance
 ) -> None:
     matching, suffix = analysis.matching, table.suffix
-    child = _with_partition(node, analysis.keys, changed(node.child, maintenance))
+    child = _with_partition(node, changed(node.child, maintenance))
     hash = analysis.matching.hash_column("c")
     keys = [f"c.{key}" for key in analysis.keys]
     touched = maintenance.add_cte(
         f"k_{suffix}",
         select([*hash, *keys] or ["1 AS one"], f"FROM {child.source('c')}", _distinct(keys)),
     )
-    keyed = _with_partition(node, analysis.keys, maintenance.new(node.child))
+    keyed = _with_partition(node, maintenance.new(node.child))
     restricted = Relation(union_all(restrict(keyed, matching, touched)), keyed.ids, weighted=False)
     body = _body(node, restricted)
     if not analysis.keys:
@@ -233,8 +247,8 @@ def _add(
                 f"{image(f's.{id}' for id in columns)} AS __image",
                 number.format(image(f"s.{id}" for id in columns)),
             ],
-            f"FROM {table.qualified} AS s",
-            f"WHERE EXISTS (SELECT FROM {touched} AS k WHERE {matching.same('s', 'k')})",
+            # A join and not EXISTS, for each is touched once: so it may begin with what is touched.
+            f"FROM {table.qualified} AS s JOIN {touched} AS k ON {matching.same('s', 'k')}",
         ),
     )
     same = "b.__image = o.__image AND b.__copy = o.__copy"
@@ -251,7 +265,7 @@ def _add(
         f"DELETE FROM {table.qualified} AS s WHERE s.ctid = ANY"
         f" (ARRAY(SELECT g.__place FROM {gone} AS g))",
     )
-    names = ", ".join([*([HASH] if analysis.keys else []), *columns])
+    names = ", ".join([*([HASH] if matching.hashed else []), *columns])
     maintenance.add_change(
         f"i_{suffix}",
         f"INSERT INTO {table.qualified} ({names}) SELECT {names} FROM {come}",
