@@ -93,6 +93,21 @@ def test_auto_does_not_weigh_what_is_fast_anyway(table: Engine) -> None:
     assert table.refresh("st").action == "DIFFERENTIAL"
 
 
+def test_auto_tries_once_what_recomputing_takes_where_it_may_be_faster(table: Engine) -> None:
+    table.create_stream_table("st", QUERY, refresh_mode="AUTO")
+    remember(table, ms_per_change=0.035, full_ms=100)
+    change(table, 1000)
+    done = table.refresh("st")
+    assert done.action == "FULL"
+    assert done.reason == (
+        "2000 changes would take about 70 ms;"
+        " recomputing took 100 ms when the table was filled, and is tried"
+    )
+    table.connection.execute("update pgtrickle.pgt_stream_tables set last_full_ms = 100")
+    change(table, 1000)
+    assert table.refresh("st").action == "DIFFERENTIAL"
+
+
 def test_auto_without_a_past_goes_by_the_share_of_changed_rows(table: Engine) -> None:
     table.create_stream_table("st", QUERY, refresh_mode="AUTO")
     change(table, 10000)

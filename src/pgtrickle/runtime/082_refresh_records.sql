@@ -66,6 +66,24 @@ comment on function pgtrickle._expected_ms(bigint, bigint) is
     'How long a delta of so many changes would take: a straight line through past ones, a fixed cost and one for each change; or the median, where they were all about as many. Null where the past says nothing';
 
 
+create or replace function pgtrickle._has_recomputed(target bigint)
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select exists (
+        select
+        from pgtrickle.pgt_refresh_history h
+        where h.pgt_id = target
+          and h.action in ('FULL', 'REINITIALIZE')
+          and h.status = 'COMPLETED'
+          and h.initiated_by is distinct from 'INITIAL')
+$$;
+comment on function pgtrickle._has_recomputed(bigint) is
+    'Whether the history knows how long recomputing takes where the table is filled already';
+
+
 create or replace function pgtrickle._recompute_is_cheaper(
         stream_table pgtrickle.pgt_stream_tables, relids oid[], changes bigint)
     returns text
@@ -98,9 +116,18 @@ begin
     if stream_table.auto_threshold is null and stream_table.last_full_ms is not null then
         expected := pgtrickle._expected_ms(stream_table.pgt_id, changes);
         if expected is not null then
-            return case when expected > 1.2 * stream_table.last_full_ms and (changes > 1000 or expected > 500)
+            if changes <= 1000 and expected <= 500 then
+                return null;
+            end if;
+            -- To fill an empty table takes longer than to compare, by how much is not known.
+            return case
+                when expected > stream_table.last_full_ms
                 then format('%s changes would take about %s ms, recomputing about %s ms',
-                    changes, round(expected), round(stream_table.last_full_ms)) end;
+                    changes, round(expected), round(stream_table.last_full_ms))
+                when expected > stream_table.last_full_ms / 2 and not pgtrickle._has_recomputed(stream_table.pgt_id)
+                then format('%s changes would take about %s ms; recomputing took %s ms when the table was filled, and is tried',
+                    changes, round(expected), round(stream_table.last_full_ms))
+            end;
         end if;
     end if;
     if changes <= 1000 then
