@@ -15,6 +15,18 @@
 -- in future    what happened at a time that is not yet there, for the clock was set back, counts as not
 --              having happened: refreshed once, the table has a time of the new clock
 
+create or replace function pgtrickle._is_of_another_clock(moment timestamptz)
+    returns boolean
+    language sql
+    volatile
+as $$
+    -- Every name of PostgreSQL's own, and no path is set, so that it becomes part of its callers' queries.
+    select moment operator(pg_catalog.>) (pg_catalog.clock_timestamp() operator(pg_catalog.+) '1 s'::pg_catalog.interval)
+$$;
+comment on function pgtrickle._is_of_another_clock(timestamptz) is
+    'Whether a time of something that has happened is yet to come, for the clock was set back by more than a second';
+
+
 create or replace function pgtrickle._retry_at(stream_table pgtrickle.pgt_stream_tables)
     returns timestamptz
     language sql
@@ -22,7 +34,7 @@ create or replace function pgtrickle._retry_at(stream_table pgtrickle.pgt_stream
     set search_path = pg_catalog, pg_temp
     set jit = off
 as $$
-    select case when stream_table.consecutive_errors > 0 and stream_table.last_error_at <= clock_timestamp() then
+    select case when stream_table.consecutive_errors > 0 and not pgtrickle._is_of_another_clock(stream_table.last_error_at) then
         stream_table.last_error_at + make_interval(secs => least(
             pgtrickle._setting('error_backoff_seconds')::double precision * 2 ^ least(stream_table.consecutive_errors - 1, 30),
             pgtrickle._setting('error_backoff_max_seconds')::double precision)) end
@@ -43,7 +55,7 @@ as $$
     where h.pgt_id = stream_table.pgt_id
       and h.refresh_id = (select max(l.refresh_id) from pgtrickle.pgt_refresh_history l where l.pgt_id = stream_table.pgt_id)
       and h.action = 'SKIP'
-      and h.end_time <= clock_timestamp()
+      and not pgtrickle._is_of_another_clock(h.end_time)
       and coalesce(pgtrickle._gated(stream_table), pgtrickle._misaligned(stream_table)) is not null
 $$;
 comment on function pgtrickle._held_until(pgtrickle.pgt_stream_tables) is
@@ -72,7 +84,7 @@ as $$
         select
             s.pgt_id,
             s.schedule,
-            case when s.last_refresh_at <= clock_timestamp() then s.last_refresh_at end as last_refresh_at,
+            case when not pgtrickle._is_of_another_clock(s.last_refresh_at) then s.last_refresh_at end as last_refresh_at,
             least(s.created_at, clock_timestamp()) as created_at,
             d.seconds,
             case s.refresh_tier when 'hot' then 1 when 'warm' then 2 when 'cold' then 10 end as factor,
@@ -306,7 +318,7 @@ as $$
       and pg_has_role(s.pgt_owner, 'USAGE')
       and (c.pgt_id is null
           -- The clock was set back: the times are those of the other one.
-          or s.last_refresh_at > clock_timestamp()
+          or pgtrickle._is_of_another_clock(s.last_refresh_at)
           -- The last but nine: one that is empty or short has no further time.
           or coalesce(c.due_times[cardinality(c.due_times) - 9], 'infinity') <= coalesce(s.last_refresh_at, '-infinity'))
 $$;
