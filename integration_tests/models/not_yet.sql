@@ -1,4 +1,4 @@
-{{ config(initialize=false, refresh_on_run=false) }}
+{{ config(meta={'initialize': false, 'refresh_on_run': false}) }}
 
 select name, sum(amount) as total
 from {{ ref('named_orders') }}

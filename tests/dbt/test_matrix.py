@@ -124,17 +124,19 @@ def test_dbt_2_runs_the_project(dbt2: Dbt2) -> None:
         populated
         for (populated,) in dbt2.sql("select is_populated from pgtrickle.pgt_stream_tables")
     } == {False}
-    dbt2.dbt("build")
+    # Unit tests end in "not yet implemented: PostgreSQL's list_relations_schemas" there.
+    without_unit_tests = ("--exclude", "test_type:unit")
+    dbt2.dbt("build", *without_unit_tests)
     dbt2.dbt("run-operation", "change_orders")
     dbt2.dbt("run")
-    dbt2.dbt("test")
+    dbt2.dbt("test", *without_unit_tests)
     dbt2.dbt("run", "--vars", "{every: 7m, large: 30}")
     assert dbt2.sql(
         "select schedule from pgtrickle.pgt_stream_tables where pgt_name = 'customer_totals'"
     ) == [("7m",)]
     assert dbt2.sql('select min(amount) >= 30 from integration."Large Orders"') == [(True,)]
     dbt2.dbt("run", "--full-refresh")
-    dbt2.dbt("build")
+    dbt2.dbt("build", *without_unit_tests)
     for operation in ("refresh_all_stream_tables", "pgtrickle_status", "pgtrickle_check_freshness"):
         assert '"Large Orders"' in dbt2.dbt("run-operation", operation)
     unknown = ("run-operation", "pgtrickle_refresh", "--args", "{model_name: nobody}")
