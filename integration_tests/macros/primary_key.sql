@@ -4,10 +4,16 @@
 #}
 {% macro primary_key(column) %}
   {% set table = this.include(database=false) %}
-  {% set lacks_it = execute and run_query("
-    select relkind = 'r' and not exists (select from pg_constraint where conrelid = c.oid and contype = 'p')
+  {% set lacking = run_query("
+    select 1
     from pg_class c
-    where c.oid = '" ~ table ~ "'::regclass
-  ")[0][0] %}
-  {{ 'alter table ' ~ table ~ ' add primary key (' ~ column ~ ')' if lacks_it else 'select 1' }}
+    where c.oid = to_regclass('" ~ table ~ "')
+      and relkind = 'r'
+      and not exists (select from pg_constraint where conrelid = c.oid and contype = 'p')
+  ") %}
+  {% for row in (lacking.rows if lacking else []) %}
+    alter table {{ table }} add primary key ({{ column }})
+  {% else %}
+    select 1
+  {% endfor %}
 {% endmacro %}
