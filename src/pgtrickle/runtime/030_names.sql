@@ -351,7 +351,7 @@ begin
     if seconds is null then
         raise exception using
             errcode = '22023',
-            message = format(case when given ~* '^(\d+[smhdw]?)+$' then 'schedule "%s" is longer than 300 years'
+            message = format(case when given ~* '^(\d+|(\d+[smhdw])+)$' then 'schedule "%s" is longer than 300 years'
                 else 'schedule "%s" is neither a duration nor a cron expression' end, schedule),
             hint = 'Examples: ''30s'', ''5m'', ''1h30m'', ''*/5 * * * *'', ''calculated''';
     end if;

@@ -79,10 +79,7 @@ declare
     other_segment regclass;
 begin
     -- By name, so that a capture dropped while we waited is a table that does not exist.
-    current := pg_sequence_last_value(to_regclass(format('pgtrickle_changes.segment_%s', source)));
-    if current is null then
-        return null;
-    end if;
+    execute format('select last_value from pgtrickle_changes.segment_%s', source) into current;
     current_segment := to_regclass(format('pgtrickle_changes.changes_%s_%s', source, current));
     other_segment := to_regclass(format('pgtrickle_changes.changes_%s_%s', source, 1 - current));
     if pg_relation_size(other_segment) > 0 then
