@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 import yaml
 from tests.dbt.project import Project
 
@@ -115,6 +114,26 @@ def test_on_configuration_change_is_about_every_setting(project: Project) -> Non
     }
 
 
+def test_what_somebody_else_set_is_put_right_at_the_next_run_and_left_alone_after(
+    project: Project,
+) -> None:
+    fuse = {"fuse": "on", "fuse_ceiling": 1000, "fuse_sensitivity": 2, "tier": "cold"}
+    project.model("totals", TOTALS, **fuse)
+    project.dbt("run")
+    project.sql(
+        "select pgtrickle.alter_stream_table('analytics.totals',"
+        " fuse => 'off', fuse_ceiling => 5, fuse_sensitivity => 9, tier => 'hot')"
+    )
+    said = project.dbt("run")["totals"]
+    for change in ("tier hot to COLD", "fuse off to ON", "fuse_ceiling 5 to 1000"):
+        assert change in said
+    assert "fuse_sensitivity 9 to 2" in said
+    before = project.value("select to_jsonb(s)->'updated_at' from pgtrickle.pgt_stream_tables s")
+    assert project.dbt("run")["totals"].startswith("unchanged")
+    after = project.value("select to_jsonb(s)->'updated_at' from pgtrickle.pgt_stream_tables s")
+    assert before == after
+
+
 def test_a_partitioned_stream_table_keeps_its_partitions_until_it_is_built_anew(
     project: Project,
 ) -> None:
@@ -202,34 +221,124 @@ def test_a_model_may_forbid_its_full_refresh(project: Project) -> None:
     assert project.oid("totals") == oid
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"output_distribution_column": "customer_id"}, "does not have: the extension"),
-        ({"partition_by": "LIST:customer_id"}, "must be one column"),
-        ({"partition_by": "customer_id, orders"}, "must be one column"),
-        ({"append_only": True, "refresh_mode": "IMMEDIATE"}, "needs refresh_mode"),
-        ({"cdc_mode": "WAL", "refresh_mode": "IMMEDIATE"}, "must be TRIGGER, AUTO or null"),
-        (
-            {"diamond_schedule_policy": "SLOWEST", "diamond_consistency": "NONE"},
-            "needs diamond_con",
-        ),
-        ({"max_differential_joins": 0}, "must be at least 1"),
-        ({"max_delta_fraction": 1.5}, "must be above 0 and at most 1"),
-        ({"fuse_ceiling": 0}, "must be at least 1"),
-        ({"fuse_sensitivity": -1}, "must be at least 1"),
-    ],
-)
-def test_an_option_the_engine_lacks_is_an_error_that_names_model_option_and_value(
-    project: Project, options: dict[str, Any], said: str
+# Options as a model sets them, the first of which this engine refuses, and some of what it says.
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"output_distribution_column": "customer_id"}, "does not have: the extension"),
+    ({"partition_by": "LIST:customer_id"}, "RANGE partitions by one column"),
+    ({"partition_by": "customer_id, orders"}, "RANGE partitions by one column"),
+    ({"partition_by": "day"}, "the query has customer_id, orders, total"),
+    ({"append_only": True, "refresh_mode": "IMMEDIATE"}, "use refresh_mode AUTO or DIFF"),
+    ({"cdc_mode": "WAL", "refresh_mode": "IMMEDIATE"}, "Leave cdc_mode out"),
+    (
+        {"diamond_schedule_policy": "SLOWEST", "diamond_consistency": "NONE"},
+        'needs diamond_consistency "atomic"',
+    ),
+    ({"max_differential_joins": 0}, "must be at least 1"),
+    ({"max_differential_joins": 3000000000}, "out of range for type integer"),
+    ({"max_delta_fraction": 1.5}, "must be above 0 and at most 1"),
+    ({"fuse_ceiling": 0}, "must be at least 1"),
+    ({"fuse_ceiling": -1}, "must be at least 1"),
+    ({"fuse_sensitivity": 0}, "must be at least 1"),
+    ({"fuse_sensitivity": -1}, "must be at least 1"),
+    ({"schedule": "0s"}, "shorter than the least allowed, 1 s"),
+    ({"schedule": "99999w"}, "longer than 300 years"),
+    ({"schedule": "99 * * * *"}, "not within 0 to 59, the range of minute"),
+    ({"schedule": "* * 31-1 * *"}, "not within 1 to 31, the range of day of month"),
+    ({"schedule": "0 0 0 1 foo *"}, "is not understood as month. Examples: '*/5"),
+    ({"schedule": "@fortnightly"}, "is not one of @yearly"),
+    ({"indexes": [{"columns": ["nothing"]}]}, "It has customer_id, orders, total"),
+    ({"indexes": [{"columns": ["total", '"Total"']}]}, 'the query has no column "Total"'),
+    ({"indexes": [{"columns": ["total"], "type": "tree"}]}, "brin, btree, gin, gist, hash"),
+    ({"stream_table_name": "é" * 40}, "has a part longer than 63 bytes"),
+]
+# Keys, values that they have on no engine, and what must be there instead.
+IMPOSSIBLE: list[tuple[str, Any, str]] = [
+    ("schedule", "often", "a duration ('30s', '5m', '1h30m'), a cron expression"),
+    ("schedule", 5, "a duration ('30s', '5m', '1h30m'), a cron expression"),
+    ("refresh_mode", "NOW", "one of FULL, DIFFERENTIAL, AUTO, IMMEDIATE"),
+    ("refresh_mode", True, "one of FULL, DIFFERENTIAL, AUTO, IMMEDIATE"),
+    ("refresh_mode", None, "one of FULL, DIFFERENTIAL, AUTO, IMMEDIATE"),
+    ("initialize", "yes", "boolean"),
+    ("refresh_on_run", 1, "boolean"),
+    ("status", "SUSPENDED", "one of ACTIVE, PAUSED"),
+    ("stream_table_name", "n" * 64, "a name of 1 to 63 characters"),
+    ("stream_table_name", "", "a name of 1 to 63 characters"),
+    ("stream_table_name", 7, "string or null"),
+    ("stream_table_schema", "s" * 64, "a name of 1 to 63 characters"),
+    ("cdc_mode", "log", "one of AUTO, TRIGGER, WAL"),
+    ("partition_by", ["customer_id"], "string or null"),
+    ("append_only", "no", "boolean or null"),
+    ("diamond_consistency", "SOME", "one of NONE, ATOMIC"),
+    ("diamond_schedule_policy", "ANY", "one of FASTEST, SLOWEST"),
+    ("pooler_compatibility_mode", "on", "boolean or null"),
+    ("max_differential_joins", 2.5, "integer or null"),
+    ("max_delta_fraction", "half", "number or null"),
+    ("max_delta_fraction", float("nan"), "number or null"),
+    ("output_distribution_column", 1, "string or null"),
+    ("tier", "TEPID", "one of HOT, WARM, COLD, FROZEN"),
+    ("fuse", "MAYBE", "one of OFF, ON, AUTO"),
+    ("fuse_ceiling", "1000", "integer or null"),
+    ("fuse_sensitivity", 0.5, "integer or null"),
+    ("indexes", "total", "a list of indexes like {columns: [a, b]"),
+    ("grants", ["reader"], "lists of roles by privilege"),
+    ("full_refresh", "always", "boolean or null"),
+    ("on_configuration_change", "ask", "one of APPLY, CONTINUE, FAIL"),
+]
+
+
+def test_a_value_the_engine_refuses_is_an_error_that_names_model_key_value_and_way_out(
+    project: Project, setup: str
 ) -> None:
-    project.model("spread", TOTALS, **options)
+    if setup == "package":
+        _let_the_package_name_tables(project)
+    for number, (options, _) in enumerate(REFUSED):
+        project.model(f"spread_{number}", TOTALS, **options)
+    messages = project.dbt("run", fails=True)
+    for number, (options, said) in enumerate(REFUSED):
+        message = messages[f"spread_{number}"]
+        [key, value] = next(iter(options.items()))
+        assert "Compilation Error" in message
+        assert f"The stream table spread_{number} sets {key} to {json.dumps(value)}, " in message
+        assert said in message
+        assert "portable" in message or key == "indexes"
+    assert project.value("select count(*) from pgtrickle.pgt_stream_tables") == 0
+    assert project.value("select count(*) from pgtrickle.pgt_captures") == 0
+
+
+def test_a_value_that_no_engine_has_is_an_error_that_names_those_there_are(
+    project: Project, setup: str
+) -> None:
+    if setup == "package":
+        _let_the_package_name_tables(project)
+    properties = []
+    for number, (key, value, _) in enumerate(IMPOSSIBLE):
+        project.model(f"spread_{number}", TOTALS)
+        properties.append({"name": f"spread_{number}", "config": {"meta": {key: value}}})
+    project.write("models/properties.yml", yaml.safe_dump({"models": properties}))
+    messages = project.dbt("run", fails=True)
+    for number, (key, value, allowed) in enumerate(IMPOSSIBLE):
+        message = messages[f"spread_{number}"]
+        assert "Compilation Error" in message
+        told = f"The stream table spread_{number} sets {key} to {json.dumps(value)}, which must be"
+        assert f"{told} {allowed}" in message
+    assert project.value("select count(*) from pgtrickle.pgt_stream_tables") == 0
+
+
+def test_an_unknown_key_is_an_error_that_lists_the_known(project: Project) -> None:
+    project.model("spread", TOTALS, shedule="5m")
     message = project.dbt("run", fails=True)["spread"]
-    [key, value] = next(iter(options.items()))
     assert "Compilation Error" in message
-    assert f"The stream table spread sets {key} to {json.dumps(value)}" in message
-    assert said in message
-    assert "portable" in message
+    assert 'The stream table spread sets the unknown key shedule to "5m"' in message
+    assert "schedule, status, stream_table_name" in message
+    project.model("spread", TOTALS, meta={"shedule": "5m"})
+    project.dbt("run")  # what is there is one's own
+
+
+def _let_the_package_name_tables(project: Project) -> None:
+    settings = yaml.safe_load((project.directory / "dbt_project.yml").read_text())
+    order = ["shop", "dbt_pgtrickle", "dbt"]
+    settings["dispatch"] = [{"macro_namespace": "dbt", "search_order": order}]
+    project.write("dbt_project.yml", yaml.safe_dump(settings))
 
 
 def test_an_argument_that_an_older_runtime_lacks_is_an_error_that_says_so(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -334,32 +333,6 @@ def test_sample_never_defines_a_table_by_what_it_held_back(project: Project) -> 
     project.dbt("run", "--sample", "3 hours")
     assert _totals(project) == _expected(project)
     assert "interval" not in project.value("select original_query from pgtrickle.pgt_stream_tables")
-
-
-def test_what_cannot_be_is_an_error_that_names_model_key_value_and_what_can(
-    make_project: Callable[..., Project],
-) -> None:
-    project = make_project("package")
-    cases = {
-        "mode": ("refresh_mode", "SOMETIMES", "FULL, DIFFERENTIAL, AUTO, IMMEDIATE"),
-        "mode_type": ("refresh_mode", True, "FULL, DIFFERENTIAL, AUTO, IMMEDIATE"),
-        "populate": ("initialize", "yes", "boolean"),
-        "number": ("schedule", 5, "'30s', '5m'"),
-        "every": ("schedule", "every now and then", "'*/5 * * * *'"),
-        "paused": ("status", "STOPPED", "ACTIVE, PAUSED"),
-        "capture": ("cdc_mode", "log", "AUTO, TRIGGER, WAL"),
-        "ceiling": ("fuse_ceiling", 1.5, "integer or null"),
-        "fraction": ("max_delta_fraction", "half", "number or null"),
-        "unknown": ("shedule", "5m", "schedule, status, stream_table_name"),
-        "under_meta": ("meta", {"tier": "tepid"}, "HOT, WARM, COLD, FROZEN"),
-    }
-    for name, (key, value, _) in cases.items():
-        project.model(name, "select 1 as one", **{key: value})
-    messages = project.dbt("run", fails=True)
-    for name, (key, value, allowed) in cases.items():
-        [(key, value)] = value.items() if isinstance(value, dict) else [(key, value)]
-        for part in ("Compilation Error", name, key, json.dumps(value), allowed):
-            assert part in messages[name]
 
 
 def test_durations_cron_expressions_and_null_are_schedules(project: Project) -> None:

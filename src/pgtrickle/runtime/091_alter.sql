@@ -277,6 +277,31 @@ $$;
 comment on function pgtrickle._fuse_options(text, bigint, integer) is 'Checks the options of the fuse and returns those given, keyed by catalog column';
 
 
+create or replace function pgtrickle._options_of_alter(
+        status text, tier text, fuse text, fuse_ceiling bigint, fuse_sensitivity integer,
+        post_refresh_action text, reindex_drift_threshold double precision)
+    returns jsonb
+    language plpgsql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform pgtrickle._parse_choice('status', status, array['initializing', 'active', 'suspended', 'error', 'paused']);
+    if pgtrickle._parse_choice('post_refresh_action', post_refresh_action, array['none', 'analyze', 'reindex', 'reindex_if_drift']) <> 'none' then
+        perform pgtrickle._refuse_option('post_refresh_action', post_refresh_action);
+    end if;
+    if reindex_drift_threshold is not null then
+        perform pgtrickle._refuse_option('reindex_drift_threshold', reindex_drift_threshold::text);
+    end if;
+    -- The status is not among them: setting it has effects.
+    return pgtrickle._fuse_options(fuse, fuse_ceiling, fuse_sensitivity) || jsonb_strip_nulls(jsonb_build_object(
+        'refresh_tier', pgtrickle._parse_choice('tier', tier, array['hot', 'warm', 'cold', 'frozen'])));
+end
+$$;
+comment on function pgtrickle._options_of_alter(text, text, text, bigint, integer, text, double precision) is
+    'Checks the options that alter alone takes and returns those given, keyed by catalog column; the status is only checked';
+
+
 create or replace function pgtrickle._alter(
         target pgtrickle.pgt_stream_tables, options jsonb, query text, search_path text, settings jsonb, wanted_status text)
     returns void
@@ -336,21 +361,12 @@ declare
         refresh_mode, diamond_consistency, diamond_schedule_policy, cdc_mode, append_only,
         pooler_compatibility_mode, partition_by, max_differential_joins, max_delta_fraction,
         null, null, null, sink, ducklake_sink_path, ducklake_sink_table_id);
-    wanted_status text := pgtrickle._parse_choice('status', status, array['initializing', 'active', 'suspended', 'error', 'paused']);
+    wanted_status constant text := pg_catalog.lower(status);
     search_path constant text := pg_catalog.current_setting('search_path');
     settings constant jsonb := pgtrickle._defining_settings();
 begin
-    options := options || pgtrickle._fuse_options(fuse, fuse_ceiling, fuse_sensitivity);
-    if pgtrickle._parse_choice('post_refresh_action', post_refresh_action, array['none', 'analyze', 'reindex', 'reindex_if_drift']) <> 'none' then
-        perform pgtrickle._refuse_option('post_refresh_action', post_refresh_action);
-    end if;
-    if reindex_drift_threshold is not null then
-        perform pgtrickle._refuse_option('reindex_drift_threshold', reindex_drift_threshold::text);
-    end if;
-    if tier is not null then
-        options := options || pg_catalog.jsonb_build_object('refresh_tier',
-            pgtrickle._parse_choice('tier', tier, array['hot', 'warm', 'cold', 'frozen']));
-    end if;
+    options := options || pgtrickle._options_of_alter(
+        status, tier, fuse, fuse_ceiling, fuse_sensitivity, post_refresh_action, reindex_drift_threshold);
     if schedule is not null then
         options := options || pg_catalog.jsonb_build_object('schedule', pgtrickle._parse_schedule(schedule));
     end if;

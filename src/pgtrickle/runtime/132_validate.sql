@@ -1,4 +1,4 @@
--- What can be told of a query without a compiler and without creating anything.
+-- What can be told of a query and of options without a compiler and without creating anything.
 
 create or replace function pgtrickle._probe_findings(probe oid)
     returns table (check_name text, result text, severity text)
@@ -79,6 +79,97 @@ end
 $$;
 comment on function pgtrickle.validate_query(text) is
     'What the database alone can tell of a query, read under the caller''s search_path: whether it can define a stream table (severity ERROR where not), what it reads, and what forces it to be recomputed (WARNING)';
+
+
+create or replace function pgtrickle._check_option(option text, options jsonb, columns text[])
+    returns void
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    value constant text := options ->> option;
+    -- What most options may be depends on the mode.
+    given constant jsonb := jsonb_build_object('refresh_mode', options -> 'refresh_mode', option, options -> option);
+begin
+    case
+        when option in ('query', 'initialize') then
+            null;
+        when option = 'name' then
+            perform pgtrickle._parse_name(value);
+        when option = 'schedule' then
+            if upper(options ->> 'refresh_mode') is distinct from 'IMMEDIATE' then
+                perform pgtrickle._parse_schedule(value);
+            end if;
+        when option = 'partition_by' then
+            if value <> '' and columns is not null then
+                perform pgtrickle._partition_column((
+                        select jsonb_agg(jsonb_build_object('name', c.name, 'position', c.position))
+                        from unnest(columns) with ordinality c (name, position)),
+                    value);
+            end if;
+        when option in ('status', 'tier', 'fuse', 'fuse_ceiling', 'fuse_sensitivity', 'post_refresh_action', 'reindex_drift_threshold') then
+            perform pgtrickle._options_of_alter(
+                o.status, o.tier, o.fuse, o.fuse_ceiling, o.fuse_sensitivity, o.post_refresh_action, o.reindex_drift_threshold)
+            from jsonb_to_record(given) o (
+                status text, tier text, fuse text, fuse_ceiling bigint, fuse_sensitivity integer,
+                post_refresh_action text, reindex_drift_threshold double precision);
+        when option in ('refresh_mode', 'diamond_consistency', 'diamond_schedule_policy', 'cdc_mode', 'append_only',
+                'pooler_compatibility_mode', 'max_differential_joins', 'max_delta_fraction', 'output_distribution_column',
+                'temporal', 'storage_backend', 'sink', 'ducklake_sink_path', 'ducklake_sink_table_id') then
+            perform pgtrickle._options(
+                o.refresh_mode, o.diamond_consistency, o.diamond_schedule_policy, o.cdc_mode, o.append_only,
+                o.pooler_compatibility_mode, null, o.max_differential_joins, o.max_delta_fraction,
+                o.output_distribution_column, o.temporal, o.storage_backend,
+                o.sink, o.ducklake_sink_path, o.ducklake_sink_table_id)
+            from jsonb_to_record(given) o (
+                refresh_mode text, diamond_consistency text, diamond_schedule_policy text, cdc_mode text, append_only boolean,
+                pooler_compatibility_mode boolean, max_differential_joins integer, max_delta_fraction double precision,
+                output_distribution_column text, temporal boolean, storage_backend text,
+                sink text, ducklake_sink_path text, ducklake_sink_table_id bigint);
+            if option = 'diamond_schedule_policy' then
+                perform pgtrickle._check_diamond(lower(options ->> 'diamond_consistency'), lower(value));
+            end if;
+        else
+            raise exception using
+                errcode = '22023',
+                message = format('there is no option %s', option),
+                hint = 'Options are the arguments of create_stream_table and alter_stream_table';
+    end case;
+end
+$$;
+comment on function pgtrickle._check_option(text, jsonb, text[]) is
+    'The error that create_stream_table or alter_stream_table would fail with for one of the options; columns are those of the query, where known';
+
+
+create or replace function pgtrickle.validate_options(options jsonb, columns text[] default null)
+    returns table (option text, message text, hint text)
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+    set jit = off
+as $$
+begin
+    for option in
+        select o.key
+        from jsonb_each(options) o
+        where o.value <> 'null' or o.key in ('name', 'schedule')
+        order by o.key <> 'refresh_mode', o.key
+    loop
+        begin
+            perform pgtrickle._check_option(option, options, columns);
+        exception when others then
+            get stacked diagnostics message = message_text, hint = pg_exception_hint;
+            hint := nullif(hint, '');
+            return next;
+            -- The others are judged by it.
+            exit when option = 'refresh_mode';
+        end;
+    end loop;
+end
+$$;
+comment on function pgtrickle.validate_options(jsonb, text[]) is
+    'What is wrong with options, given as {"argument of create_stream_table or alter_stream_table": value}: a row for each that these would refuse, none where they would take all. columns are those of the query, which partition_by must be one of';
 
 
 create or replace function pgtrickle.explain_query_rewrite(query text)

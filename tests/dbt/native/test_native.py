@@ -96,6 +96,22 @@ def test_one_call_makes_each_change(project: Project) -> None:
     assert _calls(project) == ["create_stream_table", "create_or_replace_stream_table"]
 
 
+@pytest.mark.parametrize("version", ["0.67.0"])
+def test_the_fuse_is_set_where_it_differs_and_only_there(project: Project) -> None:
+    project.model("totals", TOTALS, fuse="on", fuse_ceiling=1000, fuse_sensitivity=2)
+    project.dbt("run")
+    alter = "alter_stream_table"
+    assert _calls(project) == ["create_stream_table", alter]
+    project.dbt("run")
+    assert _calls(project).count(alter) == 1
+    project.sql("update pgtrickle.pgt_stream_tables set fuse_ceiling = 5")
+    assert "fuse_ceiling 5 to 1000" in project.dbt("run")["totals"]
+    assert project.sql(
+        "select arguments from pgtrickle.calls where function = 'alter_stream_table'"
+        " order by number desc limit 1"
+    ) == [({"name": "analytics.totals", "fuse_ceiling": 1000},)]
+
+
 def test_the_extension_partitions_a_table_that_is_there(project: Project) -> None:
     project.model("totals", TOTALS)
     project.dbt("run")
@@ -314,6 +330,15 @@ def test_an_old_failure_is_not_taken_for_one_of_this_run(project: Project) -> No
         ("0.67.0", {"max_delta_fraction": -0.5}, "at least 0"),
         ("0.67.0", {"fuse_sensitivity": 0}, "at least 1"),
         ("0.100.0", {"cdc_mode": "wal"}, "withdrawn in 0.98 and is back in 0.103"),
+        ("0.67.0", {"max_differential_joins": 3000000000}, "at most 2147483647"),
+        ("0.67.0", {"fuse_ceiling": -1}, "at least 1"),
+        ("0.67.0", {"schedule": "0s"}, "at least 1 s, the setting pg_trickle.min_schedule_seconds"),
+        ("0.67.0", {"schedule": "99 * * * *"}, "whose minute must be within 0 to 59, not 99"),
+        (
+            "0.67.0",
+            {"schedule": "0 0 */90 1-32 * *"},
+            "day of month must be within 1 to 31, not 32",
+        ),
     ],
 )
 def test_an_option_that_this_version_cannot_have_is_an_error_of_the_compiler(
@@ -328,6 +353,25 @@ def test_an_option_that_this_version_cannot_have_is_an_error_of_the_compiler(
     assert said in message
     assert f"native {version}" in message
     assert project.value("select count(*) from pgtrickle.calls") == 0
+
+
+def test_a_column_that_the_query_lacks_is_an_error_of_the_compiler(project: Project) -> None:
+    wrong = {
+        "one": ("partition_by", "day", "the query has no column day"),
+        "listed": ("partition_by", "LIST:day", "the query has no column day"),
+        "hashed": ("partition_by", "hash:day:8", "the query has no column day"),
+        "second": ("partition_by", "ORDERS, day", "the query has no column day"),
+        "indexed": ("indexes", [{"columns": ["orders", "day"]}], "the query has no column day"),
+        "grown": ("indexes", [{"columns": ["orders"], "type": "tree"}], "tree is no type of index"),
+    }
+    for name, (key, value, _) in wrong.items():
+        project.model(name, TOTALS, **{key: value})
+    messages = project.dbt("run", fails=True)
+    for name, (key, value, said) in wrong.items():
+        assert "Compilation Error" in messages[name]
+        assert f"The stream table {name} sets {key} to {json.dumps(value)}" in messages[name]
+        assert said in messages[name]
+    assert project.value("select count(*) from pgtrickle.pgt_stream_tables") == 0
 
 
 @pytest.mark.parametrize("version", VERSIONS)

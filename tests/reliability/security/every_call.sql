@@ -25,6 +25,7 @@ from unnest(array[
     $$select pgtrickle.stream_table_to_publication('public.kinds')$$,
     $$select pgtrickle.drop_stream_table_publication('public.kinds')$$,
     $$select pgtrickle.validate_query('select id from public.item')$$,
+    $$select pgtrickle.validate_options('{"schedule": "0s", "tier": "cold", "partition_by": "id"}', array['id'])$$,
     $$select pgtrickle.bulk_alter_stream_tables(array['public.kinds'], '{"schedule": "5m"}')$$,
     $$select pgtrickle.bulk_create('[{"name": "public.more", "query": "select id from public.item"}]')$$,
     $$select pgtrickle.bulk_drop_stream_tables(array['public.more'])$$,

@@ -164,6 +164,91 @@ def test_what_cannot_define_a_stream_table_is_an_error(
     assert says in result
 
 
+OPTIONS: dict[str, Any] = {
+    "name": "marts.totals",
+    "query": "select 1 as one",
+    "schedule": "*/5 * * * mon-fri",
+    "refresh_mode": "differential",
+    "initialize": True,
+    "status": "PAUSED",
+    "cdc_mode": "TRIGGER",
+    "append_only": True,
+    "partition_by": "Day",
+    "diamond_consistency": "ATOMIC",
+    "diamond_schedule_policy": "SLOWEST",
+    "pooler_compatibility_mode": False,
+    "max_differential_joins": 1,
+    "max_delta_fraction": 0.5,
+    "tier": "COLD",
+    "fuse": "AUTO",
+    "fuse_ceiling": 3000000000,
+    "fuse_sensitivity": 1,
+    "post_refresh_action": "none",
+    "storage_backend": "heap",
+    "sink": None,
+}
+
+
+def wrong_options(connection: Connection, options: dict[str, Any]) -> list[Any]:
+    call = "select * from pgtrickle.validate_options(%s::jsonb, array['customer', 'day'])"
+    return rows(connection, call, json.dumps(options))
+
+
+def test_options_that_create_and_alter_take_are_valid(owner: Connection) -> None:
+    assert wrong_options(owner, OPTIONS) == []
+    assert wrong_options(owner, {"refresh_mode": "IMMEDIATE", "schedule": None}) == []
+    assert rows(owner, "select * from pgtrickle.validate_options(null)") == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("name", "a.b.c", "more parts"),
+        ("name", None, "must not be null"),
+        ("schedule", "0s", "shorter than the least allowed, 1 s"),
+        ("schedule", "99 * * * *", "not within 0 to 59"),
+        ("schedule", None, "must not be null"),
+        ("refresh_mode", "now", "is not known"),
+        ("status", "asleep", "is not known"),
+        ("cdc_mode", "telepathy", "is not known"),
+        ("append_only", "perhaps", "invalid input syntax for type boolean"),
+        ("partition_by", "hour", "names no column"),
+        ("partition_by", "LIST:day", "names no column"),
+        ("diamond_consistency", "none", 'needs diamond_consistency "atomic"'),
+        ("diamond_schedule_policy", "any", "is not known"),
+        ("max_differential_joins", 0, "at least 1"),
+        ("max_differential_joins", 1.5, "invalid input syntax for type integer"),
+        ("max_delta_fraction", 2, "at most 1"),
+        ("tier", "tepid", "is not known"),
+        ("fuse", "maybe", "is not known"),
+        ("fuse_ceiling", 0, "at least 1"),
+        ("fuse_sensitivity", 3000000000, "out of range"),
+        ("post_refresh_action", "analyze", "not supported"),
+        ("temporal", True, "not supported"),
+        ("sink", "ducklake", "not supported"),
+        ("shedule", "5m", "there is no option shedule"),
+    ],
+)
+def test_an_option_that_create_or_alter_would_refuse_is_named(
+    owner: Connection, option: str, value: Any, says: str
+) -> None:
+    ((named, message, _),) = wrong_options(owner, {**OPTIONS, option: value})
+    assert named == (option if option != "diamond_consistency" else "diamond_schedule_policy")
+    assert says in message
+
+
+def test_every_wrong_option_is_named_with_the_way_out(owner: Connection) -> None:
+    wrong = wrong_options(
+        owner, {"refresh_mode": "FULL", "append_only": True, "tier": "tepid", "schedule": "1x"}
+    )
+    assert [option for option, _, _ in wrong] == ["append_only", "schedule", "tier"]
+    assert [hint.split(",")[0] for _, _, hint in wrong] == [
+        "Leave append_only out",
+        "Examples: '30s'",
+        "It is one of hot",
+    ]
+
+
 def test_obstacles_are_named(owner: Connection) -> None:
     owner.execute("create unlogged table src.scratch (id int)")
     owner.execute("create materialized view src.summary as select count(*) as n from src.orders")

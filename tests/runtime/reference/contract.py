@@ -82,6 +82,7 @@ SECTIONS = {
         "explain_diff_sql",
         "explain_query_rewrite",
         "validate_query",
+        "validate_options",
     ),
     "Fuse": ("fuse_status", "reset_fuse"),
     "Gates, watermarks, refresh groups": (
@@ -137,6 +138,7 @@ OURS = {
     "pause_stream_table",
     "run_due",
     "try_refresh",
+    "validate_options",
     "verify_stream_table",
 }
 """Of these, what the contract does not name (at 0.67)."""

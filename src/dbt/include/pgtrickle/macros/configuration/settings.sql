@@ -111,7 +111,8 @@
   {% elif value is integer %}
     {% set type = 'integer' %}
   {% elif value is number %}
-    {% set type = 'number' %}
+    {# Neither infinite nor no number at all. #}
+    {% set type = 'number' if value - value == 0 else 'other' %}
   {% elif value is string %}
     {% set type = 'string' %}
   {% elif value is mapping %}

@@ -26,7 +26,7 @@
             and p.proname in ('create_stream_table', 'create_or_replace_stream_table',
               'alter_stream_table', 'drop_stream_table', 'refresh_stream_table', 'try_refresh',
               'verify_stream_table', 'resume_stream_table', 'reset_fuse', 'check_cdc_health',
-              'trigger_inventory')
+              'trigger_inventory', 'validate_options')
           group by p.proname
         ) f
       ),

@@ -13,3 +13,16 @@
     {{ return("E'" ~ (value | string | replace('\\', '\\\\') | replace("'", "''")) ~ "'") }}
   {%- endif -%}
 {% endmacro %}
+
+
+{# Texts as an array in SQL; null for none. #}
+{% macro _text_array(texts) %}
+  {% if texts is none %}
+    {{ return('null') }}
+  {% endif %}
+  {% set literals = [] %}
+  {% for text in texts %}
+    {% do literals.append(dbt_pgtrickle._literal(text)) %}
+  {% endfor %}
+  {{ return('array[' ~ literals | join(', ') ~ ']::text[]') }}
+{% endmacro %}

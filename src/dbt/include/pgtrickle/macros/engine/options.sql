@@ -13,9 +13,42 @@
       )) %}
     {% endif %}
   {% endfor %}
-  {% for key, reason in dbt_pgtrickle._impossible_options(engine, settings).items() %}
-    {% do dbt_pgtrickle._refuse_option(key, settings[key], reason ~ '; the engine in this database is ' ~ dbt_pgtrickle._told(engine)) %}
+  {% if engine.name == 'native' %}
+    {% for key, reason in dbt_pgtrickle._impossible_options(engine, settings).items() %}
+      {% do dbt_pgtrickle._refuse_option(key, settings[key], reason ~ '; the engine in this database is ' ~ dbt_pgtrickle._told(engine)) %}
+    {% endfor %}
+  {% else %}
+    {% do dbt_pgtrickle._ask_about_options(engine, settings, dbt_pgtrickle._options_to_ask_about(settings)) %}
+  {% endif %}
+{% endmacro %}
+
+
+{# What the engine is to judge before anything is done: all but what depends on the query. #}
+{% macro _options_to_ask_about(settings) %}
+  {% set options = {'name': dbt_pgtrickle._qualified(this), 'schedule': settings.schedule or 'calculated'} %}
+  {% for key in dbt_pgtrickle._columns_of_settings({}) if settings[key] is not none %}
+    {% do options.update({key: settings[key]}) %}
   {% endfor %}
+  {{ return(options) }}
+{% endmacro %}
+
+
+{#
+  An error with the engine's own words about the first option that it would refuse. `columns` are those
+  of the query. A runtime that is older than this package is not asked: its functions refuse.
+#}
+{% macro _ask_about_options(engine, settings, options, columns=none) %}
+  {% if 'validate_options' in engine.functions %}
+    {% set wrong = dbt_pgtrickle._query_json(
+      'select json_agg(v)::text from pgtrickle.validate_options(options => ' ~ dbt_pgtrickle._literal(tojson(options))
+      ~ ', columns => ' ~ dbt_pgtrickle._text_array(columns) ~ ') v'
+    ) %}
+    {% for one in wrong or [] %}
+      {% set key = one.option if one.option != 'name' else 'alias' if settings.stream_table_name is none else 'stream_table_name' %}
+      {% do dbt_pgtrickle._refuse_option(key, settings.get(key, this.identifier), 'which the engine in this database ('
+        ~ dbt_pgtrickle._told(engine) ~ ') refuses: ' ~ one.message ~ ('. ' ~ one.hint if one.hint else '')) %}
+    {% endfor %}
+  {% endif %}
 {% endmacro %}
 
 
@@ -36,11 +69,17 @@
 {% endmacro %}
 
 
-{# Settings whose values the engine cannot take, alone or together: {key: what it must be}. #}
+{#
+  Settings whose values the extension cannot take, alone or together: {key: what it must be}. It has no
+  function to be asked, but for durations.
+#}
 {% macro _impossible_options(engine, settings) %}
-  {% set native = engine.name == 'native' %}
   {% set immediate = settings.refresh_mode == 'IMMEDIATE' %}
   {% set impossible = {} %}
+  {% set schedule = none if immediate or settings.schedule is none else dbt_pgtrickle._wrong_schedule(settings.schedule) %}
+  {% if schedule %}
+    {% do impossible.update({'schedule': schedule}) %}
+  {% endif %}
   {% if settings.append_only and settings.refresh_mode in ('FULL', 'IMMEDIATE') %}
     {% do impossible.update({'append_only': 'which needs refresh_mode DIFFERENTIAL or AUTO'}) %}
   {% endif %}
@@ -49,29 +88,56 @@
   {% endif %}
   {% if settings.cdc_mode == 'WAL' and immediate %}
     {% do impossible.update({'cdc_mode': 'which with refresh_mode IMMEDIATE must be TRIGGER, AUTO or null'}) %}
-  {% elif settings.cdc_mode == 'WAL' and native and not dbt_pgtrickle._reads_the_log(engine.version) %}
+  {% elif settings.cdc_mode == 'WAL' and not dbt_pgtrickle._reads_the_log(engine.version) %}
     {% do impossible.update({'cdc_mode': 'which must be TRIGGER, AUTO or null: WAL was withdrawn in 0.98 and is back in 0.103'}) %}
   {% endif %}
-  {% if settings.partition_by and native and immediate %}
+  {% if settings.partition_by and immediate %}
     {% do impossible.update({'partition_by': 'which needs refresh_mode FULL, DIFFERENTIAL or AUTO'}) %}
-  {% elif settings.partition_by and not native and modules.re.search('(?i)^(list|hash):|,', settings.partition_by) %}
-    {% do impossible.update({'partition_by': 'which must be one column, for RANGE partitions'}) %}
   {% endif %}
-  {% for key, value, least in [
-    ('max_differential_joins', settings.max_differential_joins, 0 if native else 1),
-    ('fuse_ceiling', settings.fuse_ceiling, 1),
-    ('fuse_sensitivity', settings.fuse_sensitivity, 1),
-  ] if value is not none and value < least %}
-    {% do impossible.update({key: 'which must be at least ' ~ least}) %}
+  {% for key, least, most in [
+    ('max_differential_joins', 0, 2147483647),
+    ('max_delta_fraction', 0, none),
+    ('fuse_ceiling', 1, 9223372036854775807),
+    ('fuse_sensitivity', 1, 2147483647),
+  ] if settings[key] is not none %}
+    {% if settings[key] < least %}
+      {% do impossible.update({key: 'which must be at least ' ~ least}) %}
+    {% elif most and settings[key] > most %}
+      {% do impossible.update({key: 'which must be at most ' ~ most}) %}
+    {% endif %}
   {% endfor %}
-  {% set fraction = settings.max_delta_fraction %}
-  {% if fraction is not none and (fraction < 0 or not native and (fraction == 0 or fraction > 1)) %}
-    {% do impossible.update({'max_delta_fraction': 'which must be at least 0' if native else 'which must be above 0 and at most 1'}) %}
-  {% endif %}
-  {% if settings.output_distribution_column is not none and native and not engine.has_citus %}
+  {% if settings.output_distribution_column is not none and not engine.has_citus %}
     {% do impossible.update({'output_distribution_column': 'which needs Citus, and this database has none'}) %}
   {% endif %}
   {{ return(impossible) }}
+{% endmacro %}
+
+
+{# What a schedule must be, where it is none that the extension takes. Of a cron expression only its numbers are told. #}
+{% macro _wrong_schedule(schedule) %}
+  {% if modules.re.search('[\\s@]', schedule) %}
+    {% set ranges = [('second', 0, 59), ('minute', 0, 59), ('hour', 0, 23), ('day of month', 1, 31), ('month', 1, 12), ('day of week', 0, 7)] %}
+    {% set fields = schedule.split() %}
+    {% for field in fields if fields | length > 1 %}
+      {% set name, least, most = ranges[loop.index0 + 6 - fields | length] %}
+      {% for number in modules.re.findall('(?<![/#\\d])\\d+', field) if number | int < least or number | int > most %}
+        {{ return('whose ' ~ name ~ ' must be within ' ~ least ~ ' to ' ~ most ~ ', not ' ~ number) }}
+      {% endfor %}
+    {% endfor %}
+    {{ return(none) }}
+  {% endif %}
+  {% set duration = dbt_pgtrickle._query_json("
+    select json_build_object(
+      'seconds', pgtrickle.parse_duration_seconds(" ~ dbt_pgtrickle._literal(schedule) ~ "),
+      'least', coalesce(nullif(current_setting('pg_trickle.min_schedule_seconds', true), '')::bigint, 1)
+    )::text
+  ") %}
+  {% if duration.seconds is none %}
+    {{ return("which must be a duration ('30s', '5m', '1h30m') that it understands") }}
+  {% elif duration.seconds < duration.least %}
+    {{ return('which must be at least ' ~ duration.least ~ ' s, the setting pg_trickle.min_schedule_seconds') }}
+  {% endif %}
+  {{ return(none) }}
 {% endmacro %}
 
 

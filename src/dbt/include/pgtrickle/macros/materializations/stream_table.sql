@@ -3,8 +3,8 @@
   the last: on any failure the table, its data and its definition are what they were.
 #}
 {% materialization stream_table, adapter='postgres', supported_languages=['sql'] %}
-  {%- set target_relation = dbt_pgtrickle._typed(this) -%}
   {%- set settings = dbt_pgtrickle._settings() -%}
+  {%- set target_relation = dbt_pgtrickle._typed(this) -%}
   {%- set wanted = dbt_pgtrickle._wanted_configuration(target_relation, settings) -%}
   {%- set definition = dbt_pgtrickle._definition(sql) -%}
   {%- set engine = dbt_pgtrickle._require_engine() -%}
@@ -18,6 +18,7 @@
     {% do get_assert_columns_equivalent(definition) %}
   {% endif %}
   {{ run_hooks(pre_hooks, inside_transaction=True) }}
+  {% do dbt_pgtrickle._check_columns(engine, definition, settings) %}
 
   {%- set existing = dbt_pgtrickle._describe(target_relation, auto_begin=true) -%}
   {%- set outcome = dbt_pgtrickle._build(engine, target_relation, existing, definition, settings, wanted) -%}

@@ -13,17 +13,23 @@
 {% endmacro %}
 
 
-{# What a stream table's config says about its name; none for other nodes. #}
+{# What a stream table's config says about its name; none for other nodes, and for what is no name. #}
 {% macro _own_name(node, key) %}
   {% if node and node.config and node.config.materialized == 'stream_table' %}
-    {{ return(dbt_pgtrickle._configured(node, key)) }}
+    {% set name = dbt_pgtrickle._configured(node, key) %}
+    {{ return(name if name is string else none) }}
   {% endif %}
   {{ return(none) }}
 {% endmacro %}
 
 
-{# An error where dbt did not ask, and so took another name. #}
+{# An error where PostgreSQL has no such names, and where dbt did not ask, and so took another name. #}
 {% macro _check_own_name(settings) %}
+  {% for key in ['stream_table_name', 'stream_table_schema'] if settings[key] is not none %}
+    {% if settings[key] | length < 1 or settings[key] | length > 63 %}
+      {% do dbt_pgtrickle._refuse_setting(key, settings[key], 'a name of 1 to 63 characters') %}
+    {% endif %}
+  {% endfor %}
   {% for key, actual in {'stream_table_name': this.identifier, 'stream_table_schema': this.schema}.items()
       if settings[key] is not none and settings[key] != actual %}
     {% set macro_of_names = 'generate_' ~ ('alias' if key == 'stream_table_name' else 'schema') ~ '_name' %}

@@ -14,7 +14,8 @@
 
 {% macro _own_name_of(node, key) %}
   {% if node and node.config and node.config.materialized == 'stream_table' %}
-    {{ return((node.config.get('meta') or {}).get(key) or node.config.get(key)) }}
+    {% set name = (node.config.get('meta') or {}).get(key) or node.config.get(key) %}
+    {{ return(name if name is string else none) }}
   {% endif %}
   {{ return(none) }}
 {% endmacro %}
