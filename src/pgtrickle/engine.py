@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -365,8 +365,11 @@ class Engine:
 
     @contextmanager
     def _captured(self, plan: Plan) -> Iterator[None]:
-        """Capture for a plan's sources, committed; taken back where the block fails."""
-        with self.connection.transaction():
+        """Capture for a plan's sources, committed; taken back where the block fails.
+
+        Where a right is missing the block decides whether it can do without.
+        """
+        with suppress(psycopg.errors.InsufficientPrivilege), self.connection.transaction():
             for source in sorted(plan.sources, key=lambda source: source.relid):
                 self.session.rows(
                     "select pgtrickle._ensure_capture(%s, %s)",

@@ -32,25 +32,64 @@ create or replace trigger own_table
     for each row execute function pgtrickle._check_own_table();
 
 
+create or replace function pgtrickle._may_read(reader oid, source oid)
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    -- A view reads as its owner, who may have made it without having any rights. What is read
+    -- through one that is security_invoker the reader needs rights on anyway.
+    with recursive way (relid) as (
+        select source
+        union
+        select v.oid
+        from way w
+        join pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = w.relid and d.classid = 'pg_rewrite'::regclass
+        join pg_rewrite r on r.oid = d.objid
+        join pg_class v on v.oid = r.ev_class
+        where v.relkind = 'v'
+          and v.oid <> w.relid
+          and has_any_column_privilege(v.relowner, w.relid, 'SELECT')
+          and not exists (
+              select
+              from pg_options_to_table(v.reloptions) o
+              where o.option_name = 'security_invoker'
+                and o.option_value::boolean)
+    )
+    select has_any_column_privilege(reader, source, 'SELECT')
+        or exists (select from way w where has_any_column_privilege(reader, w.relid, 'SELECT'))
+$$;
+comment on function pgtrickle._may_read(oid, oid) is
+    'Whether a role may read a relation, itself or through a view';
+
+
 create or replace function pgtrickle._check_readable_source()
     returns trigger
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    is_claimed constant boolean := tg_op = 'INSERT' or new.source_relid <> old.source_relid;
 begin
-    if new.source_number is not null
-        and row_security_active(tg_relid)
-        and has_any_column_privilege(new.source_relid, 'SELECT') is not true
-    then
+    if not row_security_active(tg_relid) then
+        return new;
+    end if;
+    if new.source_number is not null and has_any_column_privilege(new.source_relid, 'SELECT') is not true then
         raise exception using
             errcode = '42501',
             message = format('role %I may not read %s, and so not have its changes kept', current_user, new.source_relid::regclass);
+    end if;
+    if is_claimed and pgtrickle._may_read(to_regrole(quote_ident(current_user)), new.source_relid) is not true then
+        raise exception using
+            errcode = '42501',
+            message = format('role %I may not read %s, and so no stream table of that role reads it', current_user, new.source_relid::regclass);
     end if;
     return new;
 end
 $$;
 comment on function pgtrickle._check_readable_source() is
-    'Trigger: captured changes are kept for who may read the source, and for nobody else';
+    'Trigger: a stream table reads what its owner may read, itself or through a view, and changes are kept for who may read the source itself';
 
 create or replace trigger readable_source
     before insert or update of source_relid, source_number on pgtrickle.pgt_dependencies

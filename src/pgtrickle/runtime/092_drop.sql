@@ -262,19 +262,22 @@ as $$
         from pgtrickle.pgt_dependencies d
         join pgtrickle.pgt_stream_tables s on s.pgt_id = d.pgt_id
         where d.source_relid = relation
+          and pgtrickle._may_read(s.pgt_owner, relation)
         union
         select s.pgt_id, s.pgt_relid, s.pgt_schema, s.pgt_name, r.depth + 1
         from reader r
         join pgtrickle.pgt_dependencies d on d.source_relid = r.pgt_relid
         join pgtrickle.pgt_stream_tables s on s.pgt_id = d.pgt_id
         where r.depth < 1000
+          and pgtrickle._may_read(s.pgt_owner, r.pgt_relid)
     )
     select r.pgt_id, r.pgt_relid, r.pgt_schema, r.pgt_name, max(r.depth)
     from reader r
     group by r.pgt_id, r.pgt_relid, r.pgt_schema, r.pgt_name
     order by max(r.depth), r.pgt_schema, r.pgt_name
 $$;
-comment on function pgtrickle._downstream(oid) is 'Stream tables that read a relation, directly or through each other, nearest first';
+comment on function pgtrickle._downstream(oid) is
+    'Stream tables that read a relation, directly or through each other, nearest first; none whose owner may not read it any more';
 
 
 create or replace function pgtrickle._drop(stream_table pgtrickle.pgt_stream_tables, cascade boolean)

@@ -19,6 +19,7 @@ EngineAs = Callable[..., Engine]
 
 pytestmark = pytest.mark.every_server
 DENIED = psycopg.errors.InsufficientPrivilege
+STILL_READ = psycopg.errors.DependentObjectsStillExist
 
 SOURCE = """
     create table src.item (id integer primary key, v integer);
@@ -230,13 +231,18 @@ def test_who_may_not_read_a_source_keeps_none_of_its_changes(
 
 
 def test_who_may_not_put_triggers_on_a_source_is_not_called_by_its_writers(
-    stranger: Connection, owner: Connection, writer: Connection, engine_as: EngineAs
+    stranger: Connection,
+    owner: Connection,
+    writer: Connection,
+    connect: Connect,
+    engine_as: EngineAs,
 ) -> None:
     engine_as("owner").create_stream_table(
         "marts.live", "select id, v from src.item", refresh_mode="IMMEDIATE"
     )
     stranger.execute("create table reader.called (query text)")
-    stranger.execute(CLAIMED.format(number="null"))  # type: ignore[arg-type]
+    # As a version before this one let it be written.
+    connect().execute(CLAIMED.format(number="null"))  # type: ignore[arg-type]
     stranger.execute(
         "update pgtrickle.pgt_stream_tables set refresh_mode = 'IMMEDIATE'"
         " where pgt_schema = 'reader'"
@@ -252,3 +258,81 @@ def test_who_may_not_put_triggers_on_a_source_is_not_called_by_its_writers(
     writer.execute("insert into src.item values (2, 2)")
     assert stranger.execute("select * from reader.called").fetchall() == []
     assert owner.execute("select id from marts.live order by id").fetchall() == [(1,), (2,)]
+
+
+def test_who_may_not_read_a_stream_table_does_not_keep_it_from_being_dropped(
+    stranger: Connection, victim: Engine, connect: Connect
+) -> None:
+    claimed = CLAIMED.format(number="null").replace("src.item", "marts.t")
+    claimed = claimed.replace("'src', 'item'", "'marts', 't'")
+    with pytest.raises(DENIED):
+        stranger.execute(claimed)  # type: ignore[arg-type]
+    with pytest.raises(DENIED):
+        stranger.execute("update pgtrickle.pgt_dependencies set source_relid = 'marts.t'::regclass")
+    stranger.execute("grant select on reader.t to public")  # so that its owner sees it
+    # As a version before this one let it be written.
+    superuser = connect()
+    superuser.execute(claimed)  # type: ignore[arg-type]
+    victim.drop_stream_table("marts.t")
+    assert stranger.execute("select id from reader.t").fetchall() == []
+
+
+def test_who_may_no_longer_read_a_stream_table_does_not_keep_it_from_being_dropped(
+    stranger: Connection, victim: Engine, owner: Connection
+) -> None:
+    owner.execute("grant select on marts.t to pgt_test_reader")
+    stranger.execute("select pgtrickle.create_stream_table('reader.of_t', 'select v from marts.t')")
+    stranger.execute("grant select on reader.of_t to public")
+    with pytest.raises(STILL_READ, match=r"stream tables read it: reader\.of_t"):
+        victim.drop_stream_table("marts.t")
+    owner.execute("revoke select on marts.t from pgt_test_reader")
+    victim.drop_stream_table("marts.t")
+
+
+VIEWS = {
+    "a view": "create view marts.seen as select id from src.item",
+    "a view of a view": (
+        "create view src.beneath as select id from src.item;"
+        "create view marts.seen as select id from src.beneath"
+    ),
+    "an invoker's view of a view": (
+        "create view src.beneath as select id from src.item;"
+        "grant select on src.beneath to pgt_test_reader;"
+        "create view marts.seen with (security_invoker) as select id from src.beneath"
+    ),
+}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_who_may_read_a_view_has_stream_tables_of_what_it_reads(
+    stranger: Connection, victim: Engine, owner: Connection, view: str
+) -> None:
+    owner.execute(VIEWS[view])  # type: ignore[arg-type]
+    owner.execute("grant select on marts.seen to pgt_test_reader")
+    stranger.execute(
+        "select pgtrickle.create_stream_table('reader.v', 'select id from marts.seen')"
+    )
+    owner.execute("insert into src.item values (2, 2)")
+    stranger.execute("select pgtrickle.refresh_stream_table('reader.v')")
+    assert stranger.execute("select id from reader.v order by 1").fetchall() == [(1,), (2,)]
+    goes_on(victim, owner)
+
+
+BLIND_VIEWS = {
+    "of one's own": "create view reader.blind as select id from marts.t",
+    "of an invoker's view": (
+        "create view reader.beneath with (security_invoker) as select id from marts.t;"
+        "create view reader.blind as select id from reader.beneath"
+    ),
+    "an invoker's": "create view reader.blind with (security_invoker) as select id from marts.t",
+}
+
+
+@pytest.mark.parametrize("view", BLIND_VIEWS)
+def test_a_view_that_may_not_read_a_table_gives_no_claim_to_it(
+    stranger: Connection, victim: Engine, view: str
+) -> None:
+    stranger.execute(BLIND_VIEWS[view])  # type: ignore[arg-type]
+    claimed = CLAIMED.format(number="null").replace("src.item", "marts.t")
+    with pytest.raises(DENIED):
+        stranger.execute(claimed)  # type: ignore[arg-type]

@@ -104,6 +104,29 @@ def test_default_privileges_do_not_open_them(
             )
 
 
+def test_who_may_make_no_triggers_on_a_source_has_it_recomputed(
+    by_city: Engine, owner: Connection, connect: Connect, engine_as: EngineAs
+) -> None:
+    connect().execute("create schema reader authorization pgt_test_reader")
+    owner.execute("grant select on src.person to pgt_test_reader")
+    engine = engine_as("reader")
+    for mode in ("AUTO", "FULL"):
+        engine.create_stream_table(
+            f"reader.{mode.lower()}", "select id, city from src.person", refresh_mode=mode
+        )
+    with pytest.raises(DENIED, match=r"may not create triggers on src\.person"):
+        engine.create_stream_table(
+            "reader.no", "select id, city from src.person", refresh_mode="DIFFERENTIAL"
+        )
+    owner.execute("insert into src.person values (3, 'Rome', 'hidden 3')")
+    assert [refresh.action for refresh in engine.refresh_all()] == ["FULL", "FULL"]
+    assert engine.verify("reader.auto").equal
+    (reason,) = connect("reader").execute(
+        "select refresh_reason from pgtrickle.pgt_stream_tables where pgt_name = 'auto'"
+    ).fetchone() or ("",)
+    assert "may not create triggers on src.person" in reason
+
+
 def changes(connection: Connection) -> list[Any]:
     (relid,) = connection.execute("select 'src.person'::regclass::oid").fetchone() or (0,)
     return connection.execute(
