@@ -16,7 +16,10 @@ from tests.dbt.conftest import output
 from tests.dbt.project import Project
 
 from dbt.adapters.pgtrickle.connections import EMBEDDED
+from pgtrickle.compiler import compile_query
+from pgtrickle.database import Session
 from pgtrickle.embedded import Server
+from pgtrickle.plan import Plan
 
 MakeProject = Callable[..., Project]
 
@@ -76,6 +79,27 @@ def test_the_adapter_compiles_in_the_creating_transaction(make_project: MakeProj
     assert project.sql("select plan_status, plan ->> 'mode' from pgtrickle.pgt_plans") == [
         ("COMPILED", "DIFFERENTIAL")
     ]
+
+
+def test_the_adapter_compiles_what_is_new_alone(
+    make_project: MakeProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = _with_numbers(make_project("adapter"))
+    compiled: list[str] = []
+
+    def spy(session: Session, query: str) -> Plan:
+        compiled.append(query)
+        return compile_query(session, query)
+
+    monkeypatch.setattr("dbt.adapters.pgtrickle.impl.compile_query", spy)
+    project.dbt("build")
+    assert compiled
+    compiled.clear()
+    assert project.dbt("build")["parity"].startswith("unchanged")
+    assert not compiled
+    project.model("parity", "select n + 1 as n from {{ ref('numbers') }}")
+    project.dbt("build")
+    assert "n + 1" in compiled[-1]
 
 
 def test_the_adapter_compiles_what_the_package_left_pending(

@@ -278,6 +278,7 @@ create or replace function pgtrickle._tree_relations(view oid)
     returns table (relid oid)
     language sql
     stable
+    rows 4  -- at PostgreSQL's 1000 whoever follows views through views makes room for millions
     set search_path = pg_catalog, pg_temp
 as $$
     -- From the tree, not from pg_depend: dependencies on system catalogs are not recorded.

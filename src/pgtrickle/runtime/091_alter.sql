@@ -383,15 +383,61 @@ comment on function pgtrickle.alter_stream_table(text, text, text, text, text, t
     'Changes a stream table; null keeps what is. A new query changes columns and contents in place, in this transaction';
 
 
+create or replace function pgtrickle._reads_as(query text, search_path text, canonical text)
+    returns boolean
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+    set jit = off
+as $$
+declare
+    probe oid;
+    names text[];
+    rendering text;
+    next_rendering text;
+begin
+    probe := pgtrickle._create_probe(query, search_path);
+    names := array(select c.name from pgtrickle._probe_columns(probe) c order by c.position);
+    rendering := pgtrickle._viewdef(probe);
+    perform pgtrickle._drop_probe(probe);
+    -- The rendering of a canonical text is that text, so whoever comes by it has arrived.
+    for round in 1 .. 8 loop
+        exit when rendering = canonical;
+        probe := pgtrickle._create_canonical_probe(rendering, names);
+        next_rendering := pgtrickle._viewdef(probe);
+        perform pgtrickle._drop_probe(probe);
+        exit when next_rendering = rendering;
+        rendering := next_rendering;
+    end loop;
+    return rendering = canonical;
+exception when syntax_error_or_access_rule_violation or feature_not_supported then
+    return false;
+end
+$$;
+comment on function pgtrickle._reads_as(text, text, text) is
+    'Whether this is the canonical text of a query; false where the query does not work';
+
+
 create or replace function pgtrickle._same_query(target pgtrickle.pgt_stream_tables, query text, search_path text)
     returns boolean
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    given record;
+    present record;
 begin
+    if query = target.original_query
+        and search_path = target.defining_search_path
+        and pgtrickle._reads_as(query, search_path, target.defining_query)
+    then
+        return true;
+    end if;
     -- Both sides as they are understood today: a source may have got columns since.
-    return (pgtrickle._analyze_query(query, search_path)).canonical
-        = (pgtrickle._analyze_query(target.defining_query, pgtrickle._pinned_search_path(target.defining_search_path))).canonical;
+    given := pgtrickle._analyze_query(query, search_path);
+    present := pgtrickle._analyze_query(target.defining_query, pgtrickle._pinned_search_path(target.defining_search_path));
+    -- Canonical texts of what they do not express say nothing of each other.
+    return given.canonical = present.canonical
+        and (given.faithful and present.faithful or query = target.original_query);
 exception when syntax_error_or_access_rule_violation then
     -- The stored query does not work any more. If the new one does not either, the alter says so.
     return false;
@@ -399,6 +445,53 @@ end
 $$;
 comment on function pgtrickle._same_query(pgtrickle.pgt_stream_tables, text, text) is
     'Whether a query means the same as the one a stream table has, however it is written';
+
+
+create or replace function pgtrickle._wants_plan(
+        target pgtrickle.pgt_stream_tables, query text, search_path text, refresh_mode text, compiler text)
+    returns boolean
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    present pgtrickle.pgt_plans;
+begin
+    select p.* into present from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id;
+    return (present.plan_status = 'COMPILED'
+        and present.plan ->> 'compiler' = compiler
+        -- One that cannot be had is refused again, with the construct.
+        and (present.plan ->> 'mode' = 'DIFFERENTIAL' or target.requested_refresh_mode = 'AUTO')
+        and upper(refresh_mode) = target.requested_refresh_mode
+        and query = target.original_query
+        and search_path = target.defining_search_path
+        and pgtrickle._reads_as(query, search_path, target.defining_query)) is not true;
+end
+$$;
+comment on function pgtrickle._wants_plan(pgtrickle.pgt_stream_tables, text, text, text, text) is
+    'As the one below; call it as the stream table''s owner';
+
+
+create or replace function pgtrickle._wants_plan(name text, query text, refresh_mode text, compiler text)
+    returns boolean
+    language plpgsql
+as $$
+declare
+    wanted record := pgtrickle._parse_name(name);
+    target pgtrickle.pgt_stream_tables := pgtrickle._find_by_name(wanted.schema_name, wanted.object_name);
+    search_path constant text := pg_catalog.current_setting('search_path');
+begin
+    if target.pgt_id is null or not pg_catalog.pg_has_role(target.pgt_owner, 'USAGE'::text) then
+        return true;
+    end if;
+    return (
+        select wants::boolean
+        from pgtrickle._as_owner(target, pg_catalog.format(
+            'select pgtrickle._wants_plan(pgtrickle._stream_table(%s), %L, %L, %L, %L)::text',
+            target.pgt_id, query, search_path, refresh_mode, compiler)) wants);
+end
+$$;
+comment on function pgtrickle._wants_plan(text, text, text, text) is
+    'Whether to compile a query before it is given to create_or_replace_stream_table: false where the stream table of this name has it already, with a plan of this compiler''s for this refresh mode';
 
 
 create or replace function pgtrickle._create_or_alter(
@@ -439,9 +532,11 @@ begin
         perform pgtrickle._rebind(target);
         perform pgtrickle._follow_definitions(target);
         -- A compiler that is at hand may have better to offer than what the table has.
-        offered := pgtrickle._take_offer(query, search_path);
         select p.* into present from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id;
-        if offered is not null and (present.plan_status = 'PENDING' or present.plan ->> 'compiler' <> offered ->> 'compiler') then
+        if present.plan_status = 'PENDING' or pgtrickle._is_offered(query, present.plan ->> 'compiler') then
+            offered := pgtrickle._take_offer(query, search_path);
+        end if;
+        if offered is not null then
             perform pgtrickle._set_plan(target.pgt_id, offered);
             update pgtrickle.pgt_stream_tables s
             set needs_reinit = s.needs_reinit or (s.is_populated and s.effective_refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE'))

@@ -110,6 +110,26 @@ comment on function pgtrickle._take_offer(text, text, boolean) is
     'The plan offered in this transaction for this query text, where it was made from the same canonical text; null where there is none';
 
 
+create or replace function pgtrickle._is_offered(p_query text, other_than text default null)
+    returns boolean
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return exists (
+        select
+        from pgtrickle.pgt_offered_plans o
+        where o.offered_by = (select r.oid from pg_roles r where r.rolname = current_user)
+          and o.query_md5 = md5(p_query)
+          and o.offered_xid = pg_current_xact_id_if_assigned()
+          and o.plan ->> 'compiler' is distinct from other_than);
+end
+$$;
+comment on function pgtrickle._is_offered(text, text) is
+    'Whether a plan was offered in this transaction for this query text, by another compiler than that one';
+
+
 create or replace function pgtrickle._take_offer(p_query text, search_path text)
     returns jsonb
     language plpgsql
@@ -118,13 +138,7 @@ as $$
 declare
     analysis record;
 begin
-    if not exists (
-        select
-        from pgtrickle.pgt_offered_plans o
-        where o.offered_by = (select r.oid from pg_roles r where r.rolname = current_user)
-          and o.query_md5 = md5(p_query)
-          and o.offered_xid = pg_current_xact_id())
-    then
+    if not pgtrickle._is_offered(p_query) then
         return null;
     end if;
     analysis := pgtrickle._analyze_query(p_query, search_path);

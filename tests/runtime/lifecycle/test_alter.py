@@ -419,6 +419,26 @@ def test_create_or_replace_creates_then_does_nothing(owner: Connection) -> None:
     assert actions(owner) == ["FULL"]
 
 
+def test_create_or_replace_tells_queries_apart_that_print_alike(owner: Connection) -> None:
+    ambiguous = "select a as a1, a as a2, count(*) from (select 1 as a) t group by 1, rollup (2)"
+    printed = scalar(owner, "select pgtrickle._canonical_query(%s)", ambiguous)
+    replace(owner, printed)
+    alike = rows(owner, "marts.totals")
+    replace(owner, ambiguous)
+    assert rows(owner, "marts.totals") != alike
+    assert rows(owner, "marts.totals") == owner.execute(ambiguous).fetchall()
+    before = actions(owner)
+    replace(owner, ambiguous)
+    assert actions(owner) == before
+
+
+def test_create_or_replace_reads_the_same_text_anew(owner: Connection) -> None:
+    replace(owner, "select * from src.orders")
+    owner.execute("alter table src.orders add column late integer default 1")
+    replace(owner, "select * from src.orders")
+    assert ("late", "integer") in columns(owner, "marts.totals")
+
+
 def test_create_or_replace_alters_query_and_options(owner: Connection, totals: int) -> None:
     replace(owner, TOTALS + " having customer > 1", schedule="1h", refresh_mode="FULL")
     row = catalog(owner, "totals")

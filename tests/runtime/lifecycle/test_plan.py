@@ -134,3 +134,37 @@ def test_create_or_replace_takes_an_offered_plan_for_a_pending_table(
     assert catalog(owner, "positive").effective_refresh_mode == "DIFFERENTIAL"
     call(owner, "refresh_stream_table", "marts.positive")
     assert plans.difference(owner, "marts.positive") == []
+
+
+def wants_plan(owner: Connection, query: str = QUERY, **given: str) -> bool:
+    mode, compiler = given.get("mode", "AUTO"), given.get("compiler", "by hand")
+    return scalar(
+        owner, "select pgtrickle._wants_plan('marts.positive', %s, %s, %s)", query, mode, compiler
+    )
+
+
+def test_a_plan_is_wanted_until_it_is_there(owner: Connection) -> None:
+    assert wants_plan(owner)
+    create(owner, "marts.positive", QUERY)
+    assert wants_plan(owner)
+    call(owner, "install_plan", "marts.positive", plan(owner))
+    assert not wants_plan(owner)
+    assert wants_plan(owner, QUERY + " and true")
+    assert wants_plan(owner, mode="DIFFERENTIAL")
+    assert wants_plan(owner, compiler="another")
+    owner.execute("set search_path = src, public")
+    assert wants_plan(owner)
+
+
+def test_a_plan_is_wanted_where_the_query_reads_otherwise_now(owner: Connection) -> None:
+    create(owner, "marts.positive", "select * from src.orders")
+    document = json.loads(plan(owner))
+    document["query"] = scalar(
+        owner, "select pgtrickle._canonical_query('select * from src.orders')"
+    )
+    call(owner, "install_plan", "marts.positive", json.dumps(document))
+    assert not wants_plan(owner, "select * from src.orders")
+    owner.execute("alter table src.orders add column late integer")
+    assert wants_plan(owner, "select * from src.orders")
+    owner.execute("drop table src.orders cascade")
+    assert wants_plan(owner, "select * from src.orders")

@@ -27,6 +27,7 @@ from dbt.adapters.pgtrickle.relation_configs import (
     PgTrickleStreamTableConfigChangeset,
 )
 from dbt.adapters.pgtrickle.session import DbtSession
+from pgtrickle import __version__
 from pgtrickle.compiler import compile_query
 from pgtrickle.errors import PgTrickleError
 from pgtrickle.install import install
@@ -128,14 +129,29 @@ class PgTrickleAdapter(PostgresAdapter):
             self._prepared.sources = [source.relid for source in sources]
 
     @available.parse_none
-    def offer_plan(self, query: str, file: Optional[str] = None) -> Optional[str]:
+    def offer_plan(
+        self,
+        query: str,
+        file: Optional[str] = None,
+        name: Optional[str] = None,
+        refresh_mode: str = "AUTO",
+    ) -> Optional[str]:
         """Compile `query` and hand the plan to the engine, for the next call in this transaction.
+
+        Not where the stream table `name` (as the engine reads it) has that plan already.
 
         Returns what stands in the way of refreshing it differentially, or None. `file` is the
         model's, from the project's directory: the line is added where it can be told. What
         PostgreSQL refuses it refuses in its own words, with the line.
         """
         with self._session() as session:
+            if name is not None:
+                [(wanted,)] = session.rows(
+                    "select pgtrickle._wants_plan(%s, %s, %s, %s)",
+                    (name, query, refresh_mode, __version__),
+                )
+                if not wanted:
+                    return None
             try:
                 plan = compile_query(session, query)
             except (InvalidQuery, InvalidSyntax):

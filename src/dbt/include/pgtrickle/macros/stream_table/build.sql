@@ -88,7 +88,7 @@
     {# The extension makes DIFFERENTIAL or FULL of it at creation, and refuses it afterwards. #}
     {% set settings = dict(settings, refresh_mode='FULL' if before.refresh_mode == 'FULL' else 'DIFFERENTIAL') %}
   {% endif %}
-  {% do dbt_pgtrickle._offer_plan(engine, definition, settings) %}
+  {% do dbt_pgtrickle._offer_plan(engine, definition, settings, existing=relation) %}
   {% if objects %}
     {# The new rows may not be what the old key allowed. #}
     {% do dbt_pgtrickle._apply_object_changes(relation, objects, only_drop=true) %}
@@ -131,7 +131,7 @@
     'message': message | join(', '),
     'rows': last.rows or 0 if last else 0,
     'kept_grants': true,
-    'is_configured': objects is not none,
+    'is_configured': objects is not none and changes | length > 0,
     'failure': last.error if last else none,
   }) }}
 {% endmacro %}

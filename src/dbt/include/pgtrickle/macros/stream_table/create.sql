@@ -27,21 +27,24 @@
 
 {#
   Hands the engine the plan for a query that the next call is about to use, where somebody can make
-  one: the adapter compiles. Returns why the table will be recomputed at each refresh, or none.
+  one: the adapter compiles. Not where `existing`, the stream table of that relation, has it already.
+  Returns why the table will be recomputed at each refresh, or none.
 #}
-{% macro _offer_plan(engine, definition, settings) %}
-  {{ return(adapter.dispatch('offer_plan', 'dbt_pgtrickle')(engine, definition, settings)) }}
+{% macro _offer_plan(engine, definition, settings, existing=none) %}
+  {{ return(adapter.dispatch('offer_plan', 'dbt_pgtrickle')(engine, definition, settings, existing)) }}
 {% endmacro %}
 
 
-{% macro postgres__offer_plan(engine, definition, settings) %}
+{% macro postgres__offer_plan(engine, definition, settings, existing) %}
   {{ return(none) }}
 {% endmacro %}
 
 
-{% macro pgtrickle__offer_plan(engine, definition, settings) %}
+{% macro pgtrickle__offer_plan(engine, definition, settings, existing) %}
   {% if engine.name != 'portable' or settings.refresh_mode == 'FULL' %}{{ return(none) }}{% endif %}
-  {% set obstacle = adapter.offer_plan(definition, model.original_file_path) %}
+  {% set obstacle = adapter.offer_plan(
+    definition, model.original_file_path, dbt_pgtrickle._name(existing, engine) if existing else none, settings.refresh_mode
+  ) %}
   {% if obstacle and settings.refresh_mode == 'DIFFERENTIAL' %}
     {% do exceptions.raise_compiler_error(
       "The stream table " ~ model.name ~ " cannot be refreshed differentially: " ~ obstacle
