@@ -29,8 +29,11 @@ def test_a_drained_scheduler_rests_until_it_is_let_go_on(
     own_engine.create_stream_table("t", "select id, slow(v) as v from src", schedule="1s")
     start_worker("--dsn", database)
     own_engine.connection.execute("insert into src values (1, 1)")
-    running = "select pgtrickle._holds_advisory(4)"
-    wait_until(own_engine, running, True)
+    running = (  # and not one of before the row was there, which found nothing
+        "select count(*) from pg_stat_activity where application_name = 'pgtrickle worker'"
+        " and wait_event = 'PgSleep' and datname = current_database()"
+    )
+    wait_until(own_engine, running, 1)
     with psycopg.connect(database, autocommit=True) as session:
         assert scalar(session, "select pgtrickle.drain(0)") is False
         assert scalar(session, "select pgtrickle.drain()") is True

@@ -47,6 +47,13 @@ def worker(
         int,
         typer.Option(min=1, help="Refreshes at a time in each database."),
     ] = 4,
+    on_change: Annotated[
+        bool,
+        typer.Option(
+            "--on-change",
+            help="Refresh tables when their sources change, too, before they are due.",
+        ),
+    ] = False,
     metrics: Annotated[
         str | None,
         typer.Option(
@@ -83,6 +90,8 @@ def worker(
 
     if log_level not in ("debug", "info", "warning", "error"):
         raise typer.BadParameter("--log-level is debug, info, warning or error.")
+    if once and on_change:
+        raise typer.BadParameter("--on-change is for a worker that stays, and --once ends.")
     dsns = dsn or [os.environ.get("PGTRICKLE_DSN", "")]
     for each in dsns:
         check_connection_string(each)
@@ -93,7 +102,7 @@ def worker(
         figures = Metrics() if metrics is not None else None
         if figures is not None and metrics is not None:
             figures.serve(metrics)
-        process.run(dsns, serving.Manner(poll, jobs, figures))
+        process.run(dsns, serving.Manner(poll, jobs, on_change, figures))
         return
     rounds = []
     for each in dsns:

@@ -251,7 +251,7 @@ comment on function pgtrickle._schedulable() is
     'When the stream tables this role may refresh are due; none where the setting enabled is off, or a session drains';
 
 
-create or replace function pgtrickle._due(under_way bigint[] default '{}')
+create or replace function pgtrickle._as_due(ids bigint[], due_times timestamptz[])
     returns table (
         pgt_id bigint, name text, due_at timestamptz, depth integer, upstream bigint[], reads_wal boolean, awaits_compiler boolean)
     language sql
@@ -259,9 +259,6 @@ create or replace function pgtrickle._due(under_way bigint[] default '{}')
     set search_path = pg_catalog, pg_temp
     set jit = off
 as $$
-    with due as materialized (
-        select * from pgtrickle._schedulable() d where d.due_at <= clock_timestamp() and d.pgt_id <> all (under_way)
-    )
     select due.pgt_id, o.name, due.due_at, o.depth, o.upstream,
         exists (select from pgtrickle.pgt_wal_slot)
             and exists (
@@ -272,13 +269,34 @@ as $$
         not s.is_populated
             and s.requested_refresh_mode <> 'FULL'
             and exists (select from pgtrickle.pgt_plans p where p.pgt_id = due.pgt_id and p.plan_status = 'PENDING')
-    from due
+    from unnest(ids, due_times) due (pgt_id, due_at)
     join pgtrickle.pgt_stream_tables s on s.pgt_id = due.pgt_id
     join pgtrickle._in_order() o on o.pgt_id = due.pgt_id
     order by o.depth, due.due_at, o.name
 $$;
+comment on function pgtrickle._as_due(bigint[], timestamptz[]) is
+    'What the scheduler is to know of stream tables that it refreshes, with the times since which they are due, what is read before what reads it. upstream: what each reads directly; reads_wal: some of its changes come from the log, which is to be decoded first; awaits_compiler: it was never populated and has no plan yet';
+
+
+create or replace function pgtrickle._due(under_way bigint[] default '{}')
+    returns table (
+        pgt_id bigint, name text, due_at timestamptz, depth integer, upstream bigint[], reads_wal boolean, awaits_compiler boolean)
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+    set jit = off
+as $$
+    select due.*
+    from (
+        select array_agg(d.pgt_id) as ids, array_agg(d.due_at) as due_times
+        from pgtrickle._schedulable() d
+        where d.due_at <= clock_timestamp()
+          and d.pgt_id <> all (under_way)
+    ) found
+    cross join pgtrickle._as_due(found.ids, found.due_times) due
+$$;
 comment on function pgtrickle._due(bigint[]) is
-    'The stream tables to be refreshed now by their schedules, except those under way, what is read before what reads it. upstream: what each reads directly; reads_wal: some of its changes come from the log, which is to be decoded first; awaits_compiler: it was never populated and has no plan yet';
+    'The stream tables to be refreshed now by their schedules, except those under way, as _as_due tells of them';
 
 
 create or replace function pgtrickle._seconds_until_due(under_way bigint[] default '{}')

@@ -176,7 +176,7 @@ begin
 end
 $$;
 comment on function pgtrickle.capture_always(text) is
-    'Has a source''s changes captured under session_replication_role = replica, too, which only its owner can have where stream tables belong to others: call it as the owner of the source. Waits for writers, and blocks them until commit; what reads the source recomputes once, for such writes may have been missed. Columns captured for the first time later undo it: check_cdc_health tells';
+    'Has a source''s changes captured under session_replication_role = replica, too, which only its owner can have where stream tables belong to others: call it as the owner of the source. Waits for writers, and blocks them until commit; what reads the source recomputes once, for such writes may have been missed. It lasts when further columns or stream tables follow, but not when another IMMEDIATE one does, whose triggers are new: check_cdc_health tells';
 
 
 create or replace function pgtrickle._is_guarded(relation oid, stream_table bigint)

@@ -30,14 +30,16 @@ class Bell:
         with contextlib.suppress(BlockingIOError):
             self._rope.send(b"!")
 
-    def sleep(self, seconds: float, connection: psycopg.Connection[object] | None = None) -> None:
-        """Sleep until the time is over, the bell was rung, or the connection has news or is gone.
+    def sleep(self, seconds: float, connection: psycopg.Connection[object] | None = None) -> bool:
+        """Sleep until the time is over, the bell was rung, or the connection has news or is gone;
+        whether anything ended it but the time.
 
         What the news is, or that the connection is gone, the next query on it finds out.
         """
         awaited = [self._clapper.fileno()]
         if connection is not None:
             awaited.append(connection.fileno())
-        select.select(awaited, [], [], 0.0 if self.rung else max(seconds, 0.0))
+        stirred, _, _ = select.select(awaited, [], [], 0.0 if self.rung else max(seconds, 0.0))
         with contextlib.suppress(BlockingIOError):
             self._clapper.recv(4096)
+        return self.rung or bool(stirred)

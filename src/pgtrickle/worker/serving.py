@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -15,13 +16,15 @@ from pgtrickle.install import installed_version, native_extension
 
 from . import units, work
 from .backoff import LONGEST, Resting, backoff
+from .changes import TICK, Changes
 from .chores import Chore, Chores
-from .connection import connect
+from .connection import LED
 from .cron import store_next_times
 from .lanes import Lanes
 from .leadership import lead
 from .logs import fields_of
 from .wal import Wal
+from .watchdog import Watchdog
 
 if TYPE_CHECKING:
     from pgtrickle.engine import Refresh
@@ -52,10 +55,12 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How a worker works. `poll`: seconds after which new tables, and a leader that is gone, are
-    noticed; `jobs`: refreshes that go on at a time in each database."""
+    noticed; `jobs`: refreshes that go on at a time in each database; `on_change`: tables are
+    refreshed when their sources have changed, too, before their schedules say so."""
 
     poll: float = 1.0
     jobs: int = 4
+    on_change: bool = False
     metrics: Metrics | None = None
 
 
@@ -65,8 +70,8 @@ def serve(dsn: str, bell: Bell, manner: Manner) -> None:
     while not bell.rung:
         began = time.monotonic()
         try:
-            with connect(dsn) as connection:
-                Serving(connection, dsn, bell, manner).run()
+            with Watchdog(dsn) as watchdog, watchdog.connect() as connection:
+                Serving(connection, watchdog.connect, bell, manner).run()
         except psycopg.OperationalError as error:
             log.warning("connection_lost", extra=fields_of(error))
         except psycopg.Error as error:
@@ -87,7 +92,11 @@ class Serving:
     """
 
     def __init__(
-        self, connection: psycopg.Connection[Any], dsn: str, bell: Bell, manner: Manner
+        self,
+        connection: psycopg.Connection[Any],
+        connect: Callable[[], psycopg.Connection[Any]],
+        bell: Bell,
+        manner: Manner,
     ) -> None:
         self.connection = connection
         self.engine = Engine(connection)
@@ -95,8 +104,9 @@ class Serving:
         self.manner = manner
         self.database = connection.info.dbname
         self.compiler = work.Compiler()
-        self.wal = Wal(lambda: connect(dsn))
-        self.lanes = Lanes(manner.jobs, lambda: connect(dsn), self._perform, bell.wake)
+        self.changes = Changes(self.engine.session) if manner.on_change else None
+        self.wal = Wal(connect)
+        self.lanes = Lanes(manner.jobs, connect, self._perform, bell.wake)
         chores = {
             "chores": [
                 Chore("compile", manner.poll, self.compiler.compile),
@@ -107,9 +117,7 @@ class Serving:
             ],
             "log": [Chore("keep_wal", WAL, self.wal.keep)],
         }
-        self.chores = [
-            Chores(name, lambda: connect(dsn), each, bell.wake) for name, each in chores.items()
-        ]
+        self.chores = [Chores(name, connect, each, bell.wake) for name, each in chores.items()]
         self._resting = Resting(LONGEST_REST)
         self._groups: list[units.Group] = []
         self._looked_at: dict[int, float] = {}
@@ -133,8 +141,10 @@ class Serving:
             for chores in self.chores:
                 chores.start()
             while not self.bell.rung:
-                self.bell.sleep(self._round(), self.connection)
+                self._rest(self._round())
         finally:
+            with contextlib.suppress(psycopg.Error):
+                self._lead_lasts(0)  # it is not heard of while the last refreshes are waited for
             self.lanes.close()
             for chores in self.chores:
                 chores.close()
@@ -149,6 +159,7 @@ class Serving:
             elif installed_version(self.engine.session) is None:
                 state = "not_installed"
             elif lead(self.engine.session):
+                self._lead_lasts(max(LED, min(5 * self.manner.poll, 86400)))
                 self._leads(True)
                 return True
             else:
@@ -159,12 +170,27 @@ class Serving:
             self.bell.sleep(self.manner.poll, self.connection)
         return False
 
+    def _lead_lasts(self, seconds: float) -> None:
+        """Have the server end this session, and with it the lead, where it hears nothing from it
+        for so long; 0 is never."""
+        self.connection.execute(f"set idle_session_timeout = '{seconds * 1000:.0f}ms'")
+
     def _leads(self, leads: bool) -> None:
         if self.manner.metrics is not None:
             self.manner.metrics.leading(self.database, leads)
 
     def _perform(self, engine: Engine, unit: units.Unit) -> list[Refresh]:
         return work.perform(engine, unit, self.wal, lambda: self.bell.rung)
+
+    def _rest(self, seconds: float) -> None:
+        """Until so many seconds have passed, or something has happened. Where it is wanted, what
+        has changed meanwhile is begun."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            at_most = left if self.changes is None else min(left, TICK)
+            if self.bell.sleep(at_most, self.connection):
+                return
+            self._begin_changed()
 
     def _round(self) -> float:
         """Begin what there is to do; the seconds to sleep. A lane that is done ends the sleep."""
@@ -180,6 +206,7 @@ class Serving:
             left = self._begin(resting, now)
             wait = self._seconds_until_due(resting | left)
             wait = min(wait, LOOK_AGAIN) if left else wait
+        self._begin_changed()
         if self._woken:
             return BREATH
         rest = self._resting.seconds(now)
@@ -201,13 +228,31 @@ class Serving:
 
     def _begin(self, resting: frozenset[int], now: float) -> frozenset[int]:
         """Have refreshed what is due, as far as there are lanes; ids of what is left for later."""
-        under_way = self.lanes.under_way
-        held = under_way | resting
+        held = self.lanes.under_way | resting
         due = self._not_idle(units.due(self.engine.session, held), held, now)
         waiting = self.compiler.awaited(due, now)
         if not due:
             return frozenset()  # which tables belong together is not to be looked up for nothing
         due = [one for one in due if one.table.id not in waiting]
+        begun = self._start(due, held, now)
+        return (waiting | {one.table.id for one in due}) - begun
+
+    def _begin_changed(self) -> None:
+        """Have refreshed what is not due but has changed, where that is wanted."""
+        if self.changes is None:
+            return
+        now = time.monotonic()
+        held = self.lanes.under_way | self._resting.ids(now)
+        changed = self.changes.ready(held)
+        if not changed:
+            return
+        begun = self._start(units.due_now(self.engine.session, changed), held, now)
+        if not begun.issuperset(changed):
+            self.changes.look_again(LOOK_AGAIN)
+
+    def _start(self, due: list[units.Due], held: frozenset[int], now: float) -> frozenset[int]:
+        """Have refreshed, with what belongs to it, as much as there are lanes for; ids of that."""
+        under_way = self.lanes.under_way
         self._regroup(due, now)
         todo = units.units(due, self._groups, held)
         reads = any(unit.reads_wal for unit in self.lanes.units)
@@ -219,7 +264,7 @@ class Serving:
             for table in unit.tables:
                 self._looked_at[table.id] = now
             self.lanes.begin(unit)
-        return (waiting | {one.table.id for one in due}) - units.ids(begun)
+        return units.ids(begun)
 
     def _not_idle(self, due: list[units.Due], held: frozenset[int], now: float) -> list[units.Due]:
         """What is due and may have changed; the rest is done with, all at once."""

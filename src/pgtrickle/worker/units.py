@@ -71,12 +71,26 @@ class Unit:
 
 def due(session: Session, under_way: Iterable[int] = ()) -> list[Due]:
     """What is due, in order; tables under way are left out."""
+    return _due(session, "pgtrickle._due(%s::bigint[])", list(under_way))
+
+
+def due_now(session: Session, ids: list[int]) -> list[Due]:
+    """These tables as if they had just become due, in order."""
+    return _due(
+        session,
+        "pgtrickle._as_due(%s::bigint[], array_fill(clock_timestamp(), array[%s]))",
+        ids,
+        len(ids),
+    )
+
+
+def _due(session: Session, source: str, *parameters: object) -> list[Due]:
     return [
         Due(Table(pgt_id, name, depth, frozenset(upstream)), float(at), reads_wal, awaits_compiler)
         for pgt_id, name, at, depth, upstream, reads_wal, awaits_compiler in session.rows(
             "select pgt_id, name, extract(epoch from due_at), depth, upstream, reads_wal,"
-            " awaits_compiler from pgtrickle._due(%s::bigint[])",
-            (list(under_way),),
+            f" awaits_compiler from {source} due",
+            parameters,
         )
     ]
 
