@@ -106,9 +106,10 @@ as $$
         then md5(string_agg(format('%s %s %s %s', t.tgrelid, t.tgname, t.tgenabled, t.xmin), ' ' order by t.tgrelid, t.tgname))
         end
     from pg_trigger t
-    where t.tgrelid in (select pgtrickle._members(source))
+    -- Sublinks, so that the index is used, and the function looked up once.
+    where t.tgrelid = any (array(select pgtrickle._members(source)))
       and t.tgname in ('pgtrickle_capture_insert', 'pgtrickle_capture_update', 'pgtrickle_capture_delete', 'pgtrickle_capture_truncate')
-      and t.tgfoid = to_regproc(format('pgtrickle_changes.capture_%s', source))
+      and t.tgfoid = (select to_regproc(format('pgtrickle_changes.capture_%s', source)))
       and t.tgenabled in ('O', 'A')
 $$;
 comment on function pgtrickle._capture_triggers(oid) is
@@ -543,6 +544,30 @@ comment on function pgtrickle._note_touched_capture(oid) is
     'Has every consumer start anew when a capture''s triggers are not as they were made';
 
 
+create or replace function pgtrickle._whole_triggers(source oid)
+    returns table (relation oid, enabled "char")
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select t.tgrelid, t.tgenabled
+    from pg_trigger t
+    join (values
+        ('insert', 4, null, 'new_table'), ('delete', 8, 'old_table', null),
+        ('update', 16, 'old_table', 'new_table'), ('truncate', 32, null, null)
+    ) e (event, type, old_table, new_table) on t.tgname = 'pgtrickle_capture_' || e.event
+    where t.tgrelid = any (array(select pgtrickle._members(source)))
+      and t.tgfoid = (select to_regproc(format('pgtrickle_changes.capture_%s', source)))
+      and t.tgtype = e.type
+      and t.tgqual is null
+      and t.tgattr::text = ''
+      and t.tgoldtable is not distinct from e.old_table
+      and t.tgnewtable is not distinct from e.new_table
+$$;
+comment on function pgtrickle._whole_triggers(oid) is
+    'A source''s capture triggers that are as they are made, by the relation they are on, and whether they are enabled (D not, O yes, A also as a replica)';
+
+
 create or replace function pgtrickle._accept_capture(source oid)
     returns boolean
     language plpgsql
@@ -551,21 +576,8 @@ create or replace function pgtrickle._accept_capture(source oid)
 as $$
 begin
     -- Who enabled or made them waited for the writers that knew nothing of them.
-    if (select count(*) from pgtrickle._members(source)) * 4 is distinct from (
-        select count(*)
-        from pg_trigger t
-        join (values
-            ('insert', 4, null, 'new_table'), ('delete', 8, 'old_table', null),
-            ('update', 16, 'old_table', 'new_table'), ('truncate', 32, null, null)
-        ) e (event, type, old_table, new_table) on t.tgname = 'pgtrickle_capture_' || e.event
-        where t.tgrelid in (select pgtrickle._members(source))
-          and t.tgfoid = to_regproc(format('pgtrickle_changes.capture_%s', source))
-          and t.tgenabled in ('O', 'A')
-          and t.tgtype = e.type
-          and t.tgqual is null
-          and t.tgattr::text = ''
-          and t.tgoldtable is not distinct from e.old_table
-          and t.tgnewtable is not distinct from e.new_table)
+    if (select count(*) from pgtrickle._members(source)) * 4 <> (
+        select count(*) from pgtrickle._whole_triggers(source) t where t.enabled in ('O', 'A'))
     then
         return false;
     end if;
@@ -596,10 +608,11 @@ create or replace function pgtrickle._fires_as_replica(source oid)
 as $$
     select coalesce(bool_and(t.tgenabled = 'A'), false)
     from pg_trigger t
-    where t.tgrelid in (select pgtrickle._members(source))
+    where t.tgrelid = any (array(select pgtrickle._members(source)))
+      and t.tgname <> 'pgtrickle_capture_lock'
       and t.tgfoid in (
-          to_regproc(format('pgtrickle_changes.capture_%s', source)),
-          to_regproc(format('pgtrickle_changes.maintain_%s', source)))
+          (select to_regproc(format('pgtrickle_changes.capture_%s', source))),
+          (select to_regproc(format('pgtrickle_changes.maintain_%s', source))))
 $$;
 comment on function pgtrickle._fires_as_replica(oid) is
     'Whether a source''s triggers fire under session_replication_role = replica, too';
@@ -636,6 +649,19 @@ comment on function pgtrickle._fire_always(oid, text[]) is
     'Has triggers fire under session_replication_role = replica, too, where the caller owns their table: nobody else can have that';
 
 
+create or replace function pgtrickle._stay_always(source oid, member oid)
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select not (select pg_has_role(c.relowner, 'USAGE') from pg_class c where c.oid = member)
+        and (select count(*) = 4 from pgtrickle._whole_triggers(source) t where t.relation = member and t.enabled = 'A')
+$$;
+comment on function pgtrickle._stay_always(oid, oid) is
+    'Whether the capture triggers of a source, or of a partition of it, are to be left as they are: its owner has them always fire, and the caller, who is another, could not when making them anew';
+
+
 create or replace function pgtrickle._install_capture(source oid, columns text[])
     returns void
     language plpgsql
@@ -657,6 +683,12 @@ begin
     perform pgtrickle._prepare_capture(source, current_user);
     perform pgtrickle._note_touched_capture(source);
     for member in select m from pgtrickle._members(source) m order by m loop
+        if pgtrickle._stay_always(source, member) then
+            -- Making a trigger is the one lock that the right TRIGGER gives; this one never fires.
+            execute format('create or replace trigger pgtrickle_capture_lock after truncate on %s for each statement when (false) execute function pgtrickle_changes.capture_%s()',
+                member::regclass, source);
+            continue;
+        end if;
         foreach event in array '{insert,update,delete,truncate}'::text[] loop
             execute format('create or replace trigger pgtrickle_capture_%1$s after %1$s on %2$s %3$s for each statement execute function pgtrickle_changes.capture_%4$s()',
                 event, member::regclass,

@@ -310,28 +310,42 @@ create or replace function pgtrickle.diamond_groups()
     language sql
     stable
     set search_path = pg_catalog, pg_temp
+    set jit = off
+    set enable_nestloop = off  -- the planner expects few rows of each CTE, and would compare each with each
 as $$
-    with recursive relation as (
+    with recursive relation as materialized (
         select d.pgt_id, coalesce(u.pgt_id, -(d.source_relid::bigint)) as upstream
         from pgtrickle.pgt_dependencies d
         left join pgtrickle.pgt_stream_tables u on u.pgt_relid = d.source_relid
         where d.source_type <> 'VIEW'
     ),
-    -- Who is above whom at any depth, himself included; tables that are no stream tables are negative.
+    -- Tables that are no stream tables are negative: two ways into a table lead through at least one that is.
+    branch as materialized (
+        select r.pgt_id as convergence, r.upstream
+        from relation r
+        join (select c.pgt_id from relation c group by c.pgt_id having count(*) > 1 and bool_or(c.upstream > 0)) several
+            on several.pgt_id = r.pgt_id
+    ),
+    concerned (node) as (
+        select b.convergence from branch b
+        union
+        select r.upstream from concerned c join relation r on r.pgt_id = c.node
+    ),
+    -- Who is above whom at any depth, himself included.
     above (node, ancestor) as (
-        select pgt_id, pgt_id from pgtrickle.pgt_stream_tables
+        select c.node, c.node from concerned c
         union
         select a.node, r.upstream from above a join relation r on r.pgt_id = a.ancestor
     ),
-    -- Two different ways from a common ancestor to one table, one of them through a stream table.
-    shared as (
-        select distinct one.pgt_id as convergence, x.ancestor
-        from relation one
-        join relation other on other.pgt_id = one.pgt_id and other.upstream > one.upstream
-        join lateral (select a.ancestor from above a where a.node = one.upstream union select one.upstream) x on true
-        join lateral (select a.ancestor from above a where a.node = other.upstream union select other.upstream) y on y.ancestor = x.ancestor
+    -- Two different ways from a common ancestor to one table.
+    shared as materialized (
+        select b.convergence, a.ancestor
+        from branch b
+        join above a on a.node = b.upstream
+        group by b.convergence, a.ancestor
+        having count(*) > 1
     ),
-    member as (
+    member as materialized (
         select distinct s.convergence, m.ancestor as pgt_id
         from shared s
         join above m on m.node = s.convergence and m.ancestor > 0

@@ -29,7 +29,7 @@ comment on function pgtrickle.set_stream_table_sla(text, interval) is
     'How old a stream table may get. Sets its tier by it (hot up to 5 s, warm up to 30 s, else cold), which stretches its schedule, but not past nine tenths of the SLA. Null takes the SLA away, and makes it hot. The event predicted_sla_breach tells that refreshes take too long for it';
 
 
-create or replace function pgtrickle._pace()
+create or replace function pgtrickle._pace_of(ids bigint[])
     returns table (
         pgt_id bigint, current_seconds double precision, refreshes bigint, busy_seconds double precision, gap_seconds double precision)
     language sql
@@ -57,10 +57,23 @@ as $$
             limit 100
         ) r
     ) h
-    where s.refresh_mode <> 'IMMEDIATE'
+    where s.pgt_id = any (ids)
+      and s.refresh_mode <> 'IMMEDIATE'
 $$;
-comment on function pgtrickle._pace() is
+comment on function pgtrickle._pace_of(bigint[]) is
     'Per stream table, from its last hundred refreshes by schedule that found changes: how long they took (nine of ten no longer) and how far apart they were, in seconds; current_seconds is null for cron and calculated';
+
+
+create or replace function pgtrickle._pace()
+    returns table (
+        pgt_id bigint, current_seconds double precision, refreshes bigint, busy_seconds double precision, gap_seconds double precision)
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select p.* from pgtrickle._pace_of(array(select s.pgt_id from pgtrickle.pgt_stream_tables s)) p
+$$;
+comment on function pgtrickle._pace() is 'What _pace_of says of every stream table';
 
 
 create or replace function pgtrickle._recommended_schedules()

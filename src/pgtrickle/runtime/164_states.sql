@@ -24,6 +24,7 @@ begin
     return told;
 end
 $$;
+comment on function pgtrickle._alert_states() is 'Tells by NOTIFY of what is wrong and has been for a while; how many events. A worker calls it once a minute, run_due each time';
 
 
 create or replace function pgtrickle._states_of_tables()
@@ -33,11 +34,24 @@ create or replace function pgtrickle._states_of_tables()
     set search_path = pg_catalog, pg_temp
     set jit = off
 as $$
-    with mine as materialized (
-        select s.*, extract(epoch from clock_timestamp() - s.last_refresh_at) as age,
-            pgtrickle.parse_duration_seconds(s.schedule) as seconds
+    with duration as materialized (
+        -- Each schedule is read once, however many tables have it.
+        select given.schedule, pgtrickle.parse_duration_seconds(given.schedule) as seconds
+        from (select distinct s.schedule from pgtrickle.pgt_stream_tables s where s.schedule is not null) given
+    ),
+    mine as materialized (
+        select s.*, extract(epoch from clock_timestamp() - s.last_refresh_at) as age, d.seconds
         from pgtrickle.pgt_stream_tables s
+        left join duration d on d.schedule = s.schedule
         where pg_has_role(s.pgt_owner, 'USAGE')
+    ),
+    -- Counted only where the size says that it may be so; each buffer's is asked once.
+    grown as materialized (
+        select k.source_relid
+        from pgtrickle.pgt_captures k
+        cross join (select 20 * pgtrickle._setting('max_buffer_rows')::bigint as bytes) bound
+        where exists (
+            select from pgtrickle._buffers(k.source_relid) b where pg_relation_size(to_regclass(b.buffer)) > bound.bytes)
     )
     select m.pgt_id, 'stale_data', jsonb_build_object('staleness_seconds', round(m.age), 'schedule', m.schedule)
     from mine m
@@ -55,25 +69,16 @@ as $$
     select m.pgt_id, 'predicted_sla_breach',
         jsonb_build_object('freshness_deadline_ms', m.freshness_deadline_ms, 'refresh_ms', round(1000 * p.busy_seconds))
     from mine m
-    join pgtrickle._pace() p using (pgt_id)
+    join pgtrickle._pace_of(array(select l.pgt_id from mine l where l.freshness_deadline_ms is not null)) p using (pgt_id)
     where 1000 * p.busy_seconds > 0.1 * m.freshness_deadline_ms
     union all
-    select m.pgt_id, 'buffer_growth_warning', jsonb_build_object('source', b.source_table, 'pending_rows', b.pending_rows)
+    select m.pgt_id, 'buffer_growth_warning',
+        jsonb_build_object('source', pgtrickle._quoted(d.source_schema, d.source_name), 'pending_rows', c.pending)
     from mine m
-    cross join lateral (
-        -- Counted only where the size says that it may be so.
-        select c.source_table, c.pending_rows
-        from pgtrickle.change_buffer_sizes() c
-        where c.stream_table = pgtrickle._quoted(m.pgt_schema, m.pgt_name)
-          and c.pending_rows > pgtrickle._setting('max_buffer_rows')::bigint
-    ) b
-    where exists (
-        select from pgtrickle.pgt_dependencies d
-        cross join lateral pgtrickle._buffers(d.source_relid) s
-        where d.pgt_id = m.pgt_id
-          and d.source_number is not null
-          and pg_relation_size(to_regclass(s.buffer))
-              > 20 * pgtrickle._setting('max_buffer_rows')::bigint)
+    join pgtrickle.pgt_dependencies d on d.pgt_id = m.pgt_id and d.source_number is not null
+    join grown g on g.source_relid = d.source_relid
+    join lateral pgtrickle._pending_changes(m.pgt_id) c on c.source_relid = d.source_relid
+    where c.pending > pgtrickle._setting('max_buffer_rows')::bigint
 $$;
 comment on function pgtrickle._states_of_tables() is 'What is wrong with the caller''s stream tables and has been for a while, as events of the channel pg_trickle_alert';
 
@@ -105,5 +110,3 @@ as $$
             and m.updated_at > now() - interval '5 min')
 $$;
 comment on function pgtrickle._states_of_service() is 'What is wrong with capture, scheduling and watermarks and has been for a while, as events and their channels';
-
-comment on function pgtrickle._alert_states() is 'Tells by NOTIFY of what is wrong and has been for a while; how many events. A worker calls it once a minute, run_due each time';

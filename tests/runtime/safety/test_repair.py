@@ -229,6 +229,44 @@ def test_what_the_owner_of_a_source_made_of_its_triggers_stays(
     assert plans.difference(owner, "marts.foreign_totals") == []
 
 
+def test_what_always_fires_does_so_when_others_have_further_columns_captured(
+    owner: Connection, writer: Connection, foreign: Connection
+) -> None:
+    writer.execute("select pgtrickle.capture_always('src.foreign_orders')")
+    plans.refresh(owner, "marts.foreign_totals")
+    foreign.execute("set session_replication_role = origin")
+    foreign.execute("alter table src.foreign_orders add column note text")
+    foreign.execute("set session_replication_role = replica")
+    owner.execute(
+        "select pgtrickle._ensure_capture('src.foreign_orders'::regclass, '{id,customer,note}')"
+    )
+    assert alert(owner, "src.foreign_orders") is None
+    foreign.execute("insert into src.foreign_orders values (501, 3, 7, 'as a replica')")
+    foreign.execute("delete from src.foreign_low where id = 5")
+    assert plans.refresh(owner, "marts.foreign_totals").action == "DIFFERENTIAL"
+    assert plans.difference(owner, "marts.foreign_totals") == []
+    (captured,) = owner.execute(
+        "select format('select note from pgtrickle_changes.changes_%s_0 where id = 501',"
+        " 'src.foreign_orders'::regclass::oid) as query"
+    )
+    assert owner.execute(captured.query).fetchall() == [("as a replica",)]
+
+
+def test_further_columns_are_captured_while_writers_are_kept_out(
+    owner: Connection, writer: Connection, foreign: Connection, connect: Connect
+) -> None:
+    writer.execute("select pgtrickle.capture_always('src.foreign_orders')")
+    foreign.execute("set session_replication_role = origin")
+    foreign.execute("alter table src.foreign_orders add column note text")
+    with connect("owner", autocommit=False) as widening:
+        widening.execute(
+            "select pgtrickle._ensure_capture('src.foreign_orders'::regclass, '{note}')"
+        )
+        foreign.execute("set lock_timeout = '100ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            foreign.execute("insert into src.foreign_low values (7, 1, 1)")
+
+
 def test_triggers_that_another_definition_stands_in_for_are_made_anew(
     owner: Connection, writer: Connection, foreign: Connection
 ) -> None:
