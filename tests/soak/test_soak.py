@@ -44,11 +44,11 @@ WORKER_EVENTS = {
 class Worker:
     """A `pgtrickle worker` that is killed at the end of its time."""
 
-    def __init__(self, dsn: str, log: Path) -> None:
+    def __init__(self, dsn: str, log: Path, *options: str) -> None:
         self.log = log
+        command = [sys.executable, "-m", "pgtrickle", "worker", "--dsn", dsn]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "pgtrickle", "worker", "--dsn", dsn, "--log-format", "json"],
-            stderr=log.open("a"),
+            [*command, "--log-format", "json", *options], stderr=log.open("a")
         )
 
     def kill(self) -> int:
@@ -61,8 +61,8 @@ class Worker:
 
 
 @contextmanager
-def worker(dsn: str, log: Path, memory: list[int]) -> Iterator[None]:
-    running = Worker(dsn, log)
+def worker(dsn: str, log: Path, memory: list[int], *options: str) -> Iterator[None]:
+    running = Worker(dsn, log, *options)
     try:
         yield
     finally:
@@ -148,7 +148,8 @@ def largest_buffer(engine: Engine) -> int:
 def soak(
     directory: Path, *, sources: int, tables: int, seconds: float, lives: int, seed: int
 ) -> None:
-    """`lives` workers one after the other, each killed; twice the server goes with one."""
+    """`lives` workers one after the other, each killed; twice the server goes with one. Every other
+    one refreshes on change."""
     random = Random(seed)
     graph = make(sources, tables, random)
     log = directory / "worker.log"
@@ -164,7 +165,7 @@ def soak(
         works["definer"] = definer(graph, max(1.0, seconds / 600))
         with actors.working(works):
             for life in range(lives):
-                with worker(dsn, log, memory):
+                with worker(dsn, log, memory, *(["--on-change"] if life % 2 else [])):
                     time.sleep(seconds / lives)
                 if life in (lives // 3, 2 * lives // 3):
                     restart(postgres, crash=life == lives // 3)
