@@ -94,6 +94,18 @@ def test_changes_come_from_the_log(ready: Engine, database: str, start_worker: S
     current(ready, "t", "sums")
 
 
+def test_a_change_in_the_log_is_seen_before_the_schedule(
+    ready: Engine, database: str, start_worker: StartWorker
+) -> None:
+    create(ready)
+    ready.session.rows("select pgtrickle.alter_stream_table('t', schedule => '1h')")
+    start_worker("--dsn", database, "--on-change")
+    moved(ready)
+    ready.connection.execute("insert into src values (100, 1); delete from src where id < 10")
+    wait_until(ready, "select (count(*), max(id))::text from t", "(42,100)", seconds=60)
+    assert ready.session.rows(LAST) == [("DIFFERENTIAL", None)]
+
+
 def reinitialised(engine: Engine) -> list[tuple[Any, ...]]:
     return engine.session.rows(
         "select pgt_id, reason from pgtrickle.pgt_refresh_history where action = 'REINITIALIZE'"
