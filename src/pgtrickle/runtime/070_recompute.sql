@@ -1,9 +1,12 @@
 -- Recompute: run the query, compare with the table, apply the difference. One statement reads
 -- everything, so the result is that of one snapshot; readers of the table are never blocked.
 --
--- Rows are compared on images, never by `=`: 1.0 equals 1.00 and prints otherwise.
+-- Rows are compared on images, never by `=` alone: 1.0 equals 1.00 and prints otherwise.
 --   key identity   a full join on the key, and on the image of the whole row: what is unmatched on
---                  one side is to be deleted, on the other to be inserted
+--                  one side is to be deleted, on the other to be inserted. The key is the plan's;
+--                  or that of a unique index which the table happens to have, and then the rows are
+--                  counted too: images in the table are distinct, so those in the result are where
+--                  as many rows of either were matched
 --   row identity   a bag: images are counted on both sides, and only where the counts differ are
 --                  rows enumerated. The image is the row's text, which all types have
 -- Deletes happen before inserts, for a row may hand its unique value to another.
@@ -70,6 +73,80 @@ comment on function pgtrickle._populate_sql(oid, text, jsonb) is
     'Statement that fills an empty stream table and its state. One row: rows inserted, rows deleted, true, snapshot';
 
 
+create or replace function pgtrickle._same_image_sql(relation oid, a text, b text)
+    returns text
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    conditions text;
+    others text[];
+begin
+    -- Where values that are equal are the same, to ask for that costs a quarter of comparing rows.
+    -- Equal numerics differ in their scale at most.
+    select string_agg(
+            format('%1$s.%3$I is not distinct from %2$s.%3$I', a, b, c.attname)
+                || case when c.is_numeric then format(' and pg_catalog.scale(%1$s.%3$I) is not distinct from pg_catalog.scale(%2$s.%3$I)', a, b, c.attname) else '' end,
+            ' and ' order by c.attnum) filter (where c.is_plain),
+        array_agg(quote_ident(c.attname) order by c.attnum) filter (where not c.is_plain)
+    into conditions, others
+    from (
+        select f.attname, f.attnum, f.atttypid = 'numeric'::regtype as is_numeric,
+            f.atttypid in (
+                'boolean'::regtype, 'smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'oid'::regtype, 'numeric'::regtype,
+                'date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'time'::regtype, 'uuid'::regtype, 'bytea'::regtype)
+            or t.typtype = 'e'
+            or f.atttypid in ('text'::regtype, 'varchar'::regtype) and l.collisdeterministic as is_plain
+        from pg_attribute f
+        join pg_type t on t.oid = f.atttypid
+        left join pg_collation l on l.oid = f.attcollation
+        where f.attrelid = relation
+          and f.attnum > 0
+          and not f.attisdropped
+    ) c;
+    return concat_ws(' and ', conditions,
+        case when others is not null then
+            format('row(%s)::record *= row(%s)::record', pgtrickle._prefixed(a, others), pgtrickle._prefixed(b, others)) end);
+end
+$$;
+comment on function pgtrickle._same_image_sql(oid, text, text) is
+    'Condition: rows a and b (aliases), which have the columns of a relation, are the same and print the same';
+
+
+create or replace function pgtrickle._unique_columns(relation oid)
+    returns text[]
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select array(
+        select a.attname::text
+        from unnest(i.indkey::smallint[]) with ordinality k (attnum, position)
+        join pg_attribute a on a.attrelid = relation and a.attnum = k.attnum
+        where k.position <= i.indnkeyatts
+        order by k.position)
+    from pg_index i
+    where i.indrelid = relation
+      and i.indisunique
+      and i.indisvalid
+      and i.indimmediate
+      and i.indexprs is null
+      and i.indpred is null
+      and not exists (select from unnest(i.indclass::oid[]) class join pg_opclass o on o.oid = class and not o.opcdefault)
+      and (i.indnullsnotdistinct or not exists (
+          select
+          from unnest(i.indkey::smallint[]) with ordinality k (attnum, position)
+          join pg_attribute a on a.attrelid = relation and a.attnum = k.attnum
+          where k.position <= i.indnkeyatts
+            and not a.attnotnull))
+    order by i.indisprimary desc, i.indnkeyatts, i.indexrelid
+    limit 1
+$$;
+comment on function pgtrickle._unique_columns(oid) is
+    'Columns of a relation of which no two rows have the same values, by a unique index; null where no index says so';
+
+
 create or replace function pgtrickle._difference_by_key_sql(target oid, columns text[], key text[])
     returns text
     language plpgsql
@@ -101,7 +178,7 @@ begin
         ' case when o.__pgt_place is not null and (%2$s) then %3$s::text end as __pgt_old,'
         ' case when n.__pgt_present and (%4$s) then %5$s::text end as __pgt_new'
         ' from (select t.ctid as __pgt_place%11$s, %6$s from %7$s t) o'
-        ' full join (select true as __pgt_present, %1$s from result n) n on %8$s and %3$s::record *= %5$s::record'
+        ' full join (select true as __pgt_present, %1$s from result n) n on %8$s and %13$s'
         ' where o.__pgt_place is null or n.__pgt_present is null), '
         'vanished as (select d.__pgt_place%12$s from difference d where d.__pgt_place is not null'
         ' and not exists (select from difference e where e.__pgt_new = d.__pgt_old)), '
@@ -116,7 +193,8 @@ begin
         pgtrickle._prefixed('d', columns),
         case when partitioned then ', o.__pgt_part' end,
         case when partitioned then ', t.tableoid as __pgt_part' end,
-        case when partitioned then ', d.__pgt_part' end);
+        case when partitioned then ', d.__pgt_part' end,
+        pgtrickle._same_image_sql(target, 'o', 'n'));
 end
 $$;
 comment on function pgtrickle._difference_by_key_sql(oid, text[], text[]) is
@@ -164,9 +242,11 @@ as $$
 declare
     columns constant text[] := pgtrickle._columns_of(target);
     list constant text := array_to_string(columns, ', ');
+    by_key constant boolean := coalesce(identity ->> 'kind' = 'key' and jsonb_array_length(identity -> 'columns') > 0, false);
+    counted constant boolean := by_key and coalesce((identity ->> 'counted')::boolean, false);
     difference text;
 begin
-    if identity ->> 'kind' = 'key' and jsonb_array_length(identity -> 'columns') > 0 then
+    if by_key then
         difference := pgtrickle._difference_by_key_sql(target, columns,
             array(select jsonb_array_elements_text(identity -> 'columns')));
     else
@@ -175,12 +255,12 @@ begin
     return format(
         -- A source's column may have another type now than when the table was made; where values of
         -- it fit the table's column they are stored, and compared, as that.
-        'with %1$squery%2$s as (%3$s), result as materialized (select %7$s from query q), %4$s, '
+        'with %1$squery%2$s as (%3$s), result as%10$s (select %7$s from query q), %4$s, '
         'deleted as (delete from %8$s t using vanished v where t.ctid = v.__pgt_place%9$s returning 1), '
         'inserted as (insert into %5$s%2$s select %6$s from appeared a'
         ' where (select pg_catalog.count(*) from deleted) >= 0 returning 1)'
         ' select (select pg_catalog.count(*) from inserted), (select pg_catalog.count(*) from deleted),'
-        ' (select pg_catalog.count(*) from deleted) = (select pg_catalog.count(*) from vanished),'
+        ' (select pg_catalog.count(*) from deleted) = (select pg_catalog.count(*) from vanished)%11$s,'
         ' pg_catalog.pg_current_snapshot()',
         pgtrickle._fills_sql(states),
         case when columns <> '{}' then format('(%s)', list) else '' end,
@@ -194,11 +274,15 @@ begin
            and a.attnum > 0
            and not a.attisdropped),
         pgtrickle._extent(target),
-        case when pgtrickle._is_partitioned(target) then ' and t.tableoid = v.__pgt_part' end);
+        case when pgtrickle._is_partitioned(target) then ' and t.tableoid = v.__pgt_part' end,
+        case when counted or not by_key then ' materialized' end,  -- what is read twice
+        case when counted then format(
+            ' and (select pg_catalog.count(*) from result) - (select pg_catalog.count(*) from appeared)'
+            ' = (select pg_catalog.count(*) from %s t) - (select pg_catalog.count(*) from vanished)', pgtrickle._extent(target)) end);
 end
 $$;
 comment on function pgtrickle._recompute_sql(oid, text, jsonb, jsonb) is
-    'Statement that recomputes a stream table and applies the difference. States must be empty. One row: rows inserted, rows deleted, whether all rows to delete were there, snapshot';
+    'Statement that recomputes a stream table and applies the difference, by the identity of a plan, to which "counted" is added where the key is of the table alone. States must be empty. One row: rows inserted, rows deleted, whether all rows to delete were there (and counted), snapshot';
 
 
 create or replace function pgtrickle._empty_states(states jsonb)

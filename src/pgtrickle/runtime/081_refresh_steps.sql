@@ -124,6 +124,42 @@ comment on function pgtrickle._refresh_by_delta(pgtrickle.pgt_stream_tables, jso
     'Applies the pending changes. stamp: of the catalogs when the sources were checked, null where nobody can have changed anything since; mark: of the programs to use, null for none. Where that cannot be done nothing is changed and failure says why';
 
 
+create or replace function pgtrickle._recompute_by_row(
+        stream_table pgtrickle.pgt_stream_tables, query text, states jsonb, frontier pgtrickle.pgt_frontiers,
+        out rows_inserted bigint, out rows_deleted bigint, out consistent boolean, out snapshot pg_snapshot)
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    columns constant text[] := pgtrickle._unique_columns(stream_table.pgt_relid);
+    applied record;
+begin
+    -- To match by what an index says is unique takes half the time that comparing texts of rows does.
+    if columns is not null then
+        begin
+            applied := pgtrickle._apply(stream_table,
+                pgtrickle._recompute_sql(stream_table.pgt_relid, query, jsonb_build_object('kind', 'key', 'columns', columns, 'counted', true), states),
+                frontier);
+            if not applied.consistent then
+                raise exception using errcode = 'TR001';
+            end if;
+        exception when sqlstate 'TR001' then
+            applied := null;  -- a row of the result stands there twice
+        end;
+    end if;
+    if applied is null then
+        applied := pgtrickle._apply(stream_table, pgtrickle._recompute_sql(stream_table.pgt_relid, query, null, states), frontier);
+    end if;
+    rows_inserted := applied.rows_inserted;
+    rows_deleted := applied.rows_deleted;
+    consistent := applied.consistent;
+    snapshot := applied.snapshot;
+end
+$$;
+comment on function pgtrickle._recompute_by_row(pgtrickle.pgt_stream_tables, text, jsonb, pgtrickle.pgt_frontiers) is
+    'Recomputes a table whose rows no key of a plan identifies: matched by the columns of a unique index, if it has one, or as bags of rows';
+
+
 create or replace function pgtrickle._refresh_by_recompute(
         stream_table pgtrickle.pgt_stream_tables, plan jsonb, frontier pgtrickle.pgt_frontiers,
         out rows_inserted bigint, out rows_deleted bigint, out snapshot pg_snapshot)
@@ -132,21 +168,22 @@ create or replace function pgtrickle._refresh_by_recompute(
 as $$
 declare
     states constant jsonb := coalesce(plan -> 'state', '[]');
+    query constant text := coalesce(plan ->> 'result', stream_table.defining_query);
     work_mem constant text := current_setting('work_mem');
     filled boolean;
-    statement text;
     relid oid;
     applied record;
 begin
     perform pgtrickle._raise_work_mem();
     perform pgtrickle._empty_states(states);
     execute format('select exists (select from %s)', pgtrickle._extent(stream_table.pgt_relid)) into filled;
-    if filled then
-        statement := pgtrickle._recompute_sql(stream_table.pgt_relid, coalesce(plan ->> 'result', stream_table.defining_query), plan -> 'identity', states);
+    if not filled then
+        applied := pgtrickle._apply(stream_table, pgtrickle._populate_sql(stream_table.pgt_relid, query, states), frontier);
+    elsif plan -> 'identity' ->> 'kind' = 'key' then
+        applied := pgtrickle._apply(stream_table, pgtrickle._recompute_sql(stream_table.pgt_relid, query, plan -> 'identity', states), frontier);
     else
-        statement := pgtrickle._populate_sql(stream_table.pgt_relid, coalesce(plan ->> 'result', stream_table.defining_query), states);
+        applied := pgtrickle._recompute_by_row(stream_table, query, states, frontier);
     end if;
-    applied := pgtrickle._apply(stream_table, statement, frontier);
     perform set_config('work_mem', work_mem, true);
     if not applied.consistent then
         raise exception using

@@ -1,0 +1,90 @@
+"""Recomputing a table that has a unique index: its rows are matched by it, and counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from pgtrickle.engine import Engine, RefreshFailed
+
+pytestmark = pytest.mark.every_server
+
+QUERY = "select id, customer, amount, ratio, note, tag from item"
+
+
+@pytest.fixture
+def items(engine: Engine) -> Engine:
+    """A table `item` without a key, and a stream table `copy` of it with a unique index on id."""
+    engine.connection.execute(
+        "create table item (id integer not null, customer integer, amount numeric, ratio float8,"
+        " note text, tag character(3));"
+        "insert into item select i, i % 3, i / 4.0, i / 8.0, 'note ' || i, 'ab'"
+        " from generate_series(1, 50) i"
+    )
+    engine.create_stream_table("copy", QUERY, refresh_mode="FULL")
+    engine.connection.execute("alter table copy alter id set not null")
+    engine.connection.execute("create unique index on copy (id)")
+    return engine
+
+
+def refreshed(engine: Engine) -> tuple[int | None, int | None]:
+    outcome = engine.refresh("copy")
+    assert engine.verify("copy").equal
+    return outcome.rows_inserted, outcome.rows_deleted
+
+
+@pytest.mark.parametrize(
+    ("change", "inserted", "deleted"),
+    [
+        ("select 1", 0, 0),
+        ("update item set customer = 9 where id = 3", 1, 1),
+        ("update item set customer = null where id = 3", 1, 1),
+        ("update item set amount = 0.750 where id = 3", 1, 1),  # 0.75 before
+        ("update item set ratio = '-0' where id = 3", 1, 1),
+        ("update item set note = note || ' ' where id < 3", 2, 2),
+        ("update item set id = id + 100 where id < 3", 2, 2),
+        ("delete from item where id < 5", 0, 4),
+        ("insert into item select i + 50, 1, 1, 1, '', '' from generate_series(1, 7) i", 7, 0),
+        ("truncate item", 0, 50),
+    ],
+)
+def test_only_what_prints_otherwise_is_written(
+    items: Engine, change: str, inserted: int, deleted: int
+) -> None:
+    items.connection.execute(change)
+    assert refreshed(items) == (inserted, deleted)
+    assert refreshed(items) == (0, 0)
+
+
+def test_zero_and_negative_zero_are_told_apart(items: Engine) -> None:
+    items.connection.execute("update item set ratio = 0")
+    refreshed(items)
+    items.connection.execute("update item set ratio = '-0' where id = 7")
+    assert refreshed(items) == (1, 1)
+
+
+def test_a_result_that_the_index_forbids_is_an_error_that_names_it(items: Engine) -> None:
+    items.connection.execute("insert into item select * from item where id = 1")
+    with pytest.raises(RefreshFailed, match="copy_id_idx"):
+        items.refresh("copy")
+    items.connection.execute("drop index copy_id_idx")
+    assert refreshed(items) == (1, 0)
+
+
+def test_a_row_is_not_lost_where_the_index_is_that_of_a_plan_retired(engine: Engine) -> None:
+    engine.connection.execute(
+        "create table item (id integer primary key, note text);"
+        "insert into item values (1, 'one'), (2, 'two')"
+    )
+    engine.create_stream_table("copy", "select id, note from item")
+    engine.connection.execute("alter table item drop constraint item_pkey")
+    engine.connection.execute("insert into item values (1, 'one')")
+    engine.connection.execute("select pgtrickle.refresh_stream_table('copy')")
+    assert engine.verify("copy").equal
+
+
+def test_an_index_of_some_rows_or_of_an_expression_says_nothing(items: Engine) -> None:
+    items.connection.execute("drop index copy_id_idx")
+    items.connection.execute("create unique index on copy (id) where id > 100")
+    items.connection.execute("create unique index on copy ((id + 1)) where id > 100")
+    items.connection.execute("insert into item select * from item where id = 1")
+    assert refreshed(items) == (1, 0)
