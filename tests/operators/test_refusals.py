@@ -74,6 +74,32 @@ def test_a_limit_without_order_is_refused_with_the_reason(query: str, engine: En
     assert engine.refresh("st").action == "FULL"
 
 
+# Where PostgreSQL takes no column, or none but grouped ones: the plan would have another there.
+NO_COLUMNS = {
+    "select customer, rank(customer) within group (order by amount) as r"
+    " from orders group by customer": "WITHIN GROUP",
+    "select customer, cume_dist(customer + 1) within group (order by amount desc) as r"
+    " from orders group by rollup (customer)": "WITHIN GROUP",
+    "select c.id, (select percentile_disc(c.id / 9.0) within group (order by o.amount)"
+    " from orders o) as p from customers c where c.id between 0 and 9": "WITHIN GROUP",
+    "select id, sum(amount) over"
+    " (order by id rows between (select count(*) from customers) preceding and current row) as s"
+    " from orders": "WINDOW",
+}
+
+
+@pytest.mark.parametrize("query", NO_COLUMNS)
+def test_what_would_need_a_column_in_a_constants_place_is_recomputed(
+    query: str, engine: Engine
+) -> None:
+    with pytest.raises(psycopg.errors.FeatureNotSupported, match=NO_COLUMNS[query]):
+        engine.create_stream_table("st", query, refresh_mode="DIFFERENTIAL")
+    engine.create_stream_table("st", query)
+    engine.connection.execute("delete from orders where id % 3 = 0")
+    assert engine.refresh("st").action == "FULL"
+    assert engine.verify("st").equal
+
+
 ONE_ROW = (
     (
         "select id, (select started(o.id) from orders o where o.customer = c.id + 1) as s"

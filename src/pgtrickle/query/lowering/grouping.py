@@ -236,6 +236,9 @@ class _Grouping:
         return self._block.scope.resolve(expression)
 
     def _aggregate(self, call: Call) -> Attribute:
+        if call.within_group and any(columns_of(a.value) for a in call.arguments):
+            # PostgreSQL takes only what is grouped there, under no other name.
+            raise NotIncremental("WITHIN GROUP", "an argument beside the ordered one reads a key")
         if self._extra and has_value(call, self._block.environment.facts):
             self._aggregates.setdefault(ROWS, self._attributes.new(not_null=True))
         if call not in self._aggregates:

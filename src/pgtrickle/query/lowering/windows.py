@@ -10,6 +10,7 @@ from pgtrickle.query.expression import Call, Expression, Sublink, WindowSpec
 from pgtrickle.query.lowering.attributes import Attributes
 from pgtrickle.query.lowering.obstacle import NotIncremental
 from pgtrickle.query.lowering.rewriting import rewrite
+from pgtrickle.query.pruning import columns_of
 
 
 def written_out(query: s.Select, expression: Expression) -> Expression:
@@ -62,6 +63,9 @@ def add_windows(
     for call, attribute in calls.items():
         if not isinstance(call.over, WindowSpec):
             raise NotIncremental("WINDOW", f"{call.over} is not a window of this block")
+        if any(not isinstance(part, str) and columns_of(part) for part in call.over.frame):
+            # PostgreSQL takes no column there, and the value of a subquery is one by now.
+            raise NotIncremental("WINDOW", "how many rows a frame has is a subquery's to say")
         over = replace(call.over, partition_by=(*around, *call.over.partition_by))
         member = attribute, replace(call, over=over)
         by_partition.setdefault(over.partition_by, []).append(member)
