@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from pgtrickle import cli
 from pgtrickle.engine import Engine
@@ -222,6 +223,36 @@ def test_prometheus_is_told_what_was_done(
             break
         threading.Event().wait(0.2)
     assert expected <= lines
+
+
+def test_a_password_is_in_no_log_metric_or_history(
+    own_engine: Engine, database: str, start_worker: StartWorker
+) -> None:
+    secret = "hunter2-in-the-dsn"
+    port = free_port()
+    own_engine.create_stream_table("t", "select 1 / v as v from src", schedule="1s")
+    worker = start_worker(
+        *("--dsn", make_conninfo(database, password=secret)),
+        *("--metrics", str(port), "--log-level", "debug"),
+    )
+    worker.logged("event=serving")
+    own_engine.connection.execute("insert into src values (1, 0)")
+    wait_until(own_engine, "select status = 'ERROR' from pgtrickle.pgt_stream_tables", True)
+    own_engine.session.rows(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where application_name = 'pgtrickle worker' and datname = current_database()"
+    )
+    worker.logged("event=serving", times=2)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        metrics = answer.read().decode()
+    told = own_engine.session.rows(
+        "select h::text from pgtrickle.pgt_refresh_history h"
+        " union all select s::text from pgtrickle.pgt_stream_tables s"
+        " union all select a::text from pg_stat_activity a where datname = current_database()"
+    )
+    assert "public.t" in metrics
+    assert len(told) > 3
+    assert secret not in "\n".join([*worker.lines, metrics, *(row for (row,) in told)])
 
 
 def test_a_port_that_is_taken_is_an_error(database: str) -> None:
