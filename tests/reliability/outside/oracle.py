@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -14,6 +15,13 @@ from pgtrickle.errors import PgTrickleError
 
 NAME = "oracle.q"
 QUERY = re.compile(r"\(*\s*(select|with|values|table)\b", re.IGNORECASE)
+EXPLAINED = re.compile(
+    r"explain\b\s*(\([^()]*\)|analyze\b|verbose\b)*\s*(?=\(*\s*(select|with|values|table)\b)",
+    re.IGNORECASE,
+)
+# What a stream table never reads, names that are no columns', and rights.
+REFUSALS = ("0A000", "42939", "42501")
+TOO_LONG = "57014"
 UNSTEADY = re.compile(r"\b(limit|fetch|tablesample|ctid|xmin)\b", re.IGNORECASE)
 CHANGES = {
     "delete": "delete from {t}"
@@ -27,24 +35,54 @@ CHANGES = {
 
 
 class WrongRowsError(AssertionError):
-    """The stream table does not equal its query."""
+    """The stream table does not equal its query, or fails where that does not."""
 
 
-def watch(engine: Engine, query: str, random: Random, seen: Counter[str]) -> None:
-    """Try the query out; everything is undone. Counts what became of it."""
+def query_of(statement: str) -> str | None:
+    """The query that a statement is or explains."""
+    explained = EXPLAINED.match(statement)
+    text = statement[explained.end() :] if explained else statement
+    return text if QUERY.match(text) else None
+
+
+def settings_of(connection: psycopg.Connection[Any]) -> list[tuple[str, str]]:
+    """What a session has set, its roles last; not how short it prints floats, for under that
+    everything is recomputed."""
+    return connection.execute(
+        "select name, setting from pg_settings"
+        " where source = 'session' and name <> 'extra_float_digits'"
+        " union all select 'session_authorization', session_user"
+        " where session_user <> (select rolname from pg_roles where oid = 10)"
+        " union all select 'role', current_user where session_user <> current_user"
+    ).fetchall()
+
+
+def watch(
+    engine: Engine,
+    query: str,
+    random: Random,
+    seen: Counter[str],
+    settings: Sequence[tuple[str, str]] = (),
+) -> str:
+    """Try the query out under these settings; everything is undone. Counts and tells what became
+    of it."""
     try:
         with engine.connection.transaction(force_rollback=True):
-            engine.connection.execute("set local statement_timeout = '20s'")
+            for setting in settings:
+                engine.connection.execute("select set_config(%s, %s, true)", setting)
+            engine.connection.execute("set local statement_timeout = '10s'")
             named = _named(engine, query)
-            if named is None:
-                seen["not a view"] += 1
-                return
-            seen[_play(engine, named, random)] += 1
+            outcome = "not a view" if named is None else _play(engine, named, random)
     except (PgTrickleError, psycopg.Error) as error:
-        state = getattr(error, "sqlstate", None) or ""
-        if state[:2] in ("XX", "08", "57") and state != "57014":
-            raise WrongRowsError(f"{state}: {error}\n{query}") from error
-        seen[f"refused {state}: {str(error).splitlines()[0][:50]}"] += 1
+        if getattr(error, "sqlstate", None) != TOO_LONG:
+            raise WrongRowsError(f"{type(error).__name__}: {error}\n{query}") from error
+        outcome = "takes too long"
+    except WrongRowsError:
+        raise
+    except Exception as error:
+        raise WrongRowsError(f"{type(error).__name__}: {error}\n{query}") from error
+    seen[outcome] += 1
+    return outcome
 
 
 def _named(engine: Engine, query: str) -> str | None:
@@ -64,9 +102,12 @@ def _named(engine: Engine, query: str) -> str | None:
             pass
         except psycopg.Error:
             return None
-        with engine.connection.transaction(force_rollback=True):
-            cursor = engine.connection.execute(f"select * from ({query}) q limit 0")  # type: ignore[arg-type]
-            number = len(cursor.description or ())
+        try:
+            with engine.connection.transaction(force_rollback=True):
+                cursor = engine.connection.execute(f"select * from ({query}) q limit 0")  # type: ignore[arg-type]
+                number = len(cursor.description or ())
+        except psycopg.Error:
+            return query
         if number == 0:
             return None
         query = f"select * from ({query}) q ({', '.join(f'c{n}' for n in range(number))})"
@@ -74,38 +115,83 @@ def _named(engine: Engine, query: str) -> str | None:
 
 
 def _play(engine: Engine, query: str, random: Random) -> str:
-    engine.create_stream_table(NAME, query)
-    _compare(engine, query, "created")
-    actions = set()
-    for _ in range(2):
-        for (table,) in _sources(engine):
+    try:
+        with engine.connection.transaction():
+            engine.create_stream_table(NAME, query)
+    except (PgTrickleError, psycopg.Error) as error:
+        state = _state(error)
+        if state in REFUSALS or _fails(engine, query):
+            return f"refused {state}: {str(error).splitlines()[0][:50]}"
+        raise WrongRowsError(f"not created, {state}: {error}\n{query}") from error
+    unsteady = not _compare(engine, query, "created")
+    sources = _sources(engine)
+    for _ in range(2 if sources else 1):
+        for (table,) in sources:
             _change(engine, table, random)
-        refresh = engine.refresh(NAME)
-        actions.add(refresh.action)
-        _compare(engine, query, f"{refresh.action}, {refresh.reason}")
+        moment = _refresh(engine, query)
+        if moment is None:
+            return "fails as the query does"
+        unsteady |= not _compare(engine, query, moment)
     (mode,) = engine.session.rows(
-        "select effective_refresh_mode from pgtrickle.pgt_stream_tables where pgt_name = 'q'"
+        "select concat_ws(': ', effective_refresh_mode, left(refresh_reason, 50))"
+        " from pgtrickle.pgt_stream_tables where pgt_name = 'q'"
     )[0]
-    return f"exact {mode}"
+    return f"{'unsteady' if unsteady else 'exact'} {mode}"
 
 
-def _compare(engine: Engine, query: str, moment: str) -> None:
-    verdict = engine.verify(NAME)
-    if verdict.equal or _is_unsteady(engine, query):
-        return
+def _refresh(engine: Engine, query: str) -> str | None:
+    """Refresh; says how it was done, None where the query fails on what the sources hold now."""
+    try:
+        with engine.connection.transaction():
+            refresh = engine.refresh(NAME)
+    except (PgTrickleError, psycopg.Error) as error:
+        state = _state(error)
+        if _fails(engine, query):
+            return None
+        raise WrongRowsError(f"refresh failed, {state}: {error}\n{query}") from error
+    return f"{refresh.action}, {refresh.reason}"
+
+
+def _state(error: PgTrickleError | psycopg.Error) -> str:
+    """Its SQLSTATE; a statement that takes too long says nothing, and is raised."""
+    if error.sqlstate == TOO_LONG:
+        raise error
+    return error.sqlstate or ""
+
+
+def _fails(engine: Engine, query: str) -> bool:
+    try:
+        with engine.connection.transaction(force_rollback=True):
+            engine.connection.execute(f"create temporary table oracle_probe as {query}")  # type: ignore[arg-type]
+    except psycopg.Error:
+        return True
+    return False
+
+
+def _compare(engine: Engine, query: str, moment: str) -> bool:
+    """Whether the table equals its query; False where the query may give several answers."""
+    try:
+        with engine.connection.transaction():
+            verdict = engine.verify(NAME)
+    except (PgTrickleError, psycopg.Error) as error:
+        if _state(error) and _fails(engine, query):
+            return True
+        raise
+    if verdict.equal:
+        return True
+    if _is_unsteady(engine, query):
+        return False
     raise WrongRowsError(f"{moment}: {verdict}\n{query}")
 
 
 def _is_unsteady(engine: Engine, query: str) -> bool:
     """Whether the query may give another answer each time: it calls something volatile, or has a
-    LIMIT, or aggregates in an order that is open."""
+    LIMIT, or reads where rows are."""
     (finding,) = engine.session.rows(
         "select count(*) from pgtrickle.validate_query(%s) where check_name = 'volatility'",
         (query,),
     )
-    return bool(finding[0]) or bool(
-        re.search(r"\b(limit|fetch|tablesample|ctid|xmin)\b", query, re.IGNORECASE)
-    )
+    return bool(finding[0]) or bool(UNSTEADY.search(query))
 
 
 def _sources(engine: Engine) -> list[tuple[Any, ...]]:

@@ -20,6 +20,12 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL | re.MULTILINE,
 )
+_TEMPORARY = re.compile(
+    r"\b(?P<before>create\s+(?:or\s+replace\s+)?|into\s+)(?:(?:local|global)\s+)?temp(?:orary)?\s+"
+    r"(?P<kind>(?:recursive\s+)?view\s+|table\s+|sequence\s+|)(?P<cautious>if\s+not\s+exists\s+)?"
+    r"(?=\w+\b(?!\s*\.))",
+    re.IGNORECASE,
+)
 _BODY = re.compile(r"\bbegin\s+atomic\b", re.IGNORECASE)
 
 
@@ -36,6 +42,7 @@ def statements(script: Path, variables: dict[str, str]) -> Iterator[Statement]:
     text = script.read_text(encoding="utf-8", errors="replace")
     variables = dict(variables)
     made = ""
+    depth = 0  # of parentheses that are no part of a string
     at = 0
     while at < len(text):
         token = _TOKEN.match(text, at)
@@ -47,11 +54,11 @@ def statements(script: Path, variables: dict[str, str]) -> Iterator[Statement]:
             _set(piece, variables)
             if piece.startswith("\\g") and made.strip():
                 yield Statement(made.strip())
-                made = ""
+                made, depth = "", 0
         elif kind == "variable":
             made += _filled(piece, variables)
-        elif kind == "end" and not _is_open(made):
-            statement, made = made.strip(), ""
+        elif kind == "end" and depth <= 0 and not _is_body(made):
+            statement, made, depth = made.strip(), "", 0
             if re.match(r"copy\b.*\bfrom\s+stdin\b", statement, re.IGNORECASE | re.DOTALL):
                 data = re.match(r"[^\n]*\n(.*?)^\\\.$\n?", text[at:], re.DOTALL | re.MULTILINE)
                 at += data.end() if data else 0
@@ -60,8 +67,25 @@ def statements(script: Path, variables: dict[str, str]) -> Iterator[Statement]:
                 yield Statement(statement)
         elif kind != "comment":
             made += piece
+            depth += {"(": 1, ")": -1}.get(piece, 0) if kind == "other" else 0
         else:
             made += " "
+
+
+def lasting(statement: str, schema: str) -> str:
+    """The statement, a temporary table, view or sequence of it in a schema that lasts: stream
+    tables do not read what belongs to a session. As it is where it says what a commit does."""
+    if re.search(r"\bon\s+commit\b", statement, re.IGNORECASE):
+        return statement
+    return _TEMPORARY.sub(
+        lambda found: (
+            f"{found['before']}{found['kind'] or ''}{found['cautious'] or ''}{schema}."
+            if found["kind"] or found["before"].lower().startswith("into")
+            else found.group()
+        ),
+        statement,
+        count=1,
+    )
 
 
 def _set(line: str, variables: dict[str, str]) -> None:
@@ -82,8 +106,6 @@ def _filled(piece: str, variables: dict[str, str]) -> str:
     return f"'{variables[name]}'" if "'" in piece else variables[name]
 
 
-def _is_open(text: str) -> bool:
-    """Whether a semicolon ends no statement: within a body, or a rule's list of commands."""
-    if text.count("(") > text.count(")"):
-        return True
+def _is_body(text: str) -> bool:
+    """Whether a semicolon ends no statement: within the body of a function."""
     return bool(_BODY.search(text)) and not re.search(r"\bend\s*$", text, re.IGNORECASE)
