@@ -16,7 +16,6 @@ import os
 import socket
 import threading
 import weakref
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,10 +50,9 @@ def break_off(connection: Connection) -> None:
 
 @dataclass(slots=True)
 class Waiting:
-    """An answer that is awaited, and what the server last said of its session: `rest` names a rest,
-    and is None while the session is at work."""
+    """An answer that is awaited. `rest` names the rest at which the server has last said its
+    session to be; None is at work."""
 
-    connection: Connection
     rest: str | None = None
 
 
@@ -63,9 +61,12 @@ class Watchdog:
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
-        self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+        # With the processes of their sessions, once these have told: a pooler tells another.
+        self._connections: weakref.WeakKeyDictionary[Connection, int | None] = (
+            weakref.WeakKeyDictionary()
+        )
         self._lock = threading.Lock()
-        self._waiting: dict[int, Waiting] = {}
+        self._waiting: dict[Connection, Waiting] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(
             target=self._run, name=f"{threading.current_thread().name}-watchdog", daemon=True
@@ -79,11 +80,14 @@ class Watchdog:
         self._closing.set()  # it may be waiting for a server that is not there, and ends after that
 
     def connect(self) -> Connection:
-        return connect(self._dsn, self._watch)
+        connection = connect(self._dsn, self._watch)
+        row = connection.execute("select pg_catalog.pg_backend_pid()").fetchone()
+        self._watch(connection, None if row is None else int(row[0]))
+        return connection
 
-    def _watch(self, connection: Connection) -> None:
+    def _watch(self, connection: Connection, pid: int | None = None) -> None:
         with self._lock:
-            self._connections.add(connection)
+            self._connections[connection] = pid
 
     def _run(self) -> None:
         while not self._closing.wait(LOOK):
@@ -98,36 +102,35 @@ class Watchdog:
             log.exception("unexpected_error")
 
     def _find_lost(self) -> None:
-        awaited = {connection.info.backend_pid: connection for connection in self._awaited()}
+        awaited = self._awaited()
         before = self._waiting
-        self._waiting = {
-            pid: before[pid]
-            if pid in before and before[pid].connection is connection
-            else Waiting(connection)
-            for pid, connection in awaited.items()
-        }
-        doubtful = {pid: one for pid, one in self._waiting.items() if before.get(pid) is one}
+        self._waiting = {each: before.get(each, Waiting()) for each in awaited}
+        doubtful = {each: awaited[each] for each in awaited if each in before}
         if not doubtful:
             return
-        said = self._sessions(list(doubtful))
-        for pid, waiting in doubtful.items():
+        said = self._sessions([pid for pid in doubtful.values() if pid is not None])
+        for connection, pid in doubtful.items():
+            waiting = self._waiting[connection]
+            # One that has not told its number has been asked for nothing but that.
             session, rests = said.get(pid, ("gone", True))
             if not rests or session != waiting.rest:
                 waiting.rest = session if rests else None
                 continue
             log.warning("answer_lost", extra={"session": pid})
-            break_off(waiting.connection)
+            break_off(connection)
 
-    def _awaited(self) -> Iterator[Connection]:
+    def _awaited(self) -> dict[Connection, int | None]:
+        """Connections over which an answer is awaited, and their sessions' processes."""
         with self._lock:
-            connections = list(self._connections)
-        for connection in connections:
-            if not connection.closed and (
-                connection.pgconn.transaction_status == TransactionStatus.ACTIVE
-            ):
-                yield connection
+            connections = dict(self._connections)
+        return {
+            connection: pid
+            for connection, pid in connections.items()
+            if not connection.closed
+            and connection.pgconn.transaction_status == TransactionStatus.ACTIVE
+        }
 
-    def _sessions(self, pids: list[int]) -> dict[int, tuple[str, bool]]:
+    def _sessions(self, pids: list[int]) -> dict[int | None, tuple[str, bool]]:
         """What sessions are at, by their process: since when, and whether it is nothing."""
         timers: list[threading.Timer] = []
 
