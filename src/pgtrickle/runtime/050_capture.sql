@@ -223,8 +223,9 @@ as $$
 declare
     names text;
     types text;
+    known text[];
     number integer;
-    is_subset boolean;
+    matters text;
     target constant text := format('pgtrickle_changes.changes_%s', source);
     inserts text := '';
     segment integer;
@@ -232,71 +233,77 @@ declare
 begin
     select string_agg(format('%I', c.name), ', '),
         string_agg(format('when %L then a.atttypid = %s', c.name, c.type), ' '),
+        array_agg(c.name),
         count(*)
-    into names, types, number
+    into names, types, known, number
     from pgtrickle._captured_columns(source, columns) c;
-    select count(*) > number
-    into is_subset
-    from pg_attribute a
-    where a.attrelid = source
-      and a.attnum > 0
-      and not a.attisdropped;
+    -- Of an update that touched other columns alone no row is captured.
+    if number < (
+        select count(*)
+        from pg_attribute a
+        where a.attrelid = source
+          and a.attnum > 0
+          and not a.attisdropped)
+    then
+        matters := format($text$
+            where not coalesce(
+                (select row(case when count(*) <= 10000 then 'few' else 'many' end, array_agg(row(%1$s)))::record from (select %1$s from old_table limit 10001) o)
+                *= (select row(case when count(*) <= 10000 then 'few' else 'as many' end, array_agg(row(%1$s)))::record from (select %1$s from new_table limit 10001) n), false)$text$,
+            names);
+    end if;
     for segment in 0 .. 1 loop
         inserts := inserts || format($text$
     %1$s pg_sequence_last_value('pgtrickle_changes.segment_%2$s'::regclass) %3$s then
         if tg_op = 'INSERT' then
             insert into %4$s_%5$s (__pgt_xid, __pgt_seq, __pgt_weight%6$s)
-            select pg_current_xact_id(), change, 1%6$s from new_table;
+            select pg_current_xact_id(), __pgt_change, 1%6$s from new_table;
         elsif tg_op = 'DELETE' then
             insert into %4$s_%5$s (__pgt_xid, __pgt_seq, __pgt_weight%6$s)
-            select pg_current_xact_id(), change, -1%6$s from old_table;
+            select pg_current_xact_id(), __pgt_change, -1%6$s from old_table;
         else
             insert into %4$s_%5$s (__pgt_xid, __pgt_seq, __pgt_weight%6$s)
-            select pg_current_xact_id(), change, -1%6$s from old_table
-            union all
-            select pg_current_xact_id(), change, 1%6$s from new_table;
+            select pg_current_xact_id(), __pgt_change, u.__pgt_weight%6$s
+            from (
+                select -1 as __pgt_weight%6$s from old_table
+                union all
+                select 1%6$s from new_table
+            ) u%7$s;
         end if;$text$,
             case segment when 0 then 'if' else 'elsif' end,
             source,
             case segment when 0 then '= 0' else '<> 0' end,
-            target, segment, coalesce(', ' || names, ''));
+            target, segment, coalesce(', ' || names, ''), matters);
     end loop;
+    -- Columns of the source stand beside the function's variables.
     body := format($text$
+#variable_conflict use_column
 declare
-    change bigint;
+    __pgt_change bigint;
 begin
-    -- A partition that was detached keeps its triggers; so does a table restored elsewhere.
-    if tg_relid <> %1$s and not exists (select from pg_partition_ancestors(tg_relid) a where a.relid = %1$s) then
-        return null;
+    -- A partition that was detached keeps its triggers; so does a table restored elsewhere. (Two
+    -- conditions: one that has a query in it is run as a query.)
+    if tg_relid <> %1$s then
+        if not exists (select from pg_partition_ancestors(tg_relid) a where a.relid = %1$s) then
+            return null;
+        end if;
     end if;
-    change := nextval('pgtrickle_changes.change_seq'::regclass);
+    __pgt_change := nextval('pgtrickle_changes.change_seq'::regclass);
     -- Columns that were dropped, renamed or changed must not fail the writer: consumers start anew.
     if tg_op = 'TRUNCATE' or %2$s <> (
         select count(*)
         from pg_attribute a
         where a.attrelid = tg_relid
-          and a.attnum > 0
-          and not a.attisdropped
+          and a.attname = any (%6$L::name[])
           and case a.attname %3$s else false end)
     then
-        insert into %4$s_0 (__pgt_xid, __pgt_seq, __pgt_weight) values (pg_current_xact_id(), change, 0);
+        insert into %4$s_0 (__pgt_xid, __pgt_seq, __pgt_weight) values (pg_current_xact_id(), __pgt_change, 0);
         return null;
-    end if;%5$s%6$s
+    end if;%5$s
     end if;
     return null;
 end
 $text$,
-        source, number, coalesce(types, 'when '''' then false'), target,
-        case when is_subset then format($text$
-    if tg_op = 'UPDATE' then
-        if (select count(*) from (select from new_table limit 10001) touched) <= 10000
-            and (select row(array_agg(row(%1$s)))::record from old_table) *= (select row(array_agg(row(%1$s)))::record from new_table)
-        then
-            return null;
-        end if;
-    end if;$text$, names)
-        else '' end,
-        inserts);
+        source, number, coalesce(types, 'when '''' then false'), target, inserts, coalesce(known, '{}'));
     return format(
         'create or replace function pgtrickle_changes.capture_%s() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as %L',
         source, body);

@@ -465,7 +465,7 @@ begin
         when not differential then
             outcome.action := case asked when 'REINITIALIZE' then asked else 'FULL' end;
             outcome.reason := coalesce(plan ->> 'reason', suspicion, stream_table.refresh_reason,
-                case when relids is null then 'the query reads no table whose changes are captured' end);
+                case when relids is null and stream_table.requested_refresh_mode <> 'FULL' then 'the query reads no table whose changes are captured' end);
         when not stream_table.is_populated then
             outcome.action := 'FULL';
             outcome.reason := 'first population';
