@@ -119,6 +119,7 @@ class Serving:
         }
         self.chores = [Chores(name, connect, each, bell.wake) for name, each in chores.items()]
         self._resting = Resting(LONGEST_REST)
+        self._under_way: frozenset[int] = frozenset()
         self._groups: list[units.Group] = []
         self._looked_at: dict[int, float] = {}
         self._next: dict[Callable[..., object], float] = {}
@@ -197,7 +198,7 @@ class Serving:
         session = self.engine.session
         now = time.monotonic()
         self._woken = False
-        self._note_finished(now)
+        self._take_stock(now)
         store_next_times(session)
         self._bring_back_adrift(now)
         resting = self._resting.ids(now)
@@ -211,6 +212,16 @@ class Serving:
             return BREATH
         rest = self._resting.seconds(now)
         return max(BREATH, min(wait, self.manner.poll, *([] if rest is None else [rest])))
+
+    def _take_stock(self, now: float) -> None:
+        """Look what is under way, and note what is not any more. In this order: what ends between
+        the two is held for one round more, and not begun again before it is known how it ended."""
+        self._under_way = self.lanes.under_way
+        self._note_finished(now)
+
+    def _begin_unit(self, unit: units.Unit) -> None:
+        self._under_way |= unit.ids
+        self.lanes.begin(unit)
 
     def _note_finished(self, now: float) -> None:
         """Note what the lanes have done: what could not be done now is not tried again at once."""
@@ -228,7 +239,7 @@ class Serving:
 
     def _begin(self, resting: frozenset[int], now: float) -> frozenset[int]:
         """Have refreshed what is due, as far as there are lanes; ids of what is left for later."""
-        held = self.lanes.under_way | resting
+        held = self._under_way | resting
         due = self._not_idle(units.due(self.engine.session, held), held, now)
         waiting = self.compiler.awaited(due, now)
         if not due:
@@ -242,7 +253,8 @@ class Serving:
         if self.changes is None:
             return
         now = time.monotonic()
-        held = self.lanes.under_way | self._resting.ids(now)
+        self._take_stock(now)
+        held = self._under_way | self._resting.ids(now)
         changed = self.changes.ready(held)
         if not changed:
             return
@@ -252,18 +264,17 @@ class Serving:
 
     def _start(self, due: list[units.Due], held: frozenset[int], now: float) -> frozenset[int]:
         """Have refreshed, with what belongs to it, as much as there are lanes for; ids of that."""
-        under_way = self.lanes.under_way
         self._regroup(due, now)
         todo = units.units(due, self._groups, held)
         reads = any(unit.reads_wal for unit in self.lanes.units)
         if reads or self.wal.waits or self.wal.rests:
             # One reader at a time: another would only hold a lane that somebody else needs.
             todo = [unit for unit in todo if not unit.reads_wal]
-        begun = units.startable(todo, under_way, self.lanes.free)
+        begun = units.startable(todo, self._under_way, self.lanes.free)
         for unit in begun:
             for table in unit.tables:
                 self._looked_at[table.id] = now
-            self.lanes.begin(unit)
+            self._begin_unit(unit)
         return units.ids(begun)
 
     def _not_idle(self, due: list[units.Due], held: frozenset[int], now: float) -> list[units.Due]:
@@ -297,10 +308,9 @@ class Serving:
         if now < self._next.get(self._bring_back_adrift, 0.0):
             return
         self._next[self._bring_back_adrift] = now + ADRIFT
-        under_way = self.lanes.under_way
         for table in units.adrift(self.engine.session):
-            if table.id not in under_way and self.lanes.free:
-                self.lanes.begin(units.Unit([table]))
+            if table.id not in self._under_way and self.lanes.free:
+                self._begin_unit(units.Unit([table]))
 
     def _tidy(self, engine: Engine) -> None:
         work.tidy(engine)
@@ -310,6 +320,6 @@ class Serving:
     def _seconds_until_due(self, excepted: frozenset[int]) -> float:
         rows = self.engine.session.rows(
             "select pgtrickle._seconds_until_due(%s::bigint[])",
-            (list(self.lanes.under_way | excepted),),
+            (list(self._under_way | excepted),),
         )
         return self.manner.poll if rows[0][0] is None else float(rows[0][0])
