@@ -158,7 +158,10 @@ commands() {
   # Another environment, beside this one.
   dbt parse
   mkdir -p state && cp target/manifest.json state
-  in_ci dbt clone --state state --select orders customers customer_totals country_totals
+  # To the package alone the columns that the extension keeps for itself break a contract.
+  local contracted=customer_totals
+  [[ $engine-$DBT_TARGET != native-package ]] || contracted=""
+  in_ci dbt clone --state state --select orders customers country_totals $contracted
   in_ci dbt run --select country_totals --defer --state state;  says country_totals "created in place of a view"
   if is_dbt 1.10; then
     dbt run --sample "2 days"

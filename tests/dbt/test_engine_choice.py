@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -130,6 +131,10 @@ def test_columns_the_extension_keeps_for_itself_are_hidden(make_project: MakePro
     catalog = json.loads((project.directory / "target" / "catalog.json").read_text())
     assert list(catalog["nodes"]["model.shop.parity"]["columns"]) == ["n", "parity"]
     assert catalog["nodes"]["model.shop.parity"]["metadata"]["type"] == "STREAM TABLE"
+    shutil.copytree(project.directory / "target", project.directory / "state")
+    project.profile({**project.output, "schema": "ci"})
+    project.dbt("clone", "--state", "state", "--select", "parity")
+    assert project.value("select to_jsonb(p) from ci.parity p where n = 1") == {"n": 1, "parity": 1}
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,14 @@ def test_a_table_in_error_is_resumed_and_refreshed(project: Project) -> None:
     assert project.value("select sum(orders) from $schema.totals") == 20
 
 
+def test_an_immediate_table_is_left_to_those_who_write_its_source(project: Project) -> None:
+    project.model("totals", TOTALS, refresh_mode="IMMEDIATE")
+    project.dbt("run")
+    project.sql("delete from $schema.orders where order_id > 20")
+    assert project.value("select sum(orders) from $schema.totals") == 20
+    assert project.dbt("run")["totals"] == "unchanged"
+
+
 def test_a_table_whose_source_dbt_replaced_is_rebuilt(project: Project) -> None:
     base = "select * from {{ source('shop', 'orders') }} where order_id > {{ var('above', 0) }}"
     project.model("base", base, materialized="table")

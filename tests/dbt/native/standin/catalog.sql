@@ -158,18 +158,39 @@ begin
     drop view standin;
     -- The buffer of what is captured: of two that make it at once, one fails.
     perform pgtrickle._make_buffer(d.source_relid) from pgtrickle.pgt_dependencies d where d.pgt_id = target;
-end $$;
-
-create function pgtrickle._lock(source oid) returns void
-language plpgsql as $$
-begin
-    execute format('lock table %s in access exclusive mode', source::regclass);
+    perform pgtrickle._make_trigger(target, d.source_relid) from pgtrickle.pgt_dependencies d where d.pgt_id = target;
 end $$;
 
 create function pgtrickle._make_buffer(source oid) returns void
 language plpgsql as $$
 begin
     execute format('create table if not exists pgtrickle_changes.changes_%s (change_id bigserial)', source);
+end $$;
+
+-- An IMMEDIATE table is as its sources are when the statement that writes them ends.
+create function pgtrickle._maintain() returns trigger
+language plpgsql as $$
+begin
+    perform pgtrickle._fill(s) from pgtrickle.pgt_stream_tables s
+    where s.pgt_id = tg_argv[0]::bigint and s.refresh_mode = 'IMMEDIATE' and s.status = 'ACTIVE';
+    return null;
+end $$;
+
+create function pgtrickle._make_trigger(target bigint, source oid) returns void
+language plpgsql as $$
+begin
+    if exists (select from pg_class c where c.oid = source and c.relkind in ('r', 'p')) then
+        execute format('create or replace trigger pg_trickle_%s after insert or update or delete or truncate on %s'
+            ' for each statement execute function pgtrickle._maintain(%s)', target, source::regclass, target);
+    end if;
+end $$;
+
+create function pgtrickle._drop_trigger(target bigint, source oid) returns void
+language plpgsql as $$
+begin
+    if exists (select from pg_trigger t where t.tgrelid = source and t.tgname = 'pg_trickle_' || target) then
+        execute format('drop trigger pg_trickle_%s on %s', target, source::regclass);
+    end if;
 end $$;
 
 create function pgtrickle._fill(target pgtrickle.pgt_stream_tables) returns bigint

@@ -17,8 +17,8 @@ begin
         -- It drops its triggers from where there is nothing.
         raise exception using errcode = '42601', message = 'syntax error at or near the OID of a source that is gone';
     end if;
-    -- As dropping triggers does.
-    perform pgtrickle._lock(d.source_relid) from pgtrickle.pgt_dependencies d where d.pgt_id = target.pgt_id;
+    -- Which waits for everybody who reads the source.
+    perform pgtrickle._drop_trigger(target.pgt_id, d.source_relid) from pgtrickle.pgt_dependencies d where d.pgt_id = target.pgt_id;
     perform pgtrickle.drop_stream_table(name => s.pgt_schema || '.' || s.pgt_name, cascade => true)
     from pgtrickle.pgt_dependencies d
     join pgtrickle.pgt_stream_tables s on s.pgt_id = d.pgt_id
