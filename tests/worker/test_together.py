@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import socket
 import threading
+import time
 import urllib.request
 from collections.abc import Callable
 
@@ -14,6 +15,10 @@ from psycopg.conninfo import make_conninfo
 
 from pgtrickle import cli
 from pgtrickle.engine import Engine
+from pgtrickle.worker import serving
+from pgtrickle.worker.bell import Bell
+from pgtrickle.worker.lanes import Lanes
+from pgtrickle.worker.units import Unit
 
 from .conftest import Worker
 from .test_worker import wait_until
@@ -141,6 +146,44 @@ def test_a_failing_member_of_a_diamond_has_its_time_before_it_is_tried_again(
         own_engine.connection.execute("insert into src values (%s, 1)", (number,))
         wait_until(own_engine, "select count(*) from u", number)
     assert sum("event=refresh_failed" in line for line in worker.lines) == 1
+
+
+def test_nothing_is_begun_again_before_it_is_known_how_it_ended(
+    own_engine: Engine, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look that is begun while a refresh goes on takes until that has ended."""
+    diamond(own_engine, schedule="1s")
+    own_engine.session.rows(
+        "select pgtrickle.alter_stream_table('left_', query => 'select id, 1 / v as v from src')"
+    )
+    own_engine.connection.execute(
+        "insert into src values (1, 0);"
+        "update pgtrickle.pgt_stream_tables set last_refresh_at = now() - interval '1 h'"
+    )
+    begun: list[bool] = []
+
+    def until_all_have_ended(self: serving.Serving, _now: float) -> None:
+        while self.lanes.under_way:
+            time.sleep(0.01)
+
+    def begin(self: Lanes, unit: Unit) -> None:
+        begun.append(any(unit.ids & ended.ids for ended, _ in self._finished))
+        begins(self, unit)
+
+    begins = Lanes.begin
+    monkeypatch.setattr(Lanes, "begin", begin)
+    monkeypatch.setattr(serving.Serving, "_bring_back_adrift", until_all_have_ended)
+    bell = Bell()
+    manner = serving.Manner(poll=0.05, on_change=True)
+    thread = threading.Thread(target=serving.serve, args=(database, bell, manner))
+    thread.start()
+    for number in range(2, 8):
+        own_engine.connection.execute("insert into src values (%s, 0)", (number,))
+        time.sleep(0.5)
+    bell.ring()
+    thread.join(60)
+    assert begun
+    assert not any(begun)
 
 
 IDLE = (
