@@ -6,8 +6,16 @@
   refused: `widest` names an argument that the larger alone has.
 #}
 {% macro pgtrickle_engine() %}
+  {% set engine = dbt_pgtrickle._engine() %}
+  {% do engine.update({'version': dbt_pgtrickle._version(engine)}) %}
+  {{ return(engine) }}
+{% endmacro %}
+
+
+{# The same, in one question: what models need. Of the portable engine the version is left out. #}
+{% macro _engine() %}
   {% if not execute %}{{ return({'name': none, 'version': none, 'has_citus': false, 'functions': {}, 'widest': {}}) }}{% endif %}
-  {% set engine = dbt_pgtrickle._query_json("
+  {{ return(dbt_pgtrickle._query_json("
     select json_build_object(
       'name', case
         when e.extversion is not null then 'native'
@@ -47,9 +55,13 @@
     )::text
     from (select 1) one
     left join pg_catalog.pg_extension e on e.extname = 'pg_trickle'
-  ") %}
-  {% if engine.name == 'portable' %}
-    {% do engine.update({'version': dbt_pgtrickle._query_json('select to_json(pgtrickle.version())::text')}) %}
+  ")) }}
+{% endmacro %}
+
+
+{% macro _version(engine) %}
+  {% if engine.name == 'portable' and engine.version is none %}
+    {{ return(dbt_pgtrickle._query_json('select to_json(pgtrickle.version())::text')) }}
   {% endif %}
-  {{ return(engine) }}
+  {{ return(engine.version) }}
 {% endmacro %}

@@ -149,7 +149,7 @@
 
 {# The engine, as messages name it. #}
 {% macro _told(engine) %}
-  {{ return(engine.name ~ ' ' ~ (engine.version or '')) }}
+  {{ return(engine.name ~ ' ' ~ (dbt_pgtrickle._version(engine) or '')) }}
 {% endmacro %}
 
 

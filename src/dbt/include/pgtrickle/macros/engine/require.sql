@@ -8,7 +8,7 @@
 
 
 {% macro postgres__require_engine() %}
-  {% set engine = dbt_pgtrickle.pgtrickle_engine() %}
+  {% set engine = dbt_pgtrickle._engine() %}
   {% if engine.name is none %}
     {% do exceptions.raise_compiler_error(
       "The database " ~ target.dbname ~ " has no engine for stream tables. Install one: "

@@ -29,7 +29,7 @@
     ") %}
   {% endif %}
   {% if not checks %}
-    {% do exceptions.raise_compiler_error('This engine (' ~ engine.name ~ ' ' ~ engine.version ~ ') cannot say how its capture fares. Upgrade it.') %}
+    {% do exceptions.raise_compiler_error('This engine (' ~ dbt_pgtrickle._told(engine) ~ ') cannot say how its capture fares. Upgrade it.') %}
   {% endif %}
   {% set sources = dbt_pgtrickle._query_json("
     select coalesce(json_agg(s order by source_table), '[]')::text
