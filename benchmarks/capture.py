@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from benchmarks.measuring import Case, Result, in_turn
 from pgtrickle.engine import Engine
 
@@ -42,13 +44,11 @@ def run(engine: Engine, *, rows: int, cycles: int) -> Result:
     for cycle in range(cycles):
         for what, statement in statements.items():
             sides = {
-                name: lambda name=name, text=statement: connection.execute(text.format(name=name))
+                name: partial(connection.execute, statement.format(name=name))
                 for name in ("captured", "plain")
             }
             cases[what].add(in_turn(sides, cycle))
-        single.add(
-            in_turn({name: lambda name=name: _transactions(engine, name) for name in sides}, cycle)
-        )
+        single.add(in_turn({name: partial(_transactions, engine, name) for name in sides}, cycle))
         engine.refresh("totals")
     equal = engine.verify("totals").equal
     sizes = {"rows": rows, "cycles": cycles}

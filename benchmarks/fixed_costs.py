@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from benchmarks.measuring import Case, Result, in_turn
 from benchmarks.ten_queries import QUERIES, load
 from pgtrickle.engine import Engine
@@ -47,9 +49,9 @@ def run(engine: Engine, *, rows: int, cycles: int) -> Result:
         few = Case(f"{query}: 20 rows changed")
         for cycle in range(cycles):
             table = f"st_{number}"
-            nothing.add(in_turn({"refresh": lambda t=table: refresh(t), "update": update}, cycle))
+            nothing.add(in_turn({"refresh": partial(refresh, table), "update": update}, cycle))
             _touch(engine, rows, cycle, 20)
-            few.add(in_turn({"refresh": lambda t=table: refresh(t), "update": update}, cycle))
+            few.add(in_turn({"refresh": partial(refresh, table), "update": update}, cycle))
         cases += [nothing, few]
     ten = Case(f"a chain of {CHAIN}, one row changed, one transaction")
     for cycle in range(cycles):

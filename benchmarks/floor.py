@@ -48,7 +48,7 @@ class Floor:
             connection.execute(
                 STATEMENTS.get(f"{number} state", f"create table floor_{number} as {query}")
             )
-            key = connection.execute(f"select * from floor_{number} limit 0").description[0].name
+            key = _columns(connection, f"select * from floor_{number}")[0]
             unique = "" if number == 9 else "unique"  # its rows are exchanged in one statement
             connection.execute(f"create {unique} index on floor_{number} ({key})")
         connection.execute("create index on floor_9 (customer_id)")
@@ -62,9 +62,14 @@ class Floor:
 
     def differs(self, number: int, query: str) -> bool:
         """Whether the table differs from its query; a yardstick that is wrong measures nothing."""
-        columns = ", ".join(c.name for c in self.connection.execute(f"{query} limit 0").description)
+        columns = ", ".join(_columns(self.connection, query))
         ours = f"select {columns} from floor_{number}"
         ((differ,),) = self.connection.execute(
             f"select exists (({ours} except all {query}) union all ({query} except all {ours}))"
         ).fetchall()
         return bool(differ)
+
+
+def _columns(connection: psycopg.Connection, query: str) -> list[str]:
+    description = connection.execute(f"{query} limit 0").description
+    return [column.name for column in description or ()]

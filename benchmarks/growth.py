@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from benchmarks.measuring import Case, Result, timed
 from benchmarks.ten_queries import QUERIES, load
 from pgtrickle.engine import Engine
@@ -26,7 +28,7 @@ def run(engine: Engine, *, sizes: tuple[int, ...], cycles: int) -> Result:
                 f"update orders set amount = amount + 1 where id % {rows // CHANGED} = {cycle}"
             )
             for number, query in enumerate(QUERIES):
-                time = timed(lambda number=number: engine.refresh(f"st_{number}"))
+                time = timed(partial(engine.refresh, f"st_{number}"))
                 if cycle > 0:  # the first one warms up
                     cases[query].add({f"{rows:,} rows": time})
         equal = equal and all(engine.verify(f"st_{n}").equal for n in range(len(QUERIES)))
@@ -50,6 +52,6 @@ def _several(engine: Engine, cycles: int) -> Case:
                 f"update orders set amount = amount + 1 where id between {cycle * 100 + 1}"
                 f" and {cycle * 100 + 100}"
             )
-            times = [timed(lambda n=n: engine.refresh(f"of_{n}")) for n in range(number + 1)]
+            times = [timed(partial(engine.refresh, f"of_{n}")) for n in range(number + 1)]
             case.add({f"{number + 1} stream tables": sum(times) / len(times)})
     return case

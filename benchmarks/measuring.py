@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 Side = Callable[[], object]
@@ -46,7 +46,7 @@ class Result:
     about: str
     cases: list[Case]
     equal: bool = True
-    sizes: dict[str, object] = field(default_factory=dict)
+    sizes: Mapping[str, object] = field(default_factory=dict)
 
     def geometric_mean(self, yardstick: str) -> float:
         """Of the ratios to a yardstick, over the cases that have it."""
@@ -64,7 +64,7 @@ def timed(side: Side) -> float:
 def in_turn(sides: Mapping[str, Side], cycle: int) -> dict[str, float]:
     """Each side's milliseconds; who goes first changes with the cycle, for the second finds the
     sources in memory."""
-    names: Sequence[str] = list(sides)
+    names = list(sides)
     order = names[cycle % len(names) :] + names[: cycle % len(names)]
     times = {name: timed(sides[name]) for name in order}
     return {name: times[name] for name in names}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from benchmarks.measuring import Case, Result, in_turn
 from benchmarks.ten_queries import QUERIES, change, load
 from pgtrickle.engine import Engine
@@ -39,10 +41,7 @@ def run(engine: Engine, *, rows: int, cycles: int) -> Result:
                 }
                 case.add(
                     in_turn(
-                        {
-                            side: lambda text=text: connection.execute(text)
-                            for side, text in sides.items()
-                        },
+                        {side: partial(connection.execute, text) for side, text in sides.items()},
                         cycle,
                     )
                 )
