@@ -32,7 +32,7 @@ comment on function pgtrickle._are_few(bigint, oid[]) is
 
 
 create or replace function pgtrickle._refresh_by_delta(
-        stream_table pgtrickle.pgt_stream_tables, plan jsonb, frontier pgtrickle.pgt_frontiers, relids oid[], pending bigint[], stamp text, mark text,
+        stream_table pgtrickle.pgt_stream_tables, plan jsonb, frontier pgtrickle.pgt_frontiers, relids oid[], pending bigint[], stamp text, stamped pg_snapshot, mark text,
         out rows_inserted bigint, out rows_deleted bigint, out snapshot pg_snapshot, out rows_read bigint, out failure text)
     language plpgsql
     set search_path = pg_catalog, pg_temp
@@ -82,7 +82,11 @@ begin
                 failure := 'a row to be removed was not in the table';
                 raise exception using errcode = 'TR001';
             end if;
-            if stamp is not null and pgtrickle._catalog_stamp(stream_table.pgt_id) <> stamp then
+            -- Where no transaction has ended since, nobody can have changed a catalog.
+            if stamp is not null
+                and (pg_current_snapshot()::text <> stamped::text or current_setting('transaction_isolation') <> 'read committed')
+                and pgtrickle._catalog_stamp(stream_table.pgt_id) <> stamp
+            then
                 failure := pgtrickle._suspicions(stream_table.pgt_id);
                 if failure is not null then
                     raise exception using errcode = 'TR001';
@@ -120,8 +124,8 @@ begin
     perform set_config('random_page_cost', random_page_cost, true);
 end
 $$;
-comment on function pgtrickle._refresh_by_delta(pgtrickle.pgt_stream_tables, jsonb, pgtrickle.pgt_frontiers, oid[], bigint[], text, text) is
-    'Applies the pending changes. stamp: of the catalogs when the sources were checked, null where nobody can have changed anything since; mark: of the programs to use, null for none. Where that cannot be done nothing is changed and failure says why';
+comment on function pgtrickle._refresh_by_delta(pgtrickle.pgt_stream_tables, jsonb, pgtrickle.pgt_frontiers, oid[], bigint[], text, pg_snapshot, text) is
+    'Applies the pending changes. stamp: of the catalogs when the sources were checked, null where nobody can have changed anything since; stamped: from before it was taken; mark: of the programs to use, null for none. Where that cannot be done nothing is changed and failure says why';
 
 
 create or replace function pgtrickle._recompute_by_row(
@@ -368,6 +372,7 @@ declare
     source oid;
     locked boolean;  -- against whoever would rewrite a source or take its triggers away
     stamp text;
+    stamped pg_snapshot;
     suspicion text;
     former_sources oid[];
     pending bigint[];
@@ -440,6 +445,7 @@ begin
     if stream_table.st_partition_key is not null then
         suspicion := pgtrickle._notice_partitions(stream_table);
     end if;
+    stamped := pg_current_snapshot();
     stamp := pgtrickle._catalog_stamp(target);
     if frontier.stamp is distinct from stamp or frontier.cluster_id is distinct from cluster then
         former_sources := pgtrickle._captured_sources(target);
@@ -448,7 +454,8 @@ begin
     if suspicion is not null then
         stamp := null;
     end if;
-    select case when p.plan_status = 'COMPILED' then p.plan end
+    -- Unpacked here, and not each time it is looked into.
+    select case when p.plan_status = 'COMPILED' then p.plan || '{}' end
     into plan
     from pgtrickle.pgt_plans p
     where p.pgt_id = target;
@@ -521,7 +528,7 @@ begin
 
     if outcome.action = 'DIFFERENTIAL' then
         applied := pgtrickle._refresh_by_delta(stream_table, plan, frontier, relids, pending,
-            case when not locked then stamp end, mark);
+            case when not locked then stamp end, stamped, mark);
         if applied.failure is null then
             snapshot := applied.snapshot;
             outcome.rows_inserted := applied.rows_inserted;
