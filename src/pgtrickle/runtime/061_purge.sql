@@ -97,6 +97,26 @@ comment on function pgtrickle._old_segment(oid, bigint) is
 revoke all on function pgtrickle._old_segment(oid, bigint) from public;
 
 
+create or replace function pgtrickle._is_to_be_purged(source oid, least_bytes bigint default 262144)
+    returns boolean
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    first constant bigint := coalesce(pg_relation_size(to_regclass(format('pgtrickle_changes.changes_%s_0', source))), 0);
+    second constant bigint := coalesce(pg_relation_size(to_regclass(format('pgtrickle_changes.changes_%s_1', source))), 0);
+begin
+    return first >= least_bytes
+        or second >= least_bytes
+        or first > 0 and second > 0
+        or coalesce(pg_relation_size(to_regclass(format('pgtrickle_changes.changes_%s_2', source))), 0) > 0;
+end
+$$;
+comment on function pgtrickle._is_to_be_purged(oid, bigint) is
+    'Whether _purge, which is asked after each refresh, could find anything to do: by the sizes of files alone';
+
+
 create or replace function pgtrickle._archive(segment regclass, source oid)
     returns boolean
     language plpgsql

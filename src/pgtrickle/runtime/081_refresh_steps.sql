@@ -591,7 +591,9 @@ begin
         -- Equal times: the first statement of its transaction. (A client that prepares it has other
         -- times, and deletes, though it may be alone.)
         foreach source in array relids loop
-            perform pgtrickle._purge(source, truncates => transaction_timestamp() = statement_timestamp());
+            if pgtrickle._is_to_be_purged(source) then
+                perform pgtrickle._purge(source, truncates => transaction_timestamp() = statement_timestamp());
+            end if;
         end loop;
     end if;
     if initiated_by is distinct from 'STATEMENT' then
