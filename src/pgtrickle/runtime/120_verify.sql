@@ -52,6 +52,67 @@ comment on function pgtrickle._expected_sql(pgtrickle.pgt_stream_tables) is
     'What the stream table must equal: its query, where PostgreSQL chose among peers with the choices it made, if it can have made them';
 
 
+create or replace function pgtrickle._may_print_otherwise(type oid, collation_ oid)
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    with recursive part (type) as (
+        select type
+        union
+        select m.type
+        from part p
+        join pg_type t on t.oid = p.type
+        cross join lateral (
+            select t.typbasetype where t.typtype = 'd'
+            union all
+            select t.typelem where t.typsubscript = 'array_subscript_handler'::regproc
+            union all
+            select a.atttypid
+            from pg_attribute a
+            where a.attrelid = t.typrelid
+              and a.attnum > 0
+              and not a.attisdropped
+        ) m (type)
+    ),
+    leaf as (
+        select
+            exists (
+                select
+                from pg_opclass c
+                where c.opcmethod = (select m.oid from pg_am m where m.amname = 'btree')
+                  and c.opcdefault
+                  and c.opcintype in (k.type, k.compared_as)) as is_ordered,
+            k.type = 'bpchar'::regtype
+                or not exists (
+                    select
+                    from pg_opclass c
+                    join pg_amproc f on f.amprocfamily = c.opcfamily and f.amproclefttype = c.opcintype and f.amprocnum = 4
+                    where c.opcmethod = (select m.oid from pg_am m where m.amname = 'btree')
+                      and c.opcdefault
+                      and c.opcintype in (k.type, k.compared_as)) as is_open
+        from (
+            select p.type, case t.typtype
+                    when 'e' then 'anyenum'::regtype
+                    when 'r' then 'anyrange'::regtype
+                    when 'm' then 'anymultirange'::regtype
+                    else case p.type when 'varchar'::regtype then 'text'::regtype else p.type::regtype end
+                end as compared_as
+            from part p
+            join pg_type t on t.oid = p.type
+            where t.typtype not in ('c', 'd')
+              and t.typsubscript <> 'array_subscript_handler'::regproc
+        ) k
+    )
+    select coalesce(bool_and(l.is_ordered), false)
+        and (bool_or(l.is_open) or exists (select from pg_collation n where n.oid = collation_ and not n.collisdeterministic))
+    from leaf l
+$$;
+comment on function pgtrickle._may_print_otherwise(oid, oid) is
+    'Whether values of a type may be equal and print differently; false where they cannot be ordered';
+
+
 create or replace function pgtrickle._verify_sql(stream_table pgtrickle.pgt_stream_tables)
     returns text
     language sql
@@ -61,9 +122,14 @@ as $$
     with columns as (
         select
             format('r.%I', a.attname) as name,
+            quote_ident(a.attname) as alias,
             a.attnum as position,
             a.atttypid in ('float4'::regtype, 'float8'::regtype) as is_float,
-            a.atttypid = 'numeric'::regtype and coalesce(p.plan -> 'open' ? 'keys', false) as is_open
+            case when p.plan -> 'open' ? 'keys' then
+                case when a.atttypid = 'numeric'::regtype then 'numeric'
+                    when a.atttypid not in ('float4'::regtype, 'float8'::regtype)
+                        and pgtrickle._may_print_otherwise(a.atttypid, a.attcollation) then 'other' end
+            end as open
         from pg_attribute a
         left join pgtrickle.pgt_plans p on p.pgt_id = stream_table.pgt_id
         where a.attrelid = stream_table.pgt_relid
@@ -71,13 +137,7 @@ as $$
           and not a.attisdropped
     )
     select format(
-        'with rows as (
-             select row(r.*)::text collate "C" as image, row(%1$s)::text collate "C" as exact,
-                 array[%2$s]::float8[] as floats, pg_catalog.count(*) as n
-             from (%3$s) as r group by 1, 2, 3
-             union all
-             select row(r.*)::text collate "C", row(%1$s)::text collate "C", array[%2$s]::float8[], - pg_catalog.count(*)
-             from %4$s as r group by 1, 2, 3),
+        'with rows as (%s),
          differences as (
              select image, exact, floats, pg_catalog.sum(n) as n from rows group by 1, 2, 3 having pg_catalog.sum(n) operator(pg_catalog.<>) 0),
          copies as (
@@ -92,12 +152,39 @@ as $$
          group by 1
          order by 1
          limit $1',
-        string_agg(case when is_open then format('pg_catalog.trim_scale(%s)', name) else name end, ', ' order by position)
-            filter (where not is_float),
-        string_agg(name, ', ' order by position) filter (where is_float),
-        pgtrickle._expected_sql(stream_table),
-        pgtrickle._extent(stream_table.pgt_relid))
-    from columns
+        format(
+            case when bool_or(c.open = 'other') then
+                -- Of values that are equal, on either side, one stands for all.
+                'select image, exact, floats, side operator(pg_catalog.*) pg_catalog.count(*) as n
+                 from (
+                     select row(%6$s)::text collate "C" as image, row(%1$s)::text collate "C" as exact,
+                         array[%2$s]::float8[] as floats, r.__pgtrickle_side as side
+                     from (
+                         select q.*, 1 as __pgtrickle_side from (%3$s) as q (%5$s)
+                         union all
+                         select t.*, -1 from %4$s as t
+                     ) as r
+                 ) as sides
+                 group by image, exact, floats, side'
+            else
+                'select row(r.*)::text collate "C" as image, row(%1$s)::text collate "C" as exact,
+                     array[%2$s]::float8[] as floats, pg_catalog.count(*) as n
+                 from (%3$s) as r group by 1, 2, 3
+                 union all
+                 select row(r.*)::text collate "C", row(%1$s)::text collate "C", array[%2$s]::float8[], - pg_catalog.count(*)
+                 from %4$s as r group by 1, 2, 3'
+            end,
+            string_agg(
+                case c.open when 'numeric' then format('pg_catalog.trim_scale(%s)', c.name)
+                    when 'other' then format('pg_catalog.min((%1$s)::text collate "C") over (partition by %1$s)', c.name)
+                    else c.name end, ', ' order by c.position)
+                filter (where not c.is_float),
+            string_agg(c.name, ', ' order by c.position) filter (where c.is_float),
+            pgtrickle._expected_sql(stream_table),
+            pgtrickle._extent(stream_table.pgt_relid),
+            string_agg(c.alias, ', ' order by c.position),
+            string_agg(c.name, ', ' order by c.position)))
+    from columns c
 $$;
 comment on function pgtrickle._verify_sql(pgtrickle.pgt_stream_tables) is
     'Statement that compares a stream table with its query: (row as text, copies in the query alone, copies in the table alone)';

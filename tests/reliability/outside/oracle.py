@@ -22,7 +22,9 @@ EXPLAINED = re.compile(
 # What a stream table never reads, names that are no columns', and rights.
 REFUSALS = ("0A000", "42939", "42501")
 TOO_LONG = "57014"
-UNSTEADY = re.compile(r"\b(limit|fetch|tablesample|ctid|xmin)\b", re.IGNORECASE)
+UNSTEADY = re.compile(
+    r"\b(limit|fetch|tablesample|ctid|xmin|pg_cursors|pg_prepared_statements)\b", re.IGNORECASE
+)
 CHANGES = {
     "delete": "delete from {t}"
     " where ctid = any (array(select ctid from {t} order by random() limit 3))",
@@ -163,6 +165,7 @@ def _fails(engine: Engine, query: str) -> bool:
     try:
         with engine.connection.transaction(force_rollback=True):
             engine.connection.execute(f"create temporary table oracle_probe as {query}")  # type: ignore[arg-type]
+            engine.connection.execute("select t::text from oracle_probe t")  # what cannot print
     except psycopg.Error:
         return True
     return False
@@ -185,8 +188,8 @@ def _compare(engine: Engine, query: str, moment: str) -> bool:
 
 
 def _is_unsteady(engine: Engine, query: str) -> bool:
-    """Whether the query may give another answer each time: it calls something volatile, or has a
-    LIMIT, or reads where rows are."""
+    """Whether the query may give another answer each time: it calls something volatile, has a
+    LIMIT, reads where rows are, or what its session does."""
     (finding,) = engine.session.rows(
         "select count(*) from pgtrickle.validate_query(%s) where check_name = 'volatility'",
         (query,),

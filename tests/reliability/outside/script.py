@@ -59,7 +59,7 @@ def statements(script: Path, variables: dict[str, str]) -> Iterator[Statement]:
             made += _filled(piece, variables)
         elif kind == "end" and depth <= 0 and not _is_body(made):
             statement, made, depth = made.strip(), "", 0
-            if re.match(r"copy\b.*\bfrom\s+stdin\b", statement, re.IGNORECASE | re.DOTALL):
+            if re.match(r"copy\b.*\bfrom\s+std(in|out)\b", statement, re.IGNORECASE | re.DOTALL):
                 data = re.match(r"[^\n]*\n(.*?)^\\\.$\n?", text[at:], re.DOTALL | re.MULTILINE)
                 at += data.end() if data else 0
                 yield Statement(statement, data.group(1) if data else "")
