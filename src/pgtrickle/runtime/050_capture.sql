@@ -662,7 +662,8 @@ create or replace function pgtrickle._stay_always(source oid, member oid)
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select not (select pg_has_role(c.relowner, 'USAGE') from pg_class c where c.oid = member)
+    -- Exists: an older snapshot may see two versions of the row.
+    select not exists (select from pg_class c where c.oid = member and pg_has_role(c.relowner, 'USAGE'))
         and (select count(*) = 4 from pgtrickle._whole_triggers(source) t where t.relation = member and t.enabled = 'A')
 $$;
 comment on function pgtrickle._stay_always(oid, oid) is

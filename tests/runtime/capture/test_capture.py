@@ -242,6 +242,7 @@ def test_an_older_snapshot_sees_two_versions_of_a_relation_it_has_altered(
         assert value(older, seen) == 2
         older.execute("insert into src.orders values (500, 1, 500)")
         assert plans.refresh(older, "marts.totals").status == "COMPLETED"
+        older.execute("select pgtrickle._install_capture('src.orders'::regclass, '{customer}')")
         older.commit()
     owner.execute("delete from src.orders where id = 500")
     assert_current(owner, "marts.totals")
