@@ -225,7 +225,7 @@ declare
     types text;
     known text[];
     number integer;
-    matters text;
+    unless_untouched text := '';
     target constant text := format('pgtrickle_changes.changes_%s', source);
     inserts text := '';
     segment integer;
@@ -245,10 +245,15 @@ begin
           and a.attnum > 0
           and not a.attisdropped)
     then
-        matters := format($text$
-            where not coalesce(
-                (select row(case when count(*) <= 10000 then 'few' else 'many' end, array_agg(row(%1$s)))::record from (select %1$s from old_table limit 10001) o)
-                *= (select row(case when count(*) <= 10000 then 'few' else 'as many' end, array_agg(row(%1$s)))::record from (select %1$s from new_table limit 10001) n), false)$text$,
+        -- A statement of its own: as a condition of the insert it took longer.
+        unless_untouched := format($text$
+    if tg_op = 'UPDATE' then
+        if (select count(*) from (select from new_table limit 10001) touched) <= 10000
+            and (select row(array_agg(row(%1$s)))::record from old_table) *= (select row(array_agg(row(%1$s)))::record from new_table)
+        then
+            return null;
+        end if;
+    end if;$text$,
             names);
     end if;
     for segment in 0 .. 1 loop
@@ -262,17 +267,14 @@ begin
             select pg_current_xact_id(), __pgt_change, -1%6$s from old_table;
         else
             insert into %4$s_%5$s (__pgt_xid, __pgt_seq, __pgt_weight%6$s)
-            select pg_current_xact_id(), __pgt_change, u.__pgt_weight%6$s
-            from (
-                select -1 as __pgt_weight%6$s from old_table
-                union all
-                select 1%6$s from new_table
-            ) u%7$s;
+            select pg_current_xact_id(), __pgt_change, -1%6$s from old_table
+            union all
+            select pg_current_xact_id(), __pgt_change, 1%6$s from new_table;
         end if;$text$,
             case segment when 0 then 'if' else 'elsif' end,
             source,
             case segment when 0 then '= 0' else '<> 0' end,
-            target, segment, coalesce(', ' || names, ''), matters);
+            target, segment, coalesce(', ' || names, ''));
     end loop;
     -- Columns of the source stand beside the function's variables.
     body := format($text$
@@ -298,12 +300,12 @@ begin
     then
         insert into %4$s_0 (__pgt_xid, __pgt_seq, __pgt_weight) values (pg_current_xact_id(), __pgt_change, 0);
         return null;
-    end if;%5$s
+    end if;%7$s%5$s
     end if;
     return null;
 end
 $text$,
-        source, number, coalesce(types, 'when '''' then false'), target, inserts, coalesce(known, '{}'));
+        source, number, coalesce(types, 'when '''' then false'), target, inserts, coalesce(known, '{}'), unless_untouched);
     return format(
         'create or replace function pgtrickle_changes.capture_%s() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as %L',
         source, body);
