@@ -22,6 +22,7 @@ RUNTIME = (
     r"\) ([a-z_]\w*)",
     r"\b([a-z_]\w*) as\b",
     r"\b(tg_\w+)",
+    r"<<(\w+)>>",
 )
 COMPILER = (r"\b([a-z_]\w*)\.\{", r"\bAS ([a-z_]\w*)", r"\) ([a-z]\w*)")
 SYSTEM = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
@@ -39,7 +40,7 @@ def words() -> list[str]:
 @pytest.mark.parametrize("mode", ["DIFFERENTIAL", "IMMEDIATE"])
 def test_any_word_of_ours_is_a_column(engine: Engine, mode: str) -> None:
     names = words()
-    assert {"change", "tg_op", "target", "o", "n", "result"} <= set(names)
+    assert {"capture", "change", "tg_op", "target", "o", "n", "result"} <= set(names)
     names = names[:1500]
     columns = sql.SQL(", ").join(map(sql.Identifier, names))
     engine.connection.execute(

@@ -261,26 +261,27 @@ begin
     %1$s pg_sequence_last_value('pgtrickle_changes.segment_%2$s'::regclass) %3$s then
         if tg_op = 'INSERT' then
             insert into %4$s_%5$s (__pgt_xid, __pgt_seq, __pgt_weight%6$s)
-            select pg_current_xact_id(), __pgt_change, 1%6$s from new_table;
+            select pg_current_xact_id(), capture.change, 1%6$s from new_table;
         elsif tg_op = 'DELETE' then
             insert into %4$s_%5$s (__pgt_xid, __pgt_seq, __pgt_weight%6$s)
-            select pg_current_xact_id(), __pgt_change, -1%6$s from old_table;
+            select pg_current_xact_id(), capture.change, -1%6$s from old_table;
         else
             insert into %4$s_%5$s (__pgt_xid, __pgt_seq, __pgt_weight%6$s)
-            select pg_current_xact_id(), __pgt_change, -1%6$s from old_table
+            select pg_current_xact_id(), capture.change, -1%6$s from old_table
             union all
-            select pg_current_xact_id(), __pgt_change, 1%6$s from new_table;
+            select pg_current_xact_id(), capture.change, 1%6$s from new_table;
         end if;$text$,
             case segment when 0 then 'if' else 'elsif' end,
             source,
             case segment when 0 then '= 0' else '<> 0' end,
             target, segment, coalesce(', ' || names, ''));
     end loop;
-    -- Columns of the source stand beside the function's variables.
+    -- Columns of the source stand beside the function's variables, and may have any name.
     body := format($text$
 #variable_conflict use_column
+<<capture>>
 declare
-    __pgt_change bigint;
+    change bigint;
 begin
     -- A partition that was detached keeps its triggers; so does a table restored elsewhere. (Two
     -- conditions: one that has a query in it is run as a query.)
@@ -289,7 +290,7 @@ begin
             return null;
         end if;
     end if;
-    __pgt_change := nextval('pgtrickle_changes.change_seq'::regclass);
+    change := nextval('pgtrickle_changes.change_seq'::regclass);
     -- Columns that were dropped, renamed or changed must not fail the writer: consumers start anew.
     if tg_op = 'TRUNCATE' or %2$s <> (
         select count(*)
@@ -298,7 +299,7 @@ begin
           and a.attname = any (%6$L::name[])
           and case a.attname %3$s else false end)
     then
-        insert into %4$s_0 (__pgt_xid, __pgt_seq, __pgt_weight) values (pg_current_xact_id(), __pgt_change, 0);
+        insert into %4$s_0 (__pgt_xid, __pgt_seq, __pgt_weight) values (pg_current_xact_id(), capture.change, 0);
         return null;
     end if;%7$s%5$s
     end if;
