@@ -88,3 +88,31 @@ def test_an_index_of_some_rows_or_of_an_expression_says_nothing(items: Engine) -
     items.connection.execute("create unique index on copy ((id + 1)) where id > 100")
     items.connection.execute("insert into item select * from item where id = 1")
     assert refreshed(items) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        "unique index {} on copy (customer, id) nulls not distinct",
+        'unique index {} on copy ("It\'s ""a"" key", id) include (note)',
+        "unique index {} on copy (customer, id)",
+    ],
+)
+def test_keys_may_be_null_or_of_any_name(engine: Engine, index: str) -> None:
+    engine.connection.execute(
+        'create table item (id integer, customer integer, note text, "It\'s ""a"" key" text)'
+    )
+    engine.connection.execute(
+        "insert into item values (1, null, 'a', 'x'), (null, null, 'b', 'y'), (2, 1, null, null)"
+    )
+    engine.create_stream_table("copy", "select * from item", refresh_mode="FULL")
+    engine.connection.execute("create " + index.format("copy_key"))
+    for change in (
+        "update item set note = 'c' where id is null",
+        "insert into item values (3, null, 'd', 'z')",
+        "update item set customer = 7 where id = 1",
+        "delete from item where customer is null",
+    ):
+        engine.connection.execute(change)
+        refreshed(engine)
+        assert refreshed(engine) == (0, 0)

@@ -120,26 +120,22 @@ create or replace function pgtrickle._unique_columns(relation oid)
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select array(
-        select a.attname::text
+    select key.columns
+    from pg_index i
+    cross join lateral (
+        select array_agg(a.attname::text order by k.position) as columns, bool_and(a.attnotnull) as is_not_null
         from unnest(i.indkey::smallint[]) with ordinality k (attnum, position)
         join pg_attribute a on a.attrelid = relation and a.attnum = k.attnum
         where k.position <= i.indnkeyatts
-        order by k.position)
-    from pg_index i
+    ) key
     where i.indrelid = relation
       and i.indisunique
       and i.indisvalid
       and i.indimmediate
       and i.indexprs is null
       and i.indpred is null
+      and (i.indnullsnotdistinct or key.is_not_null)
       and not exists (select from unnest(i.indclass::oid[]) class join pg_opclass o on o.oid = class and not o.opcdefault)
-      and (i.indnullsnotdistinct or not exists (
-          select
-          from unnest(i.indkey::smallint[]) with ordinality k (attnum, position)
-          join pg_attribute a on a.attrelid = relation and a.attnum = k.attnum
-          where k.position <= i.indnkeyatts
-            and not a.attnotnull))
     order by i.indisprimary desc, i.indnkeyatts, i.indexrelid
     limit 1
 $$;
