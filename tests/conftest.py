@@ -10,6 +10,7 @@ another server: a role that may create databases.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import tempfile
@@ -128,6 +129,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             if version == VERSION or "PGTRICKLE_TEST_VERSION" not in os.environ
         ]
         metafunc.parametrize("server_version", versions, ids=lambda version: f"pg{version}")
+
+
+@pytest.fixture(autouse=True)
+def library_logs() -> Iterator[None]:
+    """A command that ran in this process has turned the package's log to a standard error that is
+    gone with its test: undo it."""
+    yield
+    logger = logging.getLogger("pgtrickle")
+    logger.handlers.clear()
+    logger.propagate = True
+    logger.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import random
 import signal
 import threading
@@ -383,13 +382,10 @@ def test_a_slot_that_cannot_be_decoded_is_made_anew(
     ready: Engine,
     database: str,
     caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """PostgreSQL builds the first snapshot of a new slot without what was committed early in its
     making: a transaction that began late in it is decoded without those definitions, and fails."""
     caplog.set_level("INFO", "pgtrickle")
-    # A command that ran in this process may have turned the log to standard error alone.
-    monkeypatch.setattr(logging.getLogger("pgtrickle"), "propagate", True)
     create(ready)
     ready.connection.execute("create table other (id int); create table noise (id int)")
     with (
