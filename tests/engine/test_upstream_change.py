@@ -501,7 +501,7 @@ def test_a_query_that_does_not_work_now_does_not_stop_the_worker(engine: Engine)
     [
         ("select id from mine", "temporary table"),
         ("select relname from pg_class", "system catalog"),
-        ("select table_name from information_schema.tables", "system catalog"),
+        ("select table_name from information_schema.tables", "system view"),
     ],
 )
 def test_what_cannot_be_followed_is_refused_with_the_reason(

@@ -451,24 +451,28 @@ begin
             errcode = '0A000',
             message = 'the query of a stream table must not lock rows (FOR UPDATE, FOR SHARE)';
     end if;
-    select s.*, n.oid as schema_oid, c.relpersistence
+    -- System views are looked at themselves: some read no catalog, but call what tells of a session.
+    select s.*, s.schema_name in ('pg_catalog', 'information_schema', 'pg_toast') as is_system, c.relpersistence
     into bad
     from pgtrickle._probe_sources(probe) s
     join pg_class c on c.oid = s.relid
-    join pg_namespace n on n.oid = c.relnamespace
-    where s.source_type <> 'VIEW'
-      and (c.relpersistence = 't'
-           or n.nspname in ('pg_catalog', 'information_schema', 'pg_toast')
-           or s.source_type not in ('TABLE', 'STREAM_TABLE', 'MATVIEW', 'FOREIGN_TABLE'))
-    order by s.relid
+    where s.schema_name in ('pg_catalog', 'information_schema', 'pg_toast')
+       or c.relpersistence = 't'
+       or s.source_type not in ('TABLE', 'STREAM_TABLE', 'VIEW', 'MATVIEW', 'FOREIGN_TABLE')
+    order by s.direct desc, s.relid
     limit 1;
     if found then
         raise exception using
             errcode = '0A000',
             message = case
-                when bad.relpersistence = 't' then format('the query reads the temporary table "%s", which ends with this session', bad.relation_name)
+                when bad.is_system and bad.source_type = 'VIEW'
+                    then format('the query reads the system view %I.%I, whose changes cannot be followed', bad.schema_name, bad.relation_name)
+                when bad.is_system
+                    then format('the query reads the system catalog %I.%I, whose changes cannot be followed', bad.schema_name, bad.relation_name)
+                when bad.relpersistence = 't' then format('the query reads the temporary %s "%s", which ends with this session',
+                    case bad.source_type when 'VIEW' then 'view' else 'table' end, bad.relation_name)
                 when bad.source_type = 'S' then format('the query reads the sequence %I.%I', bad.schema_name, bad.relation_name)
-                else format('the query reads the system catalog %I.%I, whose changes cannot be followed', bad.schema_name, bad.relation_name)
+                else format('the query cannot read %I.%I', bad.schema_name, bad.relation_name)
             end,
             hint = 'A stream table reads tables, foreign tables, materialized views, other stream tables, and views on these';
     end if;

@@ -139,11 +139,20 @@ def test_sources_are_found_through_views_at_any_depth(owner: Connection) -> None
         ("select from src.orders", "42P17", "at least one column"),
         ("select $1 as a", "42P02", "parameters"),
         ("select relname from pg_class", "0A000", "system catalog pg_catalog.pg_class"),
-        ("select table_name::text from information_schema.tables", "0A000", "system catalog"),
+        (
+            "select table_name from information_schema.tables",
+            "0A000",
+            "view information_schema.tables",
+        ),
+        ("select name from pg_settings", "0A000", "system view pg_catalog.pg_settings"),
+        ("select * from pg_cursors", "0A000", "system view pg_catalog.pg_cursors"),
+        ("select pid from pg_stat_activity", "0A000", "system view pg_catalog.pg_stat_activity"),
+        ("select * from src.settings", "0A000", "system view pg_catalog.pg_settings"),
         ("select row (1, 2) as r", "42P16", "pseudo-type"),
         ("select id as ctid from src.orders", "42939", "reserved"),
         ("select last_value from src.numbers", "0A000", "the sequence src.numbers"),
         ("select * from mine", "0A000", 'temporary table "mine"'),
+        ("select * from my_orders", "0A000", 'temporary view "my_orders"'),
         ("select nothing from src.orders", "42703", "nothing"),
         ("selec 1", "42601", "not SELEC"),
     ],
@@ -152,7 +161,9 @@ def test_what_cannot_define_a_stream_table(
     owner: Connection, query: str | None, sqlstate: str, said: str
 ) -> None:
     owner.execute("create temporary table mine (a int)")
+    owner.execute("create temporary view my_orders as select id from src.orders")
     owner.execute("create sequence src.numbers")
+    owner.execute("create view src.settings as select name from pg_settings")
     with pytest.raises(psycopg.Error, match=said) as error:
         owner.execute("select pgtrickle._canonical_query(%s)", [query])
     assert error.value.sqlstate == sqlstate
