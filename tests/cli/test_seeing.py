@@ -19,10 +19,9 @@ from pgtrickle.engine import Engine
 
 
 @pytest.fixture
-def engine(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    monkeypatch.setenv("PGTRICKLE_DSN", database)
-    with pgtrickle.connect(database) as opened:
-        opened.install()
+def engine(installed_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    monkeypatch.setenv("PGTRICKLE_DSN", installed_database)
+    with pgtrickle.connect(installed_database) as opened:
         opened.connection.execute("create table src (id integer primary key, v integer)")
         opened.create_stream_table("inverse", "select id, 1 / v as x from src", schedule="1h")
         opened.create_stream_table("ids", "select id from src", schedule="1h")
@@ -78,10 +77,21 @@ def test_the_trend_compares_the_last_ten_refreshes_with_those_before(engine: Eng
     assert ids.last_duration_ms == pytest.approx(40.0)
 
 
-def test_watch_keeps_the_board_live_until_it_is_interrupted(engine: Engine, database: str) -> None:
+def test_watch_keeps_the_board_live_until_it_is_interrupted(
+    engine: Engine, installed_database: str
+) -> None:
     outer, inner = pty.openpty()
     watching = subprocess.Popen(
-        [sys.executable, "-m", "pgtrickle", "status", "--watch", "0.1", "--dsn", database],
+        [
+            sys.executable,
+            "-m",
+            "pgtrickle",
+            "status",
+            "--watch",
+            "0.1",
+            "--dsn",
+            installed_database,
+        ],
         stdout=inner,
         stderr=subprocess.PIPE,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "140"},

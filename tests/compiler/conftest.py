@@ -11,9 +11,13 @@ from pgtrickle.engine import Engine
 
 
 @pytest.fixture
+def database(installed_database: str) -> str:
+    return installed_database
+
+
+@pytest.fixture
 def engine(database: str) -> Iterator[Engine]:
     with pgtrickle.connect(database) as opened:
-        opened.install()
         opened.connection.execute(
             "create table sales (id integer primary key, region text, shop text, day date,"
             " amount numeric(10, 2), note text);"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import psycopg
 import pytest
 
-from pgtrickle.engine import Engine
-
 
 @pytest.fixture
-def installed(connection: psycopg.Connection) -> psycopg.Connection:
+def installed(installed_database: str) -> Iterator[psycopg.Connection]:
     """A connection to an empty database with the runtime."""
-    Engine(connection).install()
-    return connection
+    with psycopg.connect(installed_database, autocommit=True) as opened:
+        yield opened

@@ -12,9 +12,13 @@ from pgtrickle.engine import Engine
 
 
 @pytest.fixture
+def database(installed_database: str) -> str:
+    return installed_database
+
+
+@pytest.fixture
 def engine(database: str) -> Iterator[Engine]:
     with pgtrickle.connect(database) as opened:
-        opened.install()
         opened.connection.execute(
             "create table customers (id integer primary key, region text);"
             "create table orders (id integer primary key, customer integer, amount numeric);"

@@ -16,10 +16,14 @@ __all__ = ["connect", "owner", "prepared", "runtime", "writer"]
 
 
 @pytest.fixture
+def database(installed_database: str) -> str:
+    return installed_database
+
+
+@pytest.fixture
 def engine(database: str) -> Iterator[Engine]:
     """An engine with the runtime in an otherwise empty database, as a superuser."""
     with pgtrickle.connect(database) as opened:
-        opened.install()
         yield opened
 
 

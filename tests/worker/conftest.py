@@ -10,9 +10,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 
 import pytest
+from tests.conftest import FreshDatabase
 
 import pgtrickle
 from pgtrickle.engine import Engine
@@ -22,7 +22,7 @@ SOURCE = "create table src (id integer primary key, v integer)"
 
 @pytest.fixture(scope="module")
 def prepared(
-    fresh_database: Callable[..., AbstractContextManager[str]],
+    fresh_database: FreshDatabase, installed_template: Callable[[str], str]
 ) -> Iterator[Callable[[str], Engine]]:
     """A function from a server version to an engine on a database all tests of a module share."""
     known: dict[str, Engine] = {}
@@ -30,9 +30,9 @@ def prepared(
 
         def engine(version: str) -> Engine:
             if version not in known:
-                dsn = databases.enter_context(fresh_database(version))
+                copy = fresh_database(version, template=installed_template(version))
+                dsn = databases.enter_context(copy)
                 known[version] = databases.enter_context(pgtrickle.connect(dsn))
-                known[version].install()
                 known[version].connection.execute(SOURCE)
             return known[version]
 
@@ -48,10 +48,14 @@ def engine(prepared: Callable[[str], Engine], server_version: str) -> Iterator[E
 
 
 @pytest.fixture
+def database(installed_database: str) -> str:
+    return installed_database
+
+
+@pytest.fixture
 def own_engine(database: str) -> Iterator[Engine]:
     """An engine on a database of this test's own."""
     with pgtrickle.connect(database) as opened:
-        opened.install()
         opened.connection.execute(SOURCE)
         yield opened
 
