@@ -26,6 +26,7 @@ _TEMPORARY = re.compile(
     r"(?=\w+\b(?!\s*\.))",
     re.IGNORECASE,
 )
+_COPIED = re.compile(r"\\copy\b.*\bfrom\s+stdin\b", re.IGNORECASE)
 _BODY = re.compile(r"\bbegin\s+atomic\b", re.IGNORECASE)
 
 
@@ -52,7 +53,10 @@ def statements(script: Path, variables: dict[str, str]) -> Iterator[Statement]:
         piece = token.group()
         if kind == "meta":
             _set(piece, variables)
-            if piece.startswith("\\g") and made.strip():
+            if _COPIED.match(piece):
+                data, at = _data(text, at)
+                yield Statement(piece[1:], data)
+            elif piece.startswith("\\g") and made.strip():
                 yield Statement(made.strip())
                 made, depth = "", 0
         elif kind == "variable":
@@ -60,9 +64,8 @@ def statements(script: Path, variables: dict[str, str]) -> Iterator[Statement]:
         elif kind == "end" and depth <= 0 and not _is_body(made):
             statement, made, depth = made.strip(), "", 0
             if re.match(r"copy\b.*\bfrom\s+std(in|out)\b", statement, re.IGNORECASE | re.DOTALL):
-                data = re.match(r"[^\n]*\n(.*?)^\\\.$\n?", text[at:], re.DOTALL | re.MULTILINE)
-                at += data.end() if data else 0
-                yield Statement(statement, data.group(1) if data else "")
+                data, at = _data(text, at)
+                yield Statement(statement, data)
             elif statement:
                 yield Statement(statement)
         elif kind != "comment":
@@ -86,6 +89,12 @@ def lasting(statement: str, schema: str) -> str:
         statement,
         count=1,
     )
+
+
+def _data(text: str, at: int) -> tuple[str, int]:
+    """The lines after this place up to one of a backslash and a dot, and where the next begins."""
+    found = re.compile(r"[^\n]*\n(.*?)^\\\.$\n?", re.DOTALL | re.MULTILINE).match(text, at)
+    return (found.group(1), found.end()) if found else ("", at)
 
 
 def _set(line: str, variables: dict[str, str]) -> None:
