@@ -202,6 +202,7 @@ create or replace function pgtrickle.restore_stream_tables()
     set jit = off
 as $$
 declare
+    former_sources constant oid[] := array(select distinct d.source_relid from pgtrickle.pgt_dependencies d);
     target pgtrickle.pgt_stream_tables;
 begin
     -- OIDs are those of the database that was dumped. Names say what is meant.
@@ -222,6 +223,15 @@ begin
     end if;
     perform pgtrickle._drop_capture_objects(k.source_relid)
     from (select source_relid from pgtrickle.pgt_captures order by 1) k;
+    -- All sources before anything is made on one of them: the OID of one may be that of anything here.
+    for target in
+        select s.*
+        from pgtrickle.pgt_stream_tables s
+        join pg_catalog.pg_class c on c.oid = s.pgt_relid
+        order by s.pgt_id
+    loop
+        perform pgtrickle._as_owner(target, pg_catalog.format('select pgtrickle._rebind(pgtrickle._stream_table(%s))', target.pgt_id));
+    end loop;
     for target in
         select s.*
         from pgtrickle._in_order() with ordinality o (pgt_id, name, depth, upstream, number)
@@ -236,6 +246,7 @@ begin
         end if;
         perform pgtrickle._as_owner(target, pg_catalog.format('select pgtrickle._repair(pgtrickle._stream_table(%s))', target.pgt_id));
     end loop;
+    perform pgtrickle._drop_maintenance_if_unused(source) from pg_catalog.unnest(former_sources) source;
 end
 $$;
 comment on function pgtrickle.restore_stream_tables() is
