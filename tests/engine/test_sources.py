@@ -62,7 +62,7 @@ KINDS = {
     ),
     "views at any depth": Kind(
         "create table base (a integer primary key, b integer);"
-        "create view v1 as select a as k, b as v from base where a > 0;"
+        "create view v1 with (security_invoker) as select a as k, b as v from base where a > 0;"
         "create view v2 as select k, sum(v)::integer as v from v1 group by k;"
         "create view source as select * from v2 where v < 100;"
         "insert into base select i, i % 3 from generate_series(1, 9) i",
