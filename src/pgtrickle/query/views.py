@@ -142,7 +142,7 @@ def _guarded(view: RelationFacts) -> str | None:
     for option in view.options:
         name, _, value = option.partition("=")
         if name == "security_barrier" and value.lower() in _TRUE:
-            # What stands above must not be evaluated for rows that the view leaves out, be it an error.
+            # Nothing above may be evaluated for rows that the view leaves out, be it an error.
             return "it is a security_barrier view"
     return None
 
