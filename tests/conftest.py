@@ -199,8 +199,9 @@ def fresh_database(server_of_version: Callable[[str], str]) -> FreshDatabase:
         dsn = server_of_version(version)
         name = name or f"test_{uuid.uuid4().hex[:12]}"
         with psycopg.connect(dsn, autocommit=True) as connection:
+            # Files copied as they are take a fifth of the processor time of their pages in WAL.
             connection.execute(
-                sql.SQL("create database {} template {}").format(
+                sql.SQL("create database {} template {} strategy file_copy").format(
                     sql.Identifier(name), sql.Identifier(template)
                 )
             )
