@@ -234,6 +234,7 @@ create or replace function pgtrickle._purge(source oid, least_bytes bigint defau
 as $$
 declare
     segment regclass;
+    looked_at pg_snapshot;
     seen pg_snapshot;
     has_rows boolean;
     consumed record;
@@ -252,6 +253,7 @@ begin
         return trimmed;
     end if;
     -- Looked at once without keeping anybody out, so that a lagging consumer costs nobody anything.
+    looked_at := pg_current_snapshot();
     consumed := pgtrickle._consumption(segment, source);
     if not consumed.by_all then
         if consumed.by_some and pg_relation_size(segment) >= least_bytes then
@@ -267,9 +269,12 @@ begin
         execute format('lock table %s in access exclusive mode nowait', segment);
     end if;
     seen := pg_current_snapshot();
-    consumed := pgtrickle._consumption(segment, source);
-    if not consumed.by_all then
-        return trimmed;
+    -- Where no transaction has ended since, there is nothing in it that was not there.
+    if seen::text <> looked_at::text then
+        consumed := pgtrickle._consumption(segment, source);
+        if not consumed.by_all then
+            return trimmed;
+        end if;
     end if;
     update pgtrickle.pgt_captures c set purged_by = pg_current_xact_id() where c.source_relid = source;
     if truncates then
