@@ -208,8 +208,13 @@ class Engine:
                 if attempt == ATTEMPTS:
                     raise
                 time.sleep(random.uniform(0, 0.02 * 2**attempt))  # seconds
-        self.session.rows("select pgtrickle._purge_all()")
+        self.purge()
         return done
+
+    def purge(self, least_bytes: int = 262144) -> None:
+        """Empty the change buffers that everybody has consumed and that have so many bytes."""
+        for (source,) in self.session.rows("select pgtrickle._purgeable(%s)", (least_bytes,)):
+            self.session.rows("select pgtrickle._purge(%s, %s)", (source, least_bytes))
 
     def _await_turn(self) -> None:
         """Wait until no other refresh of several tables is under way.

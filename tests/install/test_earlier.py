@@ -17,6 +17,7 @@ from tests.reliability.soundness import assert_heals
 
 import pgtrickle
 from pgtrickle.engine import Engine
+from pgtrickle.worker import work
 
 pytestmark = pytest.mark.every_server
 
@@ -114,7 +115,7 @@ def test_the_runtime_is_as_a_fresh_one(
             "select pgtrickle.drop_stream_table(%s, true)"
             " where to_regclass(%s) is not null".replace("%s", f"'{name}'")
         )
-    upgraded.session.rows("select pgtrickle._cleanup_dropped(), pgtrickle._purge_all()")
+    work.tidy(upgraded)
     with (
         fresh_database(server_version) as dsn,
         pgtrickle.connect(dsn) as engine,

@@ -69,6 +69,26 @@ $$;
 comment on function pgtrickle._quoted(text, text) is 'Schema and name as SQL reads them';
 
 
+create or replace function pgtrickle._present(relation oid)
+    returns text
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- One that is gone has no name but its number, over which a statement made of it would stumble.
+    if not exists (select from pg_class c where c.oid = relation) then
+        raise exception using
+            errcode = '42P01',
+            message = format('the relation with OID %s was dropped meanwhile', relation),
+            hint = 'Repeat the call: what bears its name now is then found';
+    end if;
+    return relation::regclass::text;
+end
+$$;
+comment on function pgtrickle._present(oid) is 'Name of a relation as SQL reads it; error 42P01 where it has been dropped';
+
+
 create or replace function pgtrickle._relation_oid(schema_name text, object_name text)
     returns oid
     language sql

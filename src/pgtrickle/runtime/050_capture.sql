@@ -35,15 +35,39 @@ comment on function pgtrickle._cluster_id() is
 
 create or replace function pgtrickle._members(relation oid)
     returns setof oid
-    language sql
+    language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select relation
-    union
-    select t.relid::oid from pg_partition_tree(relation::regclass) t
+begin
+    if current_setting('transaction_isolation') <> 'read committed' then
+        -- An older snapshot is to be compared with what is committed now.
+        return query
+            select relation
+            union
+            select t.relid::oid from pg_partition_tree(relation::regclass) t;
+    elsif exists (select from pg_class c where c.oid = relation and c.relkind = 'p') then
+        -- pg_partition_tree locks partitions and not their root: it waits for whoever changes one, and
+        -- who locks the root first, as TRUNCATE and ATTACH do, deadlocks with what is locked after it.
+        return query
+            with recursive member (oid, relkind) as (
+                select relation, 'p'::"char"
+                union all
+                select c.oid, c.relkind
+                from member m
+                join pg_inherits i on i.inhparent = m.oid
+                join pg_class c on c.oid = i.inhrelid
+                where m.relkind = 'p'
+                  and not i.inhdetachpending
+            )
+            select m.oid from member m;
+    else
+        return next relation;
+    end if;
+end
 $$;
-comment on function pgtrickle._members(oid) is 'The relation and all its partitions, at every level';
+comment on function pgtrickle._members(oid) is
+    'The relation and all its partitions, at every level. At READ COMMITTED nothing is locked; else those committed by now, locked ACCESS SHARE: lock the relation before';
 
 
 create or replace function pgtrickle._base_type(type oid)
@@ -673,6 +697,38 @@ comment on function pgtrickle._stay_always(oid, oid) is
     'Whether the capture triggers of a source, or of a partition of it, are to be left as they are: its owner has them always fire, and the caller, who is another, could not when making them anew';
 
 
+create or replace function pgtrickle._make_capture_triggers(source oid, member oid)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    event text;
+begin
+    if pgtrickle._stay_always(source, member) then
+        -- Making a trigger is the one lock that the right TRIGGER gives; this one never fires.
+        execute format('create or replace trigger pgtrickle_capture_lock after truncate on %s for each statement when (false) execute function pgtrickle_changes.capture_%s()',
+            pgtrickle._present(member), source);
+        return;
+    end if;
+    foreach event in array '{insert,update,delete,truncate}'::text[] loop
+        execute format('create or replace trigger pgtrickle_capture_%1$s after %1$s on %2$s %3$s for each statement execute function pgtrickle_changes.capture_%4$s()',
+            event, pgtrickle._present(member),
+            case event
+                when 'insert' then 'referencing new table as new_table'
+                when 'update' then 'referencing old table as old_table new table as new_table'
+                when 'delete' then 'referencing old table as old_table'
+                else ''
+            end,
+            source);
+    end loop;
+    perform pgtrickle._fire_always(member, array(select 'pgtrickle_capture_' || e from unnest('{insert,update,delete,truncate}'::text[]) e));
+end
+$$;
+comment on function pgtrickle._make_capture_triggers(oid, oid) is
+    'Creates the capture triggers of a source on itself or on a partition of it. Waits for writers, and blocks them until commit';
+
+
 create or replace function pgtrickle._install_capture(source oid, columns text[])
     returns void
     language plpgsql
@@ -681,7 +737,6 @@ as $$
 #variable_conflict use_variable
 declare
     member oid;
-    event text;
 begin
     for member in select m from pgtrickle._members(source) m order by m loop
         if not has_table_privilege(member, 'TRIGGER') then
@@ -693,25 +748,10 @@ begin
     end loop;
     perform pgtrickle._prepare_capture(source, current_user);
     perform pgtrickle._note_touched_capture(source);
-    for member in select m from pgtrickle._members(source) m order by m loop
-        if pgtrickle._stay_always(source, member) then
-            -- Making a trigger is the one lock that the right TRIGGER gives; this one never fires.
-            execute format('create or replace trigger pgtrickle_capture_lock after truncate on %s for each statement when (false) execute function pgtrickle_changes.capture_%s()',
-                member::regclass, source);
-            continue;
-        end if;
-        foreach event in array '{insert,update,delete,truncate}'::text[] loop
-            execute format('create or replace trigger pgtrickle_capture_%1$s after %1$s on %2$s %3$s for each statement execute function pgtrickle_changes.capture_%4$s()',
-                event, member::regclass,
-                case event
-                    when 'insert' then 'referencing new table as new_table'
-                    when 'update' then 'referencing old table as old_table new table as new_table'
-                    when 'delete' then 'referencing old table as old_table'
-                    else ''
-                end,
-                source);
-        end loop;
-        perform pgtrickle._fire_always(member, array(select 'pgtrickle_capture_' || e from unnest('{insert,update,delete,truncate}'::text[]) e));
+    -- The root first: while it is locked so, no partition comes or goes.
+    perform pgtrickle._make_capture_triggers(source, source);
+    for member in select m from pgtrickle._members(source) m where m <> source order by m loop
+        perform pgtrickle._make_capture_triggers(source, member);
     end loop;
     perform pgtrickle._finish_capture(source, columns, current_user);
 end
@@ -811,6 +851,20 @@ comment on function pgtrickle._drop_capture_objects(oid) is
 revoke all on function pgtrickle._drop_capture_objects(oid) from public;
 
 
+create or replace function pgtrickle._is_consumed(source oid)
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select exists (
+        select from pgtrickle.pgt_dependencies d
+        where d.source_relid = source
+          and d.source_number is not null)
+$$;
+comment on function pgtrickle._is_consumed(oid) is 'Whether a stream table consumes the captured changes of a source';
+
+
 create or replace function pgtrickle._drop_capture_if_unused(source oid)
     returns boolean
     language plpgsql
@@ -820,14 +874,13 @@ create or replace function pgtrickle._drop_capture_if_unused(source oid)
     set client_min_messages = warning
 as $$
 begin
-    if exists (
-        select from pgtrickle.pgt_dependencies d
-        where d.source_relid = source
-          and d.source_number is not null)
-    then
+    if pgtrickle._is_consumed(source) then
         return false;
     end if;
     perform pgtrickle._lock_capture(source);
+    if pgtrickle._is_consumed(source) then
+        return false;  -- since the lock was waited for
+    end if;
     perform from pgtrickle.pgt_captures c where c.source_relid = source for update nowait;
     if found then
         perform pgtrickle._drop_capture_objects(source);

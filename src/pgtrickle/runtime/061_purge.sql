@@ -285,7 +285,7 @@ begin
         using seen;
     end if;
     return true;
-exception when lock_not_available or object_in_use or undefined_table then
+exception when lock_not_available or deadlock_detected or object_in_use or undefined_table then
     -- In use, or its capture is being made or dropped at this moment.
     return false;
 end
@@ -312,36 +312,57 @@ comment on function pgtrickle._is_abandoned(pgtrickle.pgt_captures) is
     'Whether a capture seems to have no consumer, and none that is about to come; _drop_capture_if_unused knows';
 
 
-create or replace function pgtrickle._purge_all(least_bytes bigint default 262144)
-    returns bigint
+create or replace function pgtrickle._drop_unused()
+    returns boolean
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    capture pgtrickle.pgt_captures;
     source oid;
-    done bigint := 0;
 begin
-    for capture in select * from pgtrickle.pgt_captures order by source_relid loop
-        done := done + case when pgtrickle._is_abandoned(capture)
-            then pgtrickle._drop_capture_if_unused(capture.source_relid)
-            else pgtrickle._purge(capture.source_relid, least_bytes) end::integer;
-    end loop;
-    -- Triggers of IMMEDIATE that stayed because their source was in use.
+    -- Who writes the source waits for what is dropped until the transaction ends: so one of them only.
     for source in
-        select substring(p.proname from '\d+$')::oid
-        from pg_proc p
-        where p.pronamespace = 'pgtrickle_changes'::regnamespace
-          and p.proname ~ '^maintain_\d+$'
-        order by 1
+        select u.source
+        from (
+            select c.source_relid as source, c.unused_since
+            from pgtrickle.pgt_captures c
+            where pgtrickle._is_abandoned(c)
+            union all
+            select m.source, null
+            from (
+                select substring(p.proname from '^maintain_(\d{1,10})$')::bigint::oid as source
+                from pg_proc p
+                where p.pronamespace = 'pgtrickle_changes'::regnamespace
+                  and p.proname ~ '^maintain_\d{1,10}$'
+            ) m
+            where pgtrickle._is_maintenance_left(m.source)
+        ) u
+        order by u.unused_since nulls first, u.source
     loop
-        done := done + pgtrickle._drop_maintenance_if_unused(source)::integer;
+        if pgtrickle._drop_capture_if_unused(source) or pgtrickle._drop_maintenance_if_unused(source) then
+            return true;
+        end if;
     end loop;
-    return done;
+    return false;
 end
 $$;
-comment on function pgtrickle._purge_all(bigint) is
-    'Purges every buffer and drops captures and maintenance triggers nobody uses any more; the number of what was emptied or dropped. For a transaction of its own';
+comment on function pgtrickle._drop_unused() is
+    'Drops the capture of a source, or its maintenance triggers, that no stream table uses any more; true when it did, and there may be another. Waits two seconds at most for who uses the source. For a transaction of its own';
+
+
+create or replace function pgtrickle._purgeable(least_bytes bigint default 262144)
+    returns setof oid
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select c.source_relid
+    from pgtrickle.pgt_captures c
+    where pgtrickle._is_to_be_purged(c.source_relid, least_bytes)
+    order by c.source_relid
+$$;
+comment on function pgtrickle._purgeable(bigint) is
+    'Sources for which _purge could find something to do. It keeps its locks until commit: a transaction for each, or in this order';
 
 
 insert into pgtrickle.settings (name, value, unit, description)

@@ -431,6 +431,7 @@ declare
     mode text;
 begin
     select c.cdc_mode into mode from pgtrickle.pgt_captures c where c.source_relid = source;
+    perform from pgtrickle.pgt_dependencies d where d.source_relid = source order by d.pgt_id for update;
     update pgtrickle.pgt_dependencies d
     set cdc_mode = mode,
         slot_name = case mode when 'WAL' then slot end,

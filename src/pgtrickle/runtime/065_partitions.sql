@@ -24,7 +24,7 @@ create or replace function pgtrickle._extent(relation oid)
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select case when pgtrickle._is_partitioned(relation) then '' else 'only ' end || relation::regclass
+    select case when pgtrickle._is_partitioned(relation) then '' else 'only ' end || pgtrickle._present(relation)
 $$;
 comment on function pgtrickle._extent(oid) is
     'A stream table as its rows are read: its partitions belong to it, tables that inherit from it do not';
@@ -172,9 +172,9 @@ create or replace function pgtrickle._partitions(relation oid)
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select coalesce(array_agg(t.relid::oid order by t.relid::oid), '{}')
-    from pg_partition_tree(relation::regclass) t
-    where t.relid <> relation
+    select coalesce(array_agg(m order by m), '{}')
+    from pgtrickle._members(relation) m
+    where m <> relation
 $$;
 comment on function pgtrickle._partitions(oid) is 'All partitions of a table, at every level';
 

@@ -64,7 +64,7 @@ as $$
         'with %1$sinserted as (insert into %2$s %3$s %4$s returning 1)'
         ' select (select pg_catalog.count(*) from inserted), 0::bigint, true, pg_catalog.pg_current_snapshot()',
         pgtrickle._fills_sql(states),
-        target::regclass,
+        pgtrickle._present(target),
         case when columns <> '{}' then format('(%s)', array_to_string(columns, ', ')) else '' end,
         query || E'\n')
     from pgtrickle._columns_of(target) columns
@@ -262,7 +262,7 @@ begin
         case when columns <> '{}' then format('(%s)', list) else '' end,
         query || E'\n',
         difference,
-        target::regclass,
+        pgtrickle._present(target),
         pgtrickle._prefixed('a', columns),
         (select string_agg(format('q.%1$I::%2$s as %1$I', a.attname, format_type(a.atttypid, -1)), ', ' order by a.attnum)
          from pg_attribute a

@@ -19,12 +19,12 @@ begin
     -- Columns and keys are asked of the root alone. In one query: there may be a thousand partitions.
     return (
         select string_agg(concat_ws(' ', c.oid, c.xmin, c.ctid, pg_relation_filenode(c.oid), triggers.stamp), ' ' order by c.oid)
-        from pg_partition_tree(relation) t
-        join pg_class c on c.oid = t.relid
+        from pgtrickle._members(relation) m (oid)
+        join pg_class c on c.oid = m.oid
         left join (
             select g.tgrelid, string_agg(g.xmin::text || g.ctid, ' ' order by g.oid) as stamp
             from pg_trigger g
-            where g.tgrelid in (select m.relid from pg_partition_tree(relation) m)
+            where g.tgrelid in (select m from pgtrickle._members(relation) m)
             group by g.tgrelid
         ) triggers on triggers.tgrelid = c.oid
         where c.oid <> relation);

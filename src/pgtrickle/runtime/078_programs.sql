@@ -22,7 +22,7 @@ as $$
     -- Whether a row's place says which row, the planner sees before it plans: what is not asked costs nothing.
     select replace(
         replace(delta, coalesce(token || '_partitioned', ''), pgtrickle._is_partitioned(target)::text),
-        coalesce(token, ''), target::regclass::text)
+        coalesce(token, ''), pgtrickle._present(target))
 $$;
 comment on function pgtrickle._aimed(text, text, oid) is
     'A plan''s delta with the table''s present name in the place of its token, and true or false in that of <token>_partitioned';

@@ -589,8 +589,8 @@ begin
     end if;
     if relids is not null and not quiet then
         -- Equal times: the first statement of its transaction. (A client that prepares it has other
-        -- times, and deletes, though it may be alone.)
-        foreach source in array relids loop
+        -- times, and deletes, though it may be alone.) What is locked stays so: one order for all.
+        for source in select relid from unnest(relids) relid order by relid loop
             if pgtrickle._is_to_be_purged(source) then
                 perform pgtrickle._purge(source, truncates => transaction_timestamp() = statement_timestamp());
             end if;

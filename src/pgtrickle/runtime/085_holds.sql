@@ -83,7 +83,7 @@ begin
     using frontier.snapshot, frontier.own_xid, frontier.own_seq;
     if exists (select from unnest(markers) n where n > 0) then
         -- Nobody counted what a truncation removed. What the stream table may lose by it is known.
-        execute format('select count(*) from %s', stream_table.pgt_relid::regclass) into emptied;
+        execute format('select count(*) from %s', pgtrickle._present(stream_table.pgt_relid)) into emptied;
     end if;
     pending := (select sum(n) from unnest(counts) n) + emptied;
 end

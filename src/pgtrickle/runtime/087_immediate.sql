@@ -325,7 +325,14 @@ begin
     perform pgtrickle._refresh(target, null, 'STATEMENT', true);
 exception when others then
     get stacked diagnostics message = message_text, detail = pg_exception_detail;
-    select pgtrickle._quoted(s.pgt_schema, s.pgt_name) into name from pgtrickle.pgt_stream_tables s where s.pgt_id = target;
+    select pgtrickle._quoted(s.pgt_schema, s.pgt_name)
+    into name
+    from pgtrickle.pgt_stream_tables s
+    join pg_class c on c.oid = s.pgt_relid
+    where s.pgt_id = target;
+    if not found then
+        return;  -- it was dropped meanwhile, and is nobody's to maintain
+    end if;
     raise exception using
         errcode = sqlstate,
         message = format('IMMEDIATE stream table %s could not be maintained: %s', name, message),
@@ -428,6 +435,35 @@ comment on function pgtrickle._prepare_maintenance(oid, name) is
     'Creates the function of a source''s maintenance triggers, and lets the role make triggers of it';
 
 
+create or replace function pgtrickle._make_maintenance_triggers(source oid, member oid, ids bigint[])
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    event text;
+begin
+    if not has_table_privilege(member, 'TRIGGER') then
+        raise exception using
+            errcode = '42501',
+            message = format('role %I may not create triggers on %s, which IMMEDIATE needs', current_user, member::regclass),
+            hint = format('Have its owner run: grant trigger on %s to %I', member::regclass, current_user);
+    end if;
+    foreach event in array '{insert,update,delete,truncate}'::text[] loop
+        execute format('create or replace trigger pgtrickle_lock_%1$s before %1$s on %2$s for each statement execute function pgtrickle_changes.maintain_%3$s(%4$L)',
+            event, pgtrickle._present(member), source, ids::text);
+        execute format('create or replace trigger pgtrickle_maintain_%1$s after %1$s on %2$s for each statement execute function pgtrickle_changes.maintain_%3$s(%4$L)',
+            event, pgtrickle._present(member), source, ids::text);
+    end loop;
+    perform pgtrickle._fire_always(member, array(
+        select format('pgtrickle_%s_%s', moment, e)
+        from unnest('{lock,maintain}'::text[]) moment, unnest('{insert,update,delete,truncate}'::text[]) e));
+end
+$$;
+comment on function pgtrickle._make_maintenance_triggers(oid, oid, bigint[]) is
+    'Has the writers of a source, or of a partition of it, maintain these stream tables. Waits for writers, and blocks them until commit';
+
+
 create or replace function pgtrickle._ensure_maintenance(target bigint, locks boolean default true)
     returns void
     language plpgsql
@@ -436,7 +472,6 @@ as $$
 declare
     source record;
     member oid;
-    event text;
     known bigint[];
     args bigint[];
 begin
@@ -459,22 +494,10 @@ begin
         select array_agg(distinct i order by i) into args
         from unnest(known || target) i
         where i = target or exists (select from pg_proc p where p.oid = to_regprocedure(format('pgtrickle_state.maintain_%s(boolean)', i)));
-        for member in select m from pgtrickle._members(source.relid) m order by m loop
-            if not has_table_privilege(member, 'TRIGGER') then
-                raise exception using
-                    errcode = '42501',
-                    message = format('role %I may not create triggers on %s, which IMMEDIATE needs', current_user, member::regclass),
-                    hint = format('Have its owner run: grant trigger on %s to %I', member::regclass, current_user);
-            end if;
-            foreach event in array '{insert,update,delete,truncate}'::text[] loop
-                execute format('create or replace trigger pgtrickle_lock_%1$s before %1$s on %2$s for each statement execute function pgtrickle_changes.maintain_%3$s(%4$L)',
-                    event, member::regclass, source.relid, args::text);
-                execute format('create or replace trigger pgtrickle_maintain_%1$s after %1$s on %2$s for each statement execute function pgtrickle_changes.maintain_%3$s(%4$L)',
-                    event, member::regclass, source.relid, args::text);
-            end loop;
-            perform pgtrickle._fire_always(member, array(
-                select format('pgtrickle_%s_%s', moment, e)
-                from unnest('{lock,maintain}'::text[]) moment, unnest('{insert,update,delete,truncate}'::text[]) e));
+        -- The root first: while it is locked so, no partition comes or goes.
+        perform pgtrickle._make_maintenance_triggers(source.relid, source.relid, args);
+        for member in select m from pgtrickle._members(source.relid) m where m <> source.relid order by m loop
+            perform pgtrickle._make_maintenance_triggers(source.relid, member, args);
         end loop;
     end loop;
 end
@@ -549,6 +572,28 @@ comment on function pgtrickle._lock_downstream(bigint) is
     'Locks a stream table that is about to be refreshed and the IMMEDIATE ones that will be with it, in the order writers do';
 
 
+create or replace function pgtrickle._is_maintenance_left(source oid)
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    -- Asked of the catalog and not by name: a name may be remembered that others have just dropped.
+    select exists (
+            select from pg_proc p
+            where p.pronamespace = 'pgtrickle_changes'::regnamespace
+              and p.proname = format('maintain_%s', source)
+              and p.pronargs = 0)
+        and not exists (
+            select
+            from pgtrickle.pgt_dependencies d
+            join pgtrickle.pgt_stream_tables s on s.pgt_id = d.pgt_id
+            where d.source_relid = source
+              and s.requested_refresh_mode = 'IMMEDIATE')
+$$;
+comment on function pgtrickle._is_maintenance_left(oid) is 'Whether a source has maintenance triggers that no stream table needs';
+
+
 create or replace function pgtrickle._drop_maintenance_if_unused(source oid)
     returns boolean
     language plpgsql
@@ -558,17 +603,13 @@ create or replace function pgtrickle._drop_maintenance_if_unused(source oid)
     set client_min_messages = warning
 as $$
 begin
-    if to_regproc(format('pgtrickle_changes.maintain_%s', source)) is null
-        or exists (
-            select
-            from pgtrickle.pgt_dependencies d
-            join pgtrickle.pgt_stream_tables s on s.pgt_id = d.pgt_id
-            where d.source_relid = source
-              and s.requested_refresh_mode = 'IMMEDIATE')
-    then
+    if not pgtrickle._is_maintenance_left(source) then
         return false;
     end if;
     perform pgtrickle._lock_capture(source);
+    if not pgtrickle._is_maintenance_left(source) then
+        return false;  -- since the lock was waited for
+    end if;
     execute format('drop function pgtrickle_changes.maintain_%s() cascade', source);
     return true;
 exception when lock_not_available or object_in_use or deadlock_detected then

@@ -104,26 +104,25 @@ create or replace function pgtrickle._forget_dropped()
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return query
-        with gone as (
-            select s.pgt_id, array(select d.source_relid from pgtrickle.pgt_dependencies d where d.pgt_id = s.pgt_id) as sources
-            from pgtrickle.pgt_stream_tables s
-            where case when not exists (select from pg_class c where c.oid = s.pgt_relid) then not pgtrickle._is_restored(s) end
-            for update of s skip locked
-        ),
-        forgotten as (
-            delete from pgtrickle.pgt_stream_tables s
-            using gone g
-            where s.pgt_id = g.pgt_id
-            returning s.pgt_id
-        )
-        select g.pgt_id, g.sources
-        from gone g
-        join forgotten f on f.pgt_id = g.pgt_id;
+    for pgt_id in
+        select s.pgt_id
+        from pgtrickle.pgt_stream_tables s
+        where case when not exists (select from pg_class c where c.oid = s.pgt_relid) then not pgtrickle._is_restored(s) end
+        order by s.pgt_id
+    loop
+        -- What a refresh locks first: one that is under way finds out itself.
+        perform from pgtrickle.pgt_frontiers f where f.pgt_id = _forget_dropped.pgt_id for update skip locked;
+        continue when not found;
+        perform from pgtrickle.pgt_stream_tables s where s.pgt_id = _forget_dropped.pgt_id for update skip locked;
+        continue when not found;
+        sources := array(select d.source_relid from pgtrickle.pgt_dependencies d where d.pgt_id = _forget_dropped.pgt_id);
+        delete from pgtrickle.pgt_stream_tables s where s.pgt_id = _forget_dropped.pgt_id;
+        return next;
+    end loop;
 end
 $$;
 comment on function pgtrickle._forget_dropped() is
-    'Deletes the catalog rows of stream tables whose table was dropped by plain DROP TABLE, whoever owned them; returns what they read';
+    'Deletes the catalog rows of stream tables whose table was dropped by plain DROP TABLE, whoever owned them, but those being refreshed; returns what they read';
 
 
 create or replace function pgtrickle._cleanup_dropped()

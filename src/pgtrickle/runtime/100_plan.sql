@@ -687,6 +687,7 @@ begin
     perform pgtrickle._check_plan(plan);
     plan := pgtrickle._plan_under(target.requested_refresh_mode, plan);
     perform pgtrickle._lock_writers(target);
+    perform pgtrickle._lock_frontier(target.pgt_id, true);  -- as refresh and drop do, before all else of the table
     perform from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id for update;
     perform pgtrickle._rebind(target);
     perform pgtrickle._follow_definitions(target);

@@ -62,6 +62,7 @@ declare
     units pg_catalog.jsonb := (select pg_catalog.jsonb_agg(pg_catalog.to_jsonb(u)) from pgtrickle._units_due() u);
     unit pg_catalog.jsonb;
     tables bigint[];
+    sources oid[];
 begin
     for number in 0 .. coalesce(pg_catalog.jsonb_array_length(units), 0) - 1 loop
         unit := units -> number;
@@ -79,7 +80,14 @@ begin
         end if;
     end loop;
     commit;
-    perform pgtrickle._purge_all();
+    while pgtrickle._drop_unused() loop
+        commit;
+    end loop;
+    sources := array(select s from pgtrickle._purgeable() s);
+    for position in 1 .. pg_catalog.cardinality(sources) loop
+        commit;
+        perform pgtrickle._purge(sources[position]);
+    end loop;
     commit;
     perform pgtrickle._alert_states();
     perform pgtrickle._purge_history();

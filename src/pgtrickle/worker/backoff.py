@@ -6,6 +6,8 @@ import random
 from dataclasses import dataclass, field
 
 LONGEST = 30.0
+SOMEBODY_ELSE = ("40001", "40P01", "55P03", "55006")
+"""What others that change the same tables, or read the log, bring about."""
 
 
 def backoff(failures: int, longest: float = LONGEST) -> float:

@@ -18,9 +18,11 @@ import psycopg
 
 from pgtrickle.engine import Engine
 
-from .backoff import backoff
+from .backoff import SOMEBODY_ELSE, backoff
 from .logs import fields_of
 
+PATIENCE = 8
+"""How often in a row others may hinder a chore, for a minute or so, before that is a warning."""
 log = logging.getLogger(__name__)
 
 
@@ -33,12 +35,14 @@ class Chore:
     seconds: float
     do: Callable[[Engine], bool | None]
     due: float = field(default=0.0)
+    hindered: int = field(default=0)
+    """How often in a row others kept it from being done."""
 
 
 class Chores:
     """Does chores one after another until it is closed; `done` is called, in its thread, after
-    each. One that fails is reported and comes again in its time. A connection that is lost is made
-    anew."""
+    each. One that fails is reported and comes again in its time; one that others hindered comes
+    again soon. A connection that is lost is made anew."""
 
     def __init__(
         self,
@@ -108,12 +112,24 @@ class Chores:
             try:
                 if chore.do(engine):
                     chore.due = 0.0
+                chore.hindered = 0
             except psycopg.Error as error:
                 if engine.connection.closed:
                     raise
                 if not self._closing:
-                    log.warning("chore_failed", extra={"chore": chore.name, **fields_of(error)})
+                    self._note(chore, error)
             except Exception:
                 log.exception("unexpected_error")  # the other chores go on
             self._done()
         return max(0.0, min(chore.due for chore in self._chores) - time.monotonic())
+
+    @staticmethod
+    def _note(chore: Chore, error: psycopg.Error) -> None:
+        said = {"chore": chore.name, **fields_of(error)}
+        if error.sqlstate in SOMEBODY_ELSE:
+            chore.hindered += 1
+            chore.due = min(chore.due, time.monotonic() + backoff(chore.hindered))
+            level = logging.INFO if chore.hindered <= PATIENCE else logging.WARNING
+            log.log(level, "chore_hindered", extra=said)
+        else:
+            log.warning("chore_failed", extra=said)

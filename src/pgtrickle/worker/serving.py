@@ -15,7 +15,7 @@ from pgtrickle.engine import Engine
 from pgtrickle.install import installed_version, native_extension
 
 from . import units, work
-from .backoff import LONGEST, Resting, backoff
+from .backoff import LONGEST, SOMEBODY_ELSE, Resting, backoff
 from .changes import TICK, Changes
 from .chores import Chore, Chores
 from .connection import LED
@@ -142,7 +142,7 @@ class Serving:
             for chores in self.chores:
                 chores.start()
             while not self.bell.rung:
-                self._rest(self._round())
+                self._rest(self._round_or_rest())
         finally:
             with contextlib.suppress(psycopg.Error):
                 self._lead_lasts(0)  # it is not heard of while the last refreshes are waited for
@@ -192,6 +192,16 @@ class Serving:
             if self.bell.sleep(at_most, self.connection):
                 return
             self._begin_changed()
+
+    def _round_or_rest(self) -> float:
+        """A round; where others hindered it, the lead is kept, and another follows soon."""
+        try:
+            return self._round()
+        except psycopg.Error as error:
+            if self.connection.closed or error.sqlstate not in SOMEBODY_ELSE:
+                raise
+            log.info("round_hindered", extra=fields_of(error))
+            return LOOK_AGAIN
 
     def _round(self) -> float:
         """Begin what there is to do; the seconds to sleep. A lane that is done ends the sleep."""

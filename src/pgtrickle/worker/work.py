@@ -15,6 +15,7 @@ from pgtrickle.engine import Refresh
 from pgtrickle.query.names import quote_literal
 
 from . import tracing, units
+from .backoff import SOMEBODY_ELSE
 from .cron import store_next_times
 from .logs import fields_of
 
@@ -34,8 +35,6 @@ TURN = 2.0
 """Seconds of compiling after which other chores have their turn."""
 AWAITED = 10.0
 """Seconds for which the first population of a table waits for its plan, lest it be done twice."""
-SOMEBODY_ELSE = ("40001", "40P01", "55P03", "55006")
-"""What others that change the same tables, or read the log, bring about."""
 Stopping = Callable[[], bool]
 log = logging.getLogger(__name__)
 
@@ -101,9 +100,19 @@ class Compiler:
                 continue
             if time.monotonic() - began > TURN:
                 return True
+            if self._is_being_refreshed(engine, id):
+                continue
             if not self._compile(engine, name):
                 self._failed = {**self._failed, id: time.monotonic()}
         return False
+
+    @staticmethod
+    def _is_being_refreshed(engine: Engine, id: int) -> bool:
+        """Or changed, by somebody whom compiling would wait for."""
+        at_rest = engine.session.rows(
+            "select from pgtrickle.pgt_frontiers where pgt_id = %s for update skip locked", (id,)
+        )
+        return not at_rest
 
     def _compile(self, engine: Engine, name: str) -> bool:
         try:
@@ -238,7 +247,9 @@ def _log(refresh: Refresh) -> None:
 def tidy(engine: Engine) -> None:
     """Forget tables dropped by plain DDL, and empty buffers that everybody has consumed."""
     engine.session.rows("select pgtrickle._cleanup_dropped()")
-    engine.session.rows("select pgtrickle._purge_all()")
+    while engine.session.rows("select pgtrickle._drop_unused()") == [(True,)]:
+        pass
+    engine.purge()
 
 
 def alert(engine: Engine) -> None:
@@ -248,7 +259,7 @@ def alert(engine: Engine) -> None:
 
 def empty_buffers(engine: Engine) -> None:
     """Empty small buffers, too: a table is known to be idle by the empty buffers of its sources."""
-    engine.session.rows("select pgtrickle._purge_all(1)")
+    engine.purge(least_bytes=1)
 
 
 def purge_history(engine: Engine) -> bool:

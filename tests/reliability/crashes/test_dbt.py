@@ -15,6 +15,7 @@ from tests.reliability.crashes.victims import wait_for_silence
 from tests.reliability.soundness import assert_heals
 
 import pgtrickle
+from pgtrickle.worker import work
 
 TOTALS = "select customer_id, sum(amount) as total from {{ source('shop', 'orders') }} group by 1"
 WIDER = (
@@ -71,7 +72,7 @@ def play(database: str, directory: Path, rounds: int, seed: int) -> None:
         lasts = time.monotonic() - began
         assert again.returncode == 0, f"seed {seed}, round {number}: {said}"
         with pgtrickle.connect(database) as engine:
-            engine.session.rows("select pgtrickle._purge_all()")
+            work.tidy(engine)
             assert_heals(engine)
             left = engine.session.rows(
                 "select relname from pg_class where relnamespace = 'analytics'::regnamespace"

@@ -26,6 +26,7 @@ from tests.reliability.soundness import assert_heals
 
 import pgtrickle
 from pgtrickle.embedded import Server
+from pgtrickle.worker import work
 
 ROUNDS = 12
 DATABASE = "crashing"
@@ -58,7 +59,7 @@ def heal(server: Server) -> None:
     wait_for_silence(dsn_of(server))
     with pgtrickle.connect(dsn_of(server)) as engine:
         # A next run does what a worker does now and then: it also drops what has been abandoned.
-        engine.session.rows("select pgtrickle._purge_all()")
+        work.tidy(engine)
         assert_heals(engine)
 
 

@@ -41,7 +41,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "truncate": ("truncate account",),
     "DDL on source": ("alter table account alter column balance type numeric(14,3)",),
     "attach": ("alter table account attach partition account_west for values in ('west')",),
-    "purge": ("select pgtrickle._purge_all()",),
+    "purge": ("select pgtrickle._purge(p) from pgtrickle._purgeable(1) p",),
 }
 """`{new}` is a number of the session's own; the queries are literals, their plans are offered."""
 

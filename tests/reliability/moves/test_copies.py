@@ -26,6 +26,7 @@ from tests.reliability.moves.world import (
 import pgtrickle
 from pgtrickle.embedded import Server
 from pgtrickle.embedded.installation import choose
+from pgtrickle.worker import work
 
 SETTLED = "select count(*) = 0 from pg_stat_replication where replay_lsn < pg_current_wal_lsn()"
 
@@ -117,7 +118,7 @@ def test_a_restored_dump_says_what_to_run(dumped: str) -> None:
                 engine.session.rows("select pgtrickle.refresh_stream_table(%s)", (name,))
             assert "restore_stream_tables" in str(refused.value)
         # What a worker does now and then must not take them for dropped ones.
-        engine.session.rows("select pgtrickle._cleanup_dropped(), pgtrickle._purge_all()")
+        work.tidy(engine)
         with pytest.raises(psycopg.Error) as refused:
             engine.connection.execute("insert into item values (5000, 'k1', 1)")
         assert "restore_stream_tables" in str(refused.value)

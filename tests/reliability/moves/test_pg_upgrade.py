@@ -22,6 +22,7 @@ import pgtrickle
 from pgtrickle.embedded import Server
 from pgtrickle.embedded.account import Account
 from pgtrickle.embedded.installation import choose
+from pgtrickle.worker import work
 
 pytestmark = [
     pytest.mark.slow,
@@ -88,7 +89,7 @@ def _run(account: Account, directory: Path, *command: object) -> None:
 def test_stream_tables_go_on(upgraded: Server) -> None:
     """OIDs stay, and what transactions were visible when means nothing any more."""
     with pgtrickle.connect(database_of(upgraded)) as engine:
-        engine.session.rows("select pgtrickle._cleanup_dropped(), pgtrickle._purge_all()")
+        work.tidy(engine)
         change(engine, 1500)  # maintains the IMMEDIATE one
         assert engine.verify("live").equal
         done = {refresh.name: refresh.action for refresh in engine.refresh_all()}

@@ -12,6 +12,7 @@ from tests.reliability.soundness import assert_heals
 
 import pgtrickle
 from pgtrickle.engine import Engine
+from pgtrickle.worker import work
 
 Connection = psycopg.Connection[Any]
 
@@ -132,7 +133,7 @@ def test_a_search_path_leads_nobody_astray(engine: Engine, database: str) -> Non
             "public.kinds", query="select kind, max(id) as n from public.item group by 1"
         )
         assert other.verify("public.kinds").equal
-        other.session.rows("select pgtrickle._cleanup_dropped(), pgtrickle._purge_all()")
+        work.tidy(other)
         for (call,) in other.session.rows(EVERY_CALL):
             other.session.rows(call)
     assert sql("select * from hostile.stolen").fetchall() == []

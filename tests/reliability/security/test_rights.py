@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from pgtrickle.engine import Engine
+from pgtrickle.worker import work
 
 Connection = psycopg.Connection[Any]
 Connect = Callable[..., Connection]
@@ -187,7 +188,7 @@ def test_an_operator_needs_the_owners_role_and_no_more(
     superuser.execute("insert into src.person values (3, 'Rome', 'hidden 3')")
     assert [refresh.error for refresh in operator.refresh_all()] == [None]
     assert operator.verify("marts.by_city").equal
-    operator.session.rows("select pgtrickle._cleanup_dropped(), pgtrickle._purge_all()")
+    work.tidy(operator)
     operator.session.rows("select pgtrickle.pause_all(), pgtrickle.resume_all()")
 
 

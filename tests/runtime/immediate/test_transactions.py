@@ -180,6 +180,32 @@ def test_a_source_rebuilt_under_its_name_fails_no_writer_of_another(
     assert plans.difference(owner, "marts.joined", query) == []
 
 
+def test_one_that_was_dropped_fails_no_writer(
+    immediate: Immediate, owner: Connection, writer: Connection
+) -> None:
+    immediate("marts.gone", "select id, amount from src.orders")
+    immediate("marts.kept", "select count(*) as n from src.orders")
+    owner.execute("drop table marts.gone")
+    writer.execute("delete from src.orders where id <= 10")
+    assert scalar(owner, "select n from marts.kept") == 90
+
+
+def test_nor_does_one_that_is_dropped_within_the_statement(
+    immediate: Immediate, owner: Connection, writer: Connection
+) -> None:
+    """As one that somebody drops between the statement's beginning and its end."""
+    immediate("marts.gone", "select id, amount from src.orders")
+    immediate("marts.kept", "select count(*) as n from src.orders")
+    owner.execute(
+        "create function src.drop_it() returns trigger language plpgsql security definer as"
+        " $$ begin drop table marts.gone; return null; end $$;"
+        "create trigger early before delete on src.orders for each statement"
+        " execute function src.drop_it()"
+    )
+    writer.execute("delete from src.orders where id <= 10")
+    assert scalar(owner, "select n from marts.kept") == 90
+
+
 def test_refresh_of_another_stream_table_maintains_what_reads_it(
     immediate: Immediate, owner: Connection, writer: Connection
 ) -> None:
