@@ -75,10 +75,13 @@ class Check:
 
     Where none of the `wrong_choices` returns a row, the table must equal `query`, which reads the
     choices from the state tables and everything else from the sources.
+    `unchosen`, which is there where groups alone are open, is the same with what PostgreSQL chooses
+    now: only where that is what the user's query gives, is `query` trusted to tell more.
     """
 
     query: str
     wrong_choices: tuple[str, ...]
+    unchosen: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,7 @@ def _differential(session: Session, canonical: Canonical, path: list[str]) -> Pl
         open=(left_open := _left_open(root, states)),
         result=_result(root, target, maintenance(frozenset())) if left_open else None,
         advice=advise(root, states),
-        check=_check(root, target, maintenance(frozenset())) if "ties" in left_open else None,
+        check=_check(root, target, maintenance(frozenset()), left_open),
         lineage=tuple(
             Lineage(column.name, numbers[relid], name)
             for column, origins in zip(target.columns, lineage(root), strict=True)
@@ -204,10 +204,17 @@ def _result(root: Node, target: Target, maintenance: Maintenance) -> str:
     return select(values, f"FROM {maintenance.initial(root).source('r')}")
 
 
-def _check(root: Node, target: Target, maintenance: Maintenance) -> Check:
+def _check(
+    root: Node, target: Target, maintenance: Maintenance, left_open: tuple[str, ...]
+) -> Check | None:
     """How to verify what PostgreSQL chose, and the result with these choices."""
     choosing = Choosing.of(maintenance, root)
-    return Check(_result(root, target, choosing), tuple(violations(root, choosing)))
+    if not choosing.states.tables:
+        return None
+    unchosen = None
+    if "ties" not in left_open:
+        unchosen = _result(root, target, Choosing.anew(maintenance))
+    return Check(_result(root, target, choosing), tuple(violations(root, choosing)), unchosen)
 
 
 def _left_open(root: Node, states: States) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Did PostgreSQL choose what the state tables say? For verification where a query leaves it open.
 
-Which of several rows among peers a LIMIT takes, and how window functions number peers, is
-PostgreSQL's choice; what was chosen stands in the state tables. So a stream table is right if
+Which of several rows among peers a LIMIT takes, how window functions number peers, and what groups
+show whose keys are equal or whose rows have no order, is PostgreSQL's choice; what was chosen
+stands in the state tables. So a stream table is right if
 
     each choice is one that could have been made over the operator's input, and
     the table equals the query evaluated with these choices.
@@ -17,6 +18,8 @@ ones.
 **Window functions.** The rows are those of the input. Partitions without peers have one answer.
 In the others, functions of peers as a whole (rank, a count) still have one; row_number gives peers
 the positions a+1 … a+m, in any order; of what else depends on the order of peers no more is asked.
+
+**Groups** are computed with those choices that can have been made: see `aggregate.chosen`.
 """
 
 from __future__ import annotations
@@ -24,9 +27,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from pgtrickle.delta.aggregate import Analysis, chosen
 from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.relation import Relation, image, select, union_all
-from pgtrickle.query.algebra import Attribute, Node, TopN, Window, walk_nodes
+from pgtrickle.query.algebra import Aggregate, Attribute, Node, TopN, Window, walk_nodes
 from pgtrickle.query.expression import Call, Expression, SortKey, WindowSpec
 from pgtrickle.query.render import render_expression, render_parts, sort_parts
 
@@ -40,22 +44,34 @@ class Choosing(Maintenance):
     @classmethod
     def of(cls, maintenance: Maintenance, root: Node) -> Choosing:
         """The same variant, in which only what is open has state."""
-        kept = {id(node) for node in walk_nodes(root) if _is_open(node)}
+        analyses = maintenance.states.analyses
+        kept = {id(node) for node in walk_nodes(root) if _is_open(node, analyses.get(id(node)))}
         tables = {
             owner: table for owner, table in maintenance.states.tables.items() if owner in kept
         }
         states = replace(maintenance.states, tables=tables)
         return cls(maintenance.rules, maintenance.sources, frozenset(), states)
 
+    @classmethod
+    def anew(cls, maintenance: Maintenance) -> Choosing:
+        """The same variant without any state: PostgreSQL chooses again."""
+        states = replace(maintenance.states, tables={})
+        return cls(maintenance.rules, maintenance.sources, frozenset(), states)
+
     def initial(self, node: Node) -> Relation:
-        if id(node) in self.states.tables:
-            return self.old(node)
-        return super().initial(node)
+        if id(node) not in self.states.tables:
+            return super().initial(node)
+        return chosen(node, self) if isinstance(node, Aggregate) else self.old(node)
 
 
-def _is_open(node: Node) -> bool:
+def _is_open(node: Node, analysis: object) -> bool:
     """A window that keeps some of its rows has one answer: see `Window`."""
-    return isinstance(node, TopN) or (isinstance(node, Window) and node.where is None)
+    match node:
+        case Aggregate():
+            return isinstance(analysis, Analysis) and analysis.is_open
+        case Window():
+            return node.where is None
+    return isinstance(node, TopN)
 
 
 def violations(root: Node, choosing: Choosing) -> Iterator[str]:

@@ -26,6 +26,7 @@ row that is there. The row it was taken from may go; a group that lost such a ro
 from __future__ import annotations
 
 from pgtrickle.delta.aggregate.analysis import Analysis, asked
+from pgtrickle.delta.aggregate.chosen import chosen
 from pgtrickle.delta.aggregate.rules import AGGREGATE, prepare
 from pgtrickle.delta.aggregate.touched import touched_groups
 from pgtrickle.delta.aggregate.visible import Grouped, grouped, make_visible
@@ -35,6 +36,7 @@ __all__ = [
     "Analysis",
     "Grouped",
     "asked",
+    "chosen",
     "grouped",
     "make_visible",
     "prepare",
