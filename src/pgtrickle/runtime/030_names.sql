@@ -256,8 +256,8 @@ as $$
     select d.seconds
     from (
         select case
-            when btrim(input) ~ '^\d{1,15}$' then btrim(input)::bigint
-            when btrim(input) ~ '^(\d{1,9}[smhdwSMHDW])+$' then (
+            when btrim(input) ~ '^[0-9]{1,15}$' then btrim(input)::bigint
+            when btrim(input) ~ '^([0-9]{1,9}[smhdwSMHDW])+$' then (
                 select sum(part[1]::bigint * case lower(part[2])
                         when 's' then 1
                         when 'm' then 60
@@ -265,7 +265,7 @@ as $$
                         when 'd' then 86400
                         when 'w' then 604800
                     end)::bigint
-                from regexp_matches(btrim(input), '(\d+)([smhdwSMHDW])', 'g') part)
+                from regexp_matches(btrim(input), '([0-9]+)([smhdwSMHDW])', 'g') part)
         end as seconds
     ) d
     where d.seconds <= 10000000000  -- more cannot be added to every moment there is
@@ -286,7 +286,7 @@ declare
     highs constant integer[] := array[59, 59, 23, 31, 12, 7];
     months constant text[] := array['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
     days constant text[] := array['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
-    fields text[] := regexp_split_to_array(lower(btrim(expression)), '\s+');
+    fields text[] := regexp_split_to_array(lower(btrim(expression)), '[[:space:]]+');
     shift integer;
     field integer;
     item text;
@@ -311,12 +311,12 @@ begin
         foreach item in array string_to_array(fields[position], ',') loop
             for number in 1 .. 12 loop
                 if field = 5 then
-                    item := regexp_replace(item, '\y' || months[number] || '\y', number::text, 'g');
+                    item := regexp_replace(item, E'\\y' || months[number] || E'\\y', number::text, 'g');
                 elsif field = 6 and number <= 7 then
-                    item := regexp_replace(item, '\y' || days[number] || '\y', (number - 1)::text, 'g');
+                    item := regexp_replace(item, E'\\y' || days[number] || E'\\y', (number - 1)::text, 'g');
                 end if;
             end loop;
-            parts := regexp_match(item, '^(?:\*|(\d{1,4})(?:-(\d{1,4}))?)(?:/(\d{1,4}))?$');
+            parts := regexp_match(item, '^(?:[*]|([0-9]{1,4})(?:-([0-9]{1,4}))?)(?:/([0-9]{1,4}))?$');
             if parts is null then
                 return format('"%s" is not understood as %s', fields[position], labels[field]);
             end if;
@@ -357,7 +357,7 @@ begin
     if lower(given) = 'calculated' then
         return null;
     end if;
-    if given ~ '[\s@]' then
+    if given ~ '[[:space:]@]' then
         wrong := pgtrickle._cron_error(given);
         if wrong is not null then
             raise exception using
@@ -371,7 +371,7 @@ begin
     if seconds is null then
         raise exception using
             errcode = '22023',
-            message = format(case when given ~* '^(\d+|(\d+[smhdw])+)$' then 'schedule "%s" is longer than 300 years'
+            message = format(case when given ~* '^([0-9]+|([0-9]+[smhdw])+)$' then 'schedule "%s" is longer than 300 years'
                 else 'schedule "%s" is neither a duration nor a cron expression' end, schedule),
             hint = 'Examples: ''30s'', ''5m'', ''1h30m'', ''*/5 * * * *'', ''calculated''';
     end if;

@@ -19,7 +19,7 @@ create or replace function pgtrickle._query_body(query text)
     set search_path = pg_catalog, pg_temp
 as $$
     -- Leading blanks, comments and parentheses away; enough to see the first word.
-    select regexp_replace(query, '^(?:\s|--[^\n]*(?:\n|$)|/\*(?:[^*]|\*(?!/))*\*/|\()*', '')
+    select regexp_replace(query, E'^(?:[[:space:]]|--[^\n]*(?:\n|$)|/[*](?:[^*]|[*](?!/))*[*]/|[(])*', '')
 $$;
 comment on function pgtrickle._query_body(text) is 'The query from its first word on, without leading blanks, comments and parentheses';
 
@@ -223,6 +223,7 @@ create or replace function pgtrickle._masked_tree(view oid)
     language sql
     stable
     set search_path = pg_catalog, pg_temp
+    set standard_conforming_strings = on
 as $$
     -- In PostgreSQL 15 the range table of a view begins with the view itself, as OLD and NEW.
     -- A quote in a column's name stands there as it is; a space is escaped.
@@ -268,7 +269,7 @@ as $$
     -- what looks at whole rows, such as row_to_json(t).
     select t.a = t.b
         or (t.a !~ ':varattno 0 '
-            and regexp_replace(t.a, ':resname (?:\\.|[^\s\\(){}])+', '', 'g') = regexp_replace(t.b, ':resname (?:\\.|[^\s\\(){}])+', '', 'g'))
+            and regexp_replace(t.a, E':resname (?:\\\\.|[^\\s\\\\(){}])+', '', 'g') = regexp_replace(t.b, E':resname (?:\\\\.|[^\\s\\\\(){}])+', '', 'g'))
     from trees t
 $$;
 comment on function pgtrickle._same_meaning(oid, oid) is 'Whether two views have the same parse tree but for presentation';
@@ -284,7 +285,7 @@ as $$
     -- From the tree, not from pg_depend: dependencies on system catalogs are not recorded.
     select distinct match[1]::oid
     from pg_rewrite r
-    cross join regexp_matches(r.ev_action::text, ':rtekind 0 :relid (\d+)', 'g') match
+    cross join regexp_matches(r.ev_action::text, ':rtekind 0 :relid ([0-9]+)', 'g') match
     where r.ev_class = view
       and match[1]::oid <> view
 $$;
@@ -355,12 +356,12 @@ as $$
         select match[1]::oid as oid
         from reader r
         join pg_rewrite w on w.ev_class = r.relid
-        cross join regexp_matches(w.ev_action::text, ':(?:funcid|aggfnoid|winfnoid|opfuncid) (\d+)', 'g') match
+        cross join regexp_matches(w.ev_action::text, ':(?:funcid|aggfnoid|winfnoid|opfuncid) ([0-9]+)', 'g') match
         union
         select o.oprcode::oid
         from reader r
         join pg_rewrite w on w.ev_class = r.relid
-        cross join regexp_matches(w.ev_action::text, ':(?:opno|eqop|sortop) (\d+)', 'g') match
+        cross join regexp_matches(w.ev_action::text, ':(?:opno|eqop|sortop) ([0-9]+)', 'g') match
         join pg_operator o on o.oid = match[1]::oid
     ),
     used as (
@@ -506,8 +507,9 @@ begin
         begin
             rendered := pgtrickle._create_canonical_probe(canonical, names);
         exception
-            when syntax_error_or_access_rule_violation then
-                -- PostgreSQL cannot read back what it prints, as of JSON_TABLE (...) AS t (x).
+            when syntax_error_or_access_rule_violation or data_exception then
+                -- PostgreSQL cannot read back what it prints, as of JSON_TABLE (...) AS t (x), or of
+                -- the least interval.
                 faithful := false;
                 exit;
         end;
@@ -524,6 +526,47 @@ end
 $$;
 comment on function pgtrickle._analyze_query(text, text) is
     'What PostgreSQL understands a query to be under a search_path: canonical text, whether that text provably means the same, columns, sources';
+
+
+create or replace function pgtrickle._analyze_stored(
+        stream_table pgtrickle.pgt_stream_tables,
+        out canonical text, out faithful boolean, out columns jsonb, out sources jsonb)
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+    set standard_conforming_strings = on
+    set jit = off
+as $$
+begin
+    select a.canonical, a.faithful, a.columns, a.sources
+    into canonical, faithful, columns, sources
+    from pgtrickle._analyze_query(stream_table.defining_query, pgtrickle._pinned_search_path(stream_table.defining_search_path)) a;
+end
+$$;
+comment on function pgtrickle._analyze_stored(pgtrickle.pgt_stream_tables) is
+    'As _analyze_query, of the query that a stream table has';
+
+
+create or replace function pgtrickle._lasting_text(query text, canonical text, faithful boolean)
+    returns text
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if current_setting('standard_conforming_strings') = 'on' or strpos(query, E'\\') = 0 then
+        return (query);
+    end if;
+    if not faithful then
+        raise exception using
+            errcode = '0A000',
+            message = 'the query cannot be kept with its backslashes as standard_conforming_strings = off reads them',
+            hint = E'Set standard_conforming_strings = on, and write E''\\n'' where a backslash is not meant as one';
+    end if;
+    return canonical;
+end
+$$;
+comment on function pgtrickle._lasting_text(text, text, boolean) is
+    'The text of a query as it is kept: read with standard_conforming_strings = on it means what it means in this session';
 
 
 create or replace function pgtrickle._canonical_query(query text)

@@ -330,10 +330,10 @@ begin
             union all
             select m.source, null
             from (
-                select substring(p.proname from '^maintain_(\d{1,10})$')::bigint::oid as source
+                select substring(p.proname from '^maintain_([0-9]{1,10})$')::bigint::oid as source
                 from pg_proc p
                 where p.pronamespace = 'pgtrickle_changes'::regnamespace
-                  and p.proname ~ '^maintain_\d{1,10}$'
+                  and p.proname ~ '^maintain_[0-9]{1,10}$'
             ) m
             where pgtrickle._is_maintenance_left(m.source)
         ) u

@@ -157,7 +157,7 @@ declare
     wanted constant text := pgtrickle._partition_name(target.pgt_schema, target.pgt_name, 'default');
 begin
     -- Only a name that was given by us for another name of the table, and only to the plain form.
-    if name ~ '_default(_\d+)?$' and wanted = left(target.pgt_name, 55) || '_default' then
+    if name ~ '_default(_[0-9]+)?$' and wanted = left(target.pgt_name, 55) || '_default' then
         execute format('alter table %s rename to %I', present::regclass, wanted);
     end if;
 end

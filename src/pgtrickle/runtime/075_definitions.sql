@@ -141,6 +141,7 @@ create or replace function pgtrickle._store_functions(target bigint)
     returns void
     language plpgsql
     set search_path = pg_catalog, pg_temp
+    set standard_conforming_strings = on
 as $$
 declare
     stream_table pgtrickle.pgt_stream_tables;
@@ -355,6 +356,7 @@ create or replace function pgtrickle._check_columns_hold(stream_table pgtrickle.
     returns void
     language plpgsql
     set search_path = pg_catalog, pg_temp
+    set standard_conforming_strings = on
 as $$
 declare
     probe constant oid := pgtrickle._create_probe(stream_table.defining_query, pgtrickle._pinned_search_path(stream_table.defining_search_path));
@@ -487,7 +489,7 @@ declare
     analysis record;
 begin
     select * into strict stream_table from pgtrickle.pgt_stream_tables s where s.pgt_id = target;
-    analysis := pgtrickle._analyze_query(stream_table.defining_query, pgtrickle._pinned_search_path(stream_table.defining_search_path));
+    analysis := pgtrickle._analyze_stored(stream_table);
     perform pgtrickle._check_no_cycle(stream_table.pgt_relid, analysis.sources);
     perform pgtrickle._store_dependencies(target, analysis.sources);
 end

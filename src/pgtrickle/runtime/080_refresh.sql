@@ -330,7 +330,7 @@ as $$
     select concat_ws(', ', string_agg(element, ', ' order by position), 'pg_temp')
     from (
         select btrim(m[1]) as element, position
-        from regexp_matches(search_path, '"(?:[^"]|"")*"|[^,"\s][^,"]*', 'g') with ordinality found (m, position)
+        from regexp_matches(search_path, '"(?:[^"]|"")*"|[^,"[:space:]][^,"]*', 'g') with ordinality found (m, position)
     ) elements
     where btrim(element, '"') <> ''
       and lower(btrim(element, '"')) <> 'pg_catalog'

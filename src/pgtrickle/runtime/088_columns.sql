@@ -263,7 +263,7 @@ as $$
       and not k.conkey && coalesce((select array_agg(attnum) from lost), '{}')
     union all
     -- Of a partitioned table the text says ON ONLY, which would make no index on its partitions.
-    select regexp_replace(pg_get_indexdef(i.indexrelid), '^(CREATE (?:UNIQUE )?INDEX (?:"(?:[^"]|"")*"|\S+) ON )ONLY ', '\1')
+    select regexp_replace(pg_get_indexdef(i.indexrelid), '^(CREATE (?:UNIQUE )?INDEX (?:"(?:[^"]|"")*"|[^[:space:]]+) ON )ONLY ', E'\\1')
     from pg_index i
     where i.indrelid = relation
       and exists (

@@ -66,14 +66,15 @@ create or replace function pgtrickle._defining_settings()
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select jsonb_object_agg(name, setting)
+    -- What is kept is read with standard_conforming_strings = on: see _lasting_text.
+    select jsonb_object_agg(name, setting) || '{"standard_conforming_strings": "on"}'
     from (
         select name, current_setting(name) as setting
         from unnest(array[
             'TimeZone', 'timezone_abbreviations', 'DateStyle', 'IntervalStyle',
             'lc_monetary', 'lc_numeric', 'lc_time',
             'extra_float_digits', 'bytea_output', 'xmlbinary', 'xmloption',
-            'array_nulls', 'standard_conforming_strings', 'backslash_quote', 'transform_null_equals',
+            'array_nulls', 'backslash_quote', 'transform_null_equals',
             'quote_all_identifiers', 'default_text_search_config'
         ]) name
     ) settings
@@ -278,7 +279,8 @@ begin
     values (
         id, relation, p_name, p_schema,
         case when analysis.faithful then analysis.canonical else query end,
-        query, case when given.requested_refresh_mode is distinct from 'IMMEDIATE' then pgtrickle._parse_schedule(schedule) end,
+        pgtrickle._lasting_text(query, analysis.canonical, analysis.faithful),
+        case when given.requested_refresh_mode is distinct from 'IMMEDIATE' then pgtrickle._parse_schedule(schedule) end,
         'FULL', coalesce(given.requested_refresh_mode, 'AUTO'),
         coalesce(given.diamond_consistency, 'atomic'), coalesce(given.diamond_schedule_policy, 'fastest'),
         given.requested_cdc_mode, coalesce(given.is_append_only, false), coalesce(given.pooler_compatibility_mode, false),

@@ -82,7 +82,7 @@ begin
     perform pgtrickle._lock_frontier(target.pgt_id, true);
     update pgtrickle.pgt_stream_tables s
     set defining_query = case when analysis.faithful then analysis.canonical else _alter_query.query end,
-        original_query = _alter_query.query,
+        original_query = pgtrickle._lasting_text(_alter_query.query, analysis.canonical, analysis.faithful),
         defining_search_path = _alter_query.search_path,
         defining_settings = settings,
         -- A suspended table is filled too, or it would show the old query's rows under the new one.
@@ -434,7 +434,7 @@ begin
     end if;
     -- Both sides as they are understood today: a source may have got columns since.
     given := pgtrickle._analyze_query(query, search_path);
-    present := pgtrickle._analyze_query(target.defining_query, pgtrickle._pinned_search_path(target.defining_search_path));
+    present := pgtrickle._analyze_stored(target);
     -- Canonical texts of what they do not express say nothing of each other.
     return given.canonical = present.canonical
         and (given.faithful and present.faithful or query = target.original_query);

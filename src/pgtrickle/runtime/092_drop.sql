@@ -144,13 +144,13 @@ begin
     -- What an earlier cleanup by somebody else had no right to drop.
     perform pgtrickle._drop_hidden(orphan.pgt_id)
     from (
-        select substring(obj_description(c.oid, 'pg_class') from '^State of stream table (\d{1,18})$')::bigint as pgt_id
+        select substring(obj_description(c.oid, 'pg_class') from '^State of stream table ([0-9]{1,18})$')::bigint as pgt_id
         from pg_class c
         where c.relnamespace = 'pgtrickle_state'::regnamespace
           and c.relkind = 'r'
           and pg_has_role(c.relowner, 'USAGE')
         union
-        select substring(p.proname from '^(?:refresh|verify|maintain|pending|delta)_(\d{1,18})(?:_|$)')::bigint
+        select substring(p.proname from '^(?:refresh|verify|maintain|pending|delta)_([0-9]{1,18})(?:_|$)')::bigint
         from (
             -- Nearly all belong to a table, which is told without a closer look at the name.
             select f.proname

@@ -695,7 +695,7 @@ begin
     -- how it reads today.
     if plan ->> 'mode'::text = 'DIFFERENTIAL'
         and plan ->> 'query'::text <> target.defining_query
-        and plan ->> 'query'::text <> (pgtrickle._analyze_query(target.defining_query, pgtrickle._pinned_search_path(target.defining_search_path))).canonical
+        and plan ->> 'query'::text <> (pgtrickle._analyze_stored(target)).canonical
     then
         raise exception using
             errcode = '55000',

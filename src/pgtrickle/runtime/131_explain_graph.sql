@@ -249,7 +249,7 @@ begin
             when 'mermaid' then format(
                 case type when 'stream_table' then '    n%s["%s"]' when 'view' then '    n%s(["%s"])' else '    n%s[("%s")]' end,
                 id, replace(replace(name, '#', '#35;'), '"', '#quot;'))
-            else format('    n%s [label="%s", shape=%s];', id, replace(replace(name, '\', '\\'), '"', '\"'),
+            else format('    n%s [label="%s", shape=%s];', id, replace(replace(name, E'\\', E'\\\\'), '"', E'\\"'),
                 case type when 'stream_table' then 'box' when 'view' then 'ellipse' else 'cylinder' end)
         end, E'\n' order by name)
     into nodes

@@ -184,7 +184,7 @@ declare
 begin
     return query values
         ('given'::text, false, query),
-        ('canonical', pg_catalog.regexp_replace(found.canonical, '\s+', ' ', 'g') is distinct from pg_catalog.regexp_replace(given, '\s+', ' ', 'g'), found.canonical),
+        ('canonical', pg_catalog.regexp_replace(found.canonical, '[[:space:]]+', ' ', 'g') is distinct from pg_catalog.regexp_replace(given, '[[:space:]]+', ' ', 'g'), found.canonical),
         ('kept', not found.faithful, case when found.faithful then found.canonical else query end);
 end
 $$;

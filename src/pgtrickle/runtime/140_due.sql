@@ -331,7 +331,7 @@ as $$
         on c.pgt_id = s.pgt_id
         and c.schedule = s.schedule
         and c.time_zone = z.time_zone
-    where s.schedule ~ '[\s@]'
+    where s.schedule ~ '[[:space:]@]'
       and s.refresh_mode <> 'IMMEDIATE'
       and pg_has_role(s.pgt_owner, 'USAGE')
       and (c.pgt_id is null

@@ -56,7 +56,7 @@ as $$
       and s.refresh_mode <> 'IMMEDIATE'
       and s.refresh_tier <> 'frozen'
       and s.is_populated
-      and (s.schedule is null or s.schedule !~ '[\s@]')
+      and (s.schedule is null or s.schedule !~ '[[:space:]@]')
       and pg_has_role(s.pgt_owner, 'USAGE')
       and not exists (select from pgtrickle.pgt_scheduler_pauses p where p.pgt_id = s.pgt_id)
       and (s.consecutive_errors = 0 or coalesce(pgtrickle._retry_at(s) <= clock_timestamp(), true))

@@ -190,7 +190,7 @@ as $$
         from pg_trigger t
         where t.tgrelid = relation
           and t.tgfoid = 'pgtrickle._guard()'::regprocedure
-          and t.tgargs = convert_to(stream_table::text, 'SQL_ASCII') || '\x00'::bytea)
+          and t.tgargs = convert_to(stream_table::text, 'SQL_ASCII') || decode('00', 'hex'))
 $$;
 comment on function pgtrickle._is_guarded(oid, bigint) is
     'Whether a table has the guard of this stream table: it is that one then, whatever else bears its name';
