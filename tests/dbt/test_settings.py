@@ -84,8 +84,34 @@ def test_every_setting_reaches_the_engine_from_wherever_it_is_given(project: Pro
     for name in ("in_the_model", "in_meta", "in_the_properties", "in_the_project"):
         assert _stored(project, name) == STORED, name
     assert _stored(project, "overridden") == {**STORED, "schedule": "2m"}
-    messages = project.dbt("run")
-    assert all(message.startswith("unchanged") for message in messages.values()), messages
+
+
+def test_the_engine_is_asked_about_settings_only_where_they_are_new_to_it(
+    project: Project,
+) -> None:
+    log = project.directory / "logs" / "dbt.log"
+    questions = ("pgtrickle.validate_options(", "__dbt_sbq", "pg_catalog.pg_am")
+
+    def asked(*arguments: str) -> bool:
+        """Whether a run asked the engine about settings, and PostgreSQL about what they name."""
+        log.unlink(missing_ok=True)
+        project.dbt("run", *arguments)
+        return any(question in log.read_text() for question in questions)
+
+    settings = {**GIVEN, "indexes": [{"columns": ["total"]}]}
+    project.model("totals", TOTALS, **settings)
+    assert asked()
+    assert not asked()
+    assert not asked("--empty")
+    for changed in ({"schedule": "2m"}, {"indexes": [{"columns": ["orders"]}]}):
+        settings.update(changed)
+        project.model("totals", TOTALS, **settings)
+        assert asked()
+        assert not asked()
+    project.model("totals", TOTALS.replace("sum(amount)", "2 * sum(amount)"), **settings)
+    assert asked()  # whether the columns that settings name are still there
+    assert not asked()
+    assert asked("--full-refresh")
 
 
 def test_on_configuration_change_is_about_every_setting(project: Project) -> None:

@@ -344,8 +344,8 @@ def test_an_old_failure_is_not_taken_for_one_of_this_run(project: Project) -> No
         ("0.67.0", {"schedule": "99 * * * *"}, "whose minute must be within 0 to 59, not 99"),
         (
             "0.67.0",
-            {"schedule": "0 0 */90 1-32 * *"},
-            "day of month must be within 1 to 31, not 32",
+            {"schedule": "0 0 1 foo *"},
+            "whose month must be numbers, ranges, steps or *, not foo (cron expressions are like",
         ),
     ],
 )
@@ -361,6 +361,77 @@ def test_an_option_that_this_version_cannot_have_is_an_error_of_the_compiler(
     assert said in message
     assert f"native {version}" in message
     assert project.value("select count(*) from pgtrickle.calls") == 0
+
+
+# What croner, the extension's library for them, says of cron expressions.
+CRON = [
+    "* * * * *",
+    "*/5 * * * *",
+    "0 6 * * mon-fri",
+    "0 6 * * MON,WED",
+    "0 0 0 1 1 *",
+    "* * ? * ?",
+    "0 0 L * *",
+    "0 0 15W * *",
+    "0 0 1,L * *",
+    "0 0 * jan-mar/2 *",
+    "0 0 * * 5#2",
+    "0 0 * * MON-FRI#2",
+    "0 0 * * 5#L",
+    "0 0 * * friL",
+    "0 0 * * L",
+    "0 0 * * 5-7",
+    "0 0 1 * */2#2",
+    "5/15 * * * *",
+    "*/90 * * * *",
+    "1-5/007 * * * *",
+    "  01   * * * *  ",
+    "@HOURLY",
+    "@annually",
+]
+NO_CRON = {
+    "99 * * * *": "whose minute must be within 0 to 59, not 99",
+    "0 0 */90 1-32 * *": "whose day of month must be within 1 to 31, not 32",
+    "0 0 32W * *": "whose day of month must be within 1 to 31, not 32",
+    "0 0 * 13 *": "whose month must be within 1 to 12, not 13",
+    "0 0 * * 8": "whose day of week must be within 0 to 7, not 8",
+    "50-10 * * * *": "whose minute must go from low to high, not 50-10",
+    "0 0 * * sat-mon": "whose day of week must go from low to high, not sat-mon",
+    "*/0 * * * *": "whose minute must step by 1 or more, not */0",
+    "0 0 0 1 foo *": "whose month must be numbers, ranges, steps or *, not foo",
+    "0 0 * JANUARY *": "whose month must be numbers, ranges, steps or *, not JANUARY",
+    "? * * * *": "whose minute must be numbers",
+    "0 0 LW * *": "whose day of month must be numbers",
+    "0 0 L-3 * *": "whose day of month must be numbers",
+    "0 0 * L *": "whose month must be numbers",
+    "0 0 * * 5#6": "whose day of week must be numbers",
+    "0 0 * * *#2": "whose day of week must be numbers",
+    "1-2-3 * * * *": "whose minute must be numbers",
+    "1- * * * *": "whose minute must be numbers",
+    "/5 * * * *": "whose minute must be numbers",
+    "*/a * * * *": "whose minute must be numbers",
+    "@midnight": "which must be one of @yearly, @annually, @monthly, @weekly, @daily, @hourly",
+    "@hourly x": "which must be one of @yearly",
+    "* * * *": "which must have five fields",
+}
+
+
+def test_a_cron_expression_is_judged_as_the_extension_judges_it(project: Project) -> None:
+    project.write(
+        "macros/judge.sql",
+        "{% macro judge(expressions) %}{% for one in expressions %}\n"
+        "  {% do log(one ~ ': ' ~ dbt_pgtrickle._wrong_cron(one), info=true) %}\n"
+        "{% endfor %}{% endmacro %}\n",
+    )
+    expressions = json.dumps({"expressions": [*CRON, *NO_CRON]})
+    project.dbt("run-operation", "judge", "--args", expressions)
+    assert set(project.messages) >= {f"{right}: None" for right in CRON}
+    for wrong, said in NO_CRON.items():
+        [message] = [line for line in project.messages if line.startswith(f"{wrong}: ")]
+        assert message.startswith(f"{wrong}: {said}")
+        assert message.endswith(
+            "(cron expressions are like '*/5 * * * *', '0 6 * * mon-fri', '@hourly')"
+        )
 
 
 def test_a_column_that_the_query_lacks_is_an_error_of_the_compiler(project: Project) -> None:

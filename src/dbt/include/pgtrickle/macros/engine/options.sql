@@ -1,6 +1,7 @@
 {#
   An error, before anything is touched, where a model sets what the engine in the database does not
-  have, or not with this value: it names model, key and value, and what is needed.
+  have, or not with this value: it names model, key and value, and what is needed. What the engine has
+  to be asked about comes later: see _check_configuration.
 #}
 {% macro _check_options(engine, settings) %}
   {% for key, since in dbt_pgtrickle._options_since().items() if settings[key] is not none %}
@@ -15,15 +16,33 @@
   {% endfor %}
   {% if engine.name == 'native' %}
     {% for key, reason in dbt_pgtrickle._impossible_options(engine, settings).items() %}
-      {% do dbt_pgtrickle._refuse_option(key, settings[key], reason ~ '; the engine in this database is ' ~ dbt_pgtrickle._told(engine)) %}
+      {% do dbt_pgtrickle._refuse_impossible(engine, settings, key, reason) %}
     {% endfor %}
-  {% else %}
-    {% do dbt_pgtrickle._ask_about_options(engine, settings, dbt_pgtrickle._options_to_ask_about(settings)) %}
   {% endif %}
 {% endmacro %}
 
 
-{# What the engine is to judge before anything is done: all but what depends on the query. #}
+{#
+  An error, before the table is touched, where the engine would refuse a setting. A table that is there
+  has its settings because the engine took them, so nothing is asked where none of them changes.
+  `changes` are those of its configuration; none where the table is new or built anew.
+#}
+{% macro _check_configuration(engine, existing, definition, settings, changes) %}
+  {% set is_new = changes is none %}
+  {% if is_new or changes.options %}
+    {% if engine.name == 'native' %}
+      {% do dbt_pgtrickle._ask_about_duration(engine, settings) %}
+    {% else %}
+      {% do dbt_pgtrickle._ask_about_options(engine, settings, dbt_pgtrickle._options_to_ask_about(settings)) %}
+    {% endif %}
+  {% endif %}
+  {% if is_new or changes.options or changes.indexes or not dbt_pgtrickle._is_defined_by(existing, definition) %}
+    {% do dbt_pgtrickle._check_columns(engine, definition, settings) %}
+  {% endif %}
+{% endmacro %}
+
+
+{# What the engine is to judge: all but what depends on the query. #}
 {% macro _options_to_ask_about(settings) %}
   {% set options = {'name': dbt_pgtrickle._qualified(this), 'schedule': settings.schedule or 'calculated'} %}
   {% for key in dbt_pgtrickle._columns_of_settings({}) if settings[key] is not none %}
@@ -41,7 +60,7 @@
   {% if 'validate_options' in engine.functions %}
     {% set wrong = dbt_pgtrickle._query_json(
       'select json_agg(v)::text from pgtrickle.validate_options(options => ' ~ dbt_pgtrickle._literal(tojson(options))
-      ~ ', columns => ' ~ dbt_pgtrickle._text_array(columns) ~ ') v'
+      ~ ', columns => ' ~ dbt_pgtrickle._text_array(columns) ~ ') v', true
     ) %}
     {% for one in wrong or [] %}
       {% set key = one.option if one.option != 'name' else 'alias' if settings.stream_table_name is none else 'stream_table_name' %}
@@ -71,14 +90,16 @@
 
 {#
   Settings whose values the extension cannot take, alone or together: {key: what it must be}. It has no
-  function to be asked, but for durations.
+  function to be asked, but for durations: see _ask_about_duration.
 #}
 {% macro _impossible_options(engine, settings) %}
   {% set immediate = settings.refresh_mode == 'IMMEDIATE' %}
   {% set impossible = {} %}
-  {% set schedule = none if immediate or settings.schedule is none else dbt_pgtrickle._wrong_schedule(settings.schedule) %}
-  {% if schedule %}
-    {% do impossible.update({'schedule': schedule}) %}
+  {% if not immediate and settings.schedule is not none and dbt_pgtrickle._is_cron(settings.schedule) %}
+    {% set wrong = dbt_pgtrickle._wrong_cron(settings.schedule) %}
+    {% if wrong %}
+      {% do impossible.update({'schedule': wrong}) %}
+    {% endif %}
   {% endif %}
   {% if settings.append_only and settings.refresh_mode in ('FULL', 'IMMEDIATE') %}
     {% do impossible.update({'append_only': 'which needs refresh_mode DIFFERENTIAL or AUTO'}) %}
@@ -113,31 +134,24 @@
 {% endmacro %}
 
 
-{# What a schedule must be, where it is none that the extension takes. Of a cron expression only its numbers are told. #}
-{% macro _wrong_schedule(schedule) %}
-  {% if modules.re.search('[\\s@]', schedule) %}
-    {% set ranges = [('second', 0, 59), ('minute', 0, 59), ('hour', 0, 23), ('day of month', 1, 31), ('month', 1, 12), ('day of week', 0, 7)] %}
-    {% set fields = schedule.split() %}
-    {% for field in fields if fields | length > 1 %}
-      {% set name, least, most = ranges[loop.index0 + 6 - fields | length] %}
-      {% for number in modules.re.findall('(?<![/#\\d])\\d+', field) if number | int < least or number | int > most %}
-        {{ return('whose ' ~ name ~ ' must be within ' ~ least ~ ' to ' ~ most ~ ', not ' ~ number) }}
-      {% endfor %}
-    {% endfor %}
+{# The one thing the extension can be asked, and alone knows: what durations it takes. #}
+{% macro _ask_about_duration(engine, settings) %}
+  {% if settings.refresh_mode == 'IMMEDIATE' or settings.schedule is none or dbt_pgtrickle._is_cron(settings.schedule) %}
     {{ return(none) }}
   {% endif %}
   {% set duration = dbt_pgtrickle._query_json("
     select json_build_object(
-      'seconds', pgtrickle.parse_duration_seconds(" ~ dbt_pgtrickle._literal(schedule) ~ "),
+      'seconds', pgtrickle.parse_duration_seconds(" ~ dbt_pgtrickle._literal(settings.schedule) ~ "),
       'least', coalesce(nullif(current_setting('pg_trickle.min_schedule_seconds', true), '')::bigint, 1)
     )::text
-  ") %}
+  ", true) %}
   {% if duration.seconds is none %}
-    {{ return("which must be a duration ('30s', '5m', '1h30m') that it understands") }}
+    {% do dbt_pgtrickle._refuse_impossible(engine, settings, 'schedule',
+      "which must be a duration ('30s', '5m', '1h30m') that it understands") %}
   {% elif duration.seconds < duration.least %}
-    {{ return('which must be at least ' ~ duration.least ~ ' s, the setting pg_trickle.min_schedule_seconds') }}
+    {% do dbt_pgtrickle._refuse_impossible(engine, settings, 'schedule',
+      'which must be at least ' ~ duration.least ~ ' s, the setting pg_trickle.min_schedule_seconds') %}
   {% endif %}
-  {{ return(none) }}
 {% endmacro %}
 
 
@@ -150,6 +164,11 @@
 {# The engine, as messages name it. #}
 {% macro _told(engine) %}
   {{ return(engine.name ~ ' ' ~ (dbt_pgtrickle._version(engine) or '')) }}
+{% endmacro %}
+
+
+{% macro _refuse_impossible(engine, settings, key, reason) %}
+  {% do dbt_pgtrickle._refuse_option(key, settings[key], reason ~ '; the engine in this database is ' ~ dbt_pgtrickle._told(engine)) %}
 {% endmacro %}
 
 

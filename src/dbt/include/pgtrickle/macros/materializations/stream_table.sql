@@ -18,7 +18,6 @@
     {% do get_assert_columns_equivalent(definition) %}
   {% endif %}
   {{ run_hooks(pre_hooks, inside_transaction=True) }}
-  {% do dbt_pgtrickle._check_columns(engine, definition, settings) %}
 
   {%- set existing = dbt_pgtrickle._describe(target_relation, auto_begin=true) -%}
   {%- set outcome = dbt_pgtrickle._build(engine, target_relation, existing, definition, settings, wanted) -%}

@@ -6,23 +6,24 @@
 #}
 {% macro _build(engine, relation, existing, definition, settings, wanted) %}
   {% set is_stream_table = existing is not none and existing.kind == 'stream table' %}
+  {% set is_anew = not is_stream_table or (flags.FULL_REFRESH if settings.full_refresh is none else settings.full_refresh) %}
+  {% set changes = none if is_anew else dbt_pgtrickle._configuration_changes(
+    dbt_pgtrickle._present_configuration(engine, relation, existing.row, wanted), wanted
+  ) %}
+  {% do dbt_pgtrickle._check_configuration(engine, existing, definition, settings, changes) %}
   {% if flags.EMPTY %}
     {% if is_stream_table %}
       {{ return(dbt_pgtrickle._keep()) }}
     {% endif %}
     {% set settings = dict(settings, initialize=false) %}
   {% endif %}
-  {% set is_anew = flags.FULL_REFRESH if settings.full_refresh is none else settings.full_refresh %}
-  {% if not is_stream_table or is_anew %}
+  {% if is_anew %}
     {{ return(dbt_pgtrickle._build_anew(engine, relation, existing, definition, settings, '--full-refresh')) }}
   {% endif %}
   {% set reason = dbt_pgtrickle._reason_to_rebuild(engine, relation, existing, definition) %}
   {% if reason %}
     {{ return(dbt_pgtrickle._build_anew(engine, relation, existing, definition, settings, reason)) }}
   {% endif %}
-  {% set changes = dbt_pgtrickle._configuration_changes(
-    dbt_pgtrickle._present_configuration(engine, relation, existing.row, wanted), wanted
-  ) %}
   {% set is_configured = dbt_pgtrickle._is_to_apply(relation, changes, settings) %}
   {% if is_configured and changes.requires_full_refresh and not dbt_pgtrickle._can_repartition(engine) %}
     {# Not done unasked: partitions that users made would go. #}
