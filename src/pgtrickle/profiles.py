@@ -41,8 +41,10 @@ def dsn_of_profile(
     """The DSN of a target in profiles.yml, which is read and rendered as dbt does it.
 
     `profile` left out is that of the dbt project in the working directory or above, `target` left
-    out the profile's default, `directory` left out where dbt looks: DBT_PROFILES_DIR, the working
-    directory, ~/.dbt. An embedded server is started, and given back when the process ends.
+    out the profile's default, `directory` left out where dbt looks when it is run in that project:
+    DBT_PROFILES_DIR, the working directory, the project's, ~/.dbt. An embedded server is started,
+    and given back when the process ends; its directory is seen from the project's, where dbt is
+    run.
 
     Raises:
         ProfileError: There is no such profile or target, or it is of another database.
@@ -52,7 +54,8 @@ def dsn_of_profile(
     if embedded:
         from dbt.adapters.pgtrickle.connections import EMBEDDED
 
-        return make_conninfo(EMBEDDED.acquire(embedded).dsn, dbname=credentials.database)
+        home = _project_directory() / Path(embedded).expanduser()
+        return make_conninfo(EMBEDDED.acquire(str(home)).dsn, dbname=credentials.database)
     given = {key: getattr(credentials, key, None) for key in _OF_LIBPQ}
     sessions = {key: getattr(credentials, key, None) for key in _OF_SESSIONS}
     options = " ".join(
@@ -70,14 +73,13 @@ def dsn_of_profile(
 def _credentials(
     profile: str | None, target: str | None, directory: str | Path | None
 ) -> PostgresCredentials:
-    from dbt.cli.resolvers import default_profiles_dir
     from dbt.config.profile import Profile, read_profile
     from dbt.config.renderer import ProfileRenderer
     from dbt_common.context import set_invocation_context
     from dbt_common.dataclass_schema import ValidationError
     from dbt_common.exceptions import DbtBaseException
 
-    home = Path(directory or os.environ.get("DBT_PROFILES_DIR") or default_profiles_dir())
+    home = Path(directory or os.environ.get("DBT_PROFILES_DIR") or _profiles_directory())
     file = home / "profiles.yml"
     try:
         set_invocation_context(os.environ)  # where env_var() looks
@@ -92,6 +94,23 @@ def _credentials(
         raise ProfileError(str(error).strip(), hint=f"The file is {file}.") from error
     except ValidationError as error:
         raise ProfileError(f"The profile {name} in {file} is wrong: {error.message}") from error
+
+
+def _profiles_directory() -> Path:
+    """Where dbt looks, and the project's directory: scripts and notebooks may run beneath it."""
+    from dbt.cli.resolvers import default_profiles_dir
+
+    places = (Path.cwd(), _project_directory())
+    return next(
+        (here for here in places if (here / "profiles.yml").exists()), default_profiles_dir()
+    )
+
+
+def _project_directory() -> Path:
+    """That of the dbt project in the working directory or above; the former where there is none."""
+    from dbt.cli.resolvers import default_project_dir
+
+    return default_project_dir()
 
 
 def _credentials_class(name: str, target: str, found: dict[str, Any]) -> Any:
@@ -119,10 +138,9 @@ def _credentials_class(name: str, target: str, found: dict[str, Any]) -> Any:
 
 
 def _profile_of_project() -> str:
-    from dbt.cli.resolvers import default_project_dir
     from dbt.config.project import load_raw_project
 
-    name = load_raw_project(str(default_project_dir())).get("profile")
+    name = load_raw_project(str(_project_directory())).get("profile")
     if not isinstance(name, str):
         raise ProfileError(
             "The dbt project names no profile.",

@@ -149,6 +149,8 @@ class Reader:
         head = step.split("\n")[0].strip()
         if match := re.match(r"(?:--|#) (models/\S+)$", head):
             self.project.write(match[1], step)
+        elif head.startswith("import "):
+            self._python(step)
         elif head.startswith("{{ config("):
             self.project.write("models/without_a_name.sql", step)
         elif match := re.match(r"# (\S+\.yml)$", head):
@@ -195,8 +197,17 @@ class Reader:
             done = subprocess.run([PROGRAMS / program, *arguments], capture_output=True)
             assert done.returncode == 1, done  # at least nothing runs the schedules
         else:
-            subprocess.run([PROGRAMS / program, *arguments], check=True, capture_output=True)
+            subprocess.run(
+                [PROGRAMS / program, *arguments],
+                cwd=self.project.directory,
+                check=True,
+                capture_output=True,
+            )
         self.done.append(command)
+
+    def _python(self, script: str) -> None:
+        subprocess.run([sys.executable, "-c", script], cwd=self.project.directory, check=True)
+        self.done.append(script)
 
     def _dbt(self, arguments: list[str]) -> None:
         if "--state" in arguments:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,27 @@ def test_the_project_s_own_profile_is_the_default(
     profiles(dev=output("adapter", database), other=output("adapter", database))
     (tmp_path / "dbt_project.yml").write_text("name: shop\nprofile: shop\n")
     assert dsn_of_profile(target="other") == dsn_of_profile("shop")
+
+
+@pytest.mark.parametrize("setup", ["adapter", "embedded"])
+def test_a_notebook_beneath_the_project_has_the_project_s_profile(
+    database: str,
+    profiles: Profiles,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    setup: str,
+) -> None:
+    dev = output(setup, database)
+    if setup == "embedded":
+        dev["embedded"] = os.path.relpath(dev["embedded"], tmp_path)
+    profiles(dev=dev)
+    (tmp_path / "dbt_project.yml").write_text("name: shop\nprofile: shop\n")
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    with pgtrickle.connect(target="dev") as engine:
+        engine.install()
+        engine.create_stream_table("public.one", "select 1 as one")
+        assert engine.connection.execute("select one from public.one").fetchall() == [(1,)]
 
 
 @pytest.mark.parametrize(

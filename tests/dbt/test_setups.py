@@ -180,6 +180,23 @@ def test_differential_that_cannot_be_is_a_compiler_error_that_names_the_construc
     assert "recomputed at each refresh" in project.dbt("run")["dice"]
 
 
+@pytest.mark.parametrize("materialized", ["table", "incremental", "stream_table"])
+def test_a_model_in_python_is_a_compiler_error_that_names_the_way_out(
+    make_project: MakeProject, materialized: str
+) -> None:
+    project = _with_numbers(make_project("adapter"))
+    project.write(
+        "models/halves.py",
+        "def model(dbt, session):\n"
+        f"    dbt.config(materialized='{materialized}')\n"
+        "    return dbt.ref('numbers')\n",
+    )
+    message = project.dbt("run", "--select", "halves", fails=True)["halves"]
+    assert message.startswith("Compilation Error in model halves (models/halves.py)")
+    assert "written in Python, which PostgreSQL does not run" in message
+    assert '`pgtrickle.connect(profile="shop", target="test")`' in message
+
+
 def test_docs_call_it_a_stream_table(make_project: MakeProject) -> None:
     project = _with_numbers(make_project("adapter"))
     project.dbt("build")
