@@ -254,6 +254,43 @@ def test_every_setting_that_changed_is_told(project: Project) -> None:
         assert part in message
 
 
+# Arguments as the extension is to get them, of the two functions that take them.
+OF_CREATE: dict[str, Any] = {
+    "schedule": "1h30m",
+    "refresh_mode": "DIFFERENTIAL",
+    "initialize": False,
+    "cdc_mode": "trigger",
+    "append_only": True,
+    "diamond_consistency": "atomic",
+    "diamond_schedule_policy": "slowest",
+    "pooler_compatibility_mode": True,
+    "max_differential_joins": 3,
+    "max_delta_fraction": 0.5,
+    "partition_by": "customer_id",
+}
+OF_ALTER: dict[str, Any] = {"tier": "cold", "fuse": "on", "fuse_ceiling": 9, "fuse_sensitivity": 2}
+
+
+@pytest.mark.parametrize("version", ["0.15.0", "0.67.0", "0.108.3"])
+def test_every_setting_reaches_the_extension_by_name(project: Project, version: str) -> None:
+    given = {**OF_CREATE, **OF_ALTER}
+    if version != "0.15.0":
+        given["output_distribution_column"] = "customer_id"
+        project.sql(
+            "set allow_system_table_mods = on;"
+            " insert into pg_extension"
+            " (oid, extname, extowner, extnamespace, extrelocatable, extversion)"
+            " values (987655, 'citus', 10, 'public'::regnamespace, false, '13.0')"
+        )
+    project.model("totals", TOTALS, **given)
+    project.dbt("run")
+    [create, alter] = project.sql("select function, arguments from pgtrickle.calls order by number")
+    assert (create[0], alter[0]) == ("create_stream_table", "alter_stream_table")
+    told = {key: value for key, value in create[1].items() if key in given}
+    assert told == {key: value for key, value in given.items() if key not in OF_ALTER}
+    assert alter[1] == {"name": "analytics.totals", **OF_ALTER}
+
+
 @pytest.mark.parametrize(("given", "stored"), [("1H 30m", "1h30m"), ("@hourly", "@hourly")])
 def test_a_schedule_reaches_the_extension_in_a_form_it_takes(
     project: Project, given: str, stored: str

@@ -137,7 +137,7 @@ begin
         raise exception 'invalid argument: diamond_schedule_policy = ''slowest'' requires diamond_consistency = ''atomic''';
     elsif stored.st_partition_key is not null and stored.refresh_mode = 'IMMEDIATE' then
         raise exception 'invalid argument: partition_by is not supported with IMMEDIATE refresh mode';
-    elsif given ? 'output_distribution_column' then
+    elsif given ? 'output_distribution_column' and not exists (select from pg_extension where extname = 'citus') then
         raise exception 'invalid argument: output_distribution_column requires Citus to be installed and loaded';
     elsif stored.max_differential_joins < 0 or stored.max_delta_fraction < 0 then
         raise exception 'invalid argument: a limit must be non-negative';
