@@ -161,6 +161,24 @@ comment on function pgtrickle._due_times() is
     'When each stream table is to be refreshed by its schedule; those never refreshed by one, and cron ones whose next time nobody has computed, are left out';
 
 
+create or replace function pgtrickle._may_hold_back(session integer)
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    -- Advisory locks are open to all who may connect.
+    select exists (
+        select
+        from pg_stat_get_activity(session) a
+        join pg_roles r on r.oid = a.usesysid
+        where r.rolsuper
+           or exists (select from pgtrickle.pgt_stream_tables s where pg_has_role(r.oid, s.pgt_owner, 'MEMBER')))
+$$;
+comment on function pgtrickle._may_hold_back(integer) is
+    'Whether the session of this process id belongs to a superuser, or to a role that may act for the owner of a stream table that the caller sees';
+
+
 create or replace function pgtrickle._holds_advisory(lock integer)
     returns boolean
     language sql
@@ -173,9 +191,11 @@ as $$
         where l.locktype = 'advisory'
           and l.database = (select d.oid from pg_database d where d.datname = current_database())
           and (l.classid, l.objid, l.objsubid) = (1885829237, lock::bigint::oid, 2)
-          and l.granted)
+          and l.granted
+          and pgtrickle._may_hold_back(l.pid))
 $$;
-comment on function pgtrickle._holds_advisory(integer) is 'Whether a session of this database holds an advisory lock of ours: 1 a leading worker, 3 who drains, 4 a scheduled refresh';
+comment on function pgtrickle._holds_advisory(integer) is
+    'Whether a session of this database that may do so holds an advisory lock of ours: 3 who drains, 4 a scheduled refresh';
 
 
 create or replace function pgtrickle._draining()
@@ -197,6 +217,12 @@ as $$
 declare
     give_up constant timestamptz := clock_timestamp() + make_interval(secs => timeout_s);
 begin
+    if not pgtrickle._may_hold_back(pg_backend_pid()) then
+        raise exception using
+            errcode = '42501',
+            message = format('role %I may not hold refreshes back: it acts for no owner of a stream table', session_user),
+            hint = 'Call it as an owner, or as a member of an owner''s role';
+    end if;
     perform pg_advisory_lock_shared(1885829237, 3);
     while pgtrickle._holds_advisory(4) loop
         if clock_timestamp() > give_up then
@@ -209,7 +235,7 @@ begin
 end
 $$;
 comment on function pgtrickle.drain(integer) is
-    'Holds scheduled refreshes back, by whatever worker or run_due, and waits for those under way; true when none is left, false, and nothing held back, when that takes longer than timeout_s seconds. Until end_drain() or the end of the session. Refreshes by hand, and IMMEDIATE tables, go on';
+    'Holds scheduled refreshes back, by whatever worker or run_due, and waits for those under way; true when none is left, false, and nothing held back, when that takes longer than timeout_s seconds. Until end_drain() or the end of the session. Refreshes by hand, and IMMEDIATE tables, go on. Error 42501 for who may act for no owner of a stream table';
 
 
 create or replace function pgtrickle.is_drained()

@@ -135,6 +135,36 @@ comment on function pgtrickle.check_cdc_health() is
     'One row per captured source. alert: what is wrong with its capture and how to mend it, the gravest alone; null when nothing is. selective_capture: some of its columns are not captured';
 
 
+create or replace function pgtrickle._held_up()
+    returns setof text
+    language sql
+    set search_path = pg_catalog, pg_temp
+as $$
+    select format('session %s of role %I keeps a worker waiting since %s: end its transaction, or select pg_terminate_backend(%1$s)',
+        b.pid, holder.usename, date_trunc('second', w.waitstart))
+    from pg_locks w
+    join pg_stat_activity worker on worker.pid = w.pid
+    cross join lateral unnest(pg_blocking_pids(w.pid)) b (pid)
+    join pg_stat_activity holder on holder.pid = b.pid
+    where not w.granted
+      and w.waitstart < clock_timestamp() - interval '5 s'
+      and worker.application_name = 'pgtrickle worker'
+      and worker.datname = current_database()
+    union
+    select format('session %s of role %I leads the workers, and may refresh none of these stream tables: select pg_terminate_backend(%1$s)', l.pid, a.usename)
+    from pg_locks l
+    join pg_stat_activity a on a.pid = l.pid
+    where l.locktype = 'advisory'
+      and l.database = (select d.oid from pg_database d where d.datname = current_database())
+      and (l.classid, l.objid, l.objsubid) = (1885829237, 1, 2)
+      and l.granted
+      and exists (select from pgtrickle.pgt_stream_tables)
+      and not pgtrickle._may_hold_back(l.pid)
+$$;
+comment on function pgtrickle._held_up() is
+    'Sessions for which a worker has been waiting for five seconds, and one that has taken the lead without being able to refresh anything, with the statement that ends it';
+
+
 create or replace function pgtrickle._findings()
     returns table (check_name text, bad_severity text, bad text, good text)
     language sql
@@ -204,6 +234,10 @@ as $$
         (select string_agg(format('%s since %s by %s', pgtrickle._quoted(g.source_schema, g.source_name), date_trunc('second', g.gated_at), g.gated_by), '; ')
          from pgtrickle.pgt_source_gates g where g.gated),
         'no source is gated'
+    union all
+    select 'held_up', 'WARN',
+        (select string_agg(h, '; ' order by h) from pgtrickle._held_up() h),
+        'no session keeps a worker waiting'
 $$;
 comment on function pgtrickle._findings() is 'What health_check looks at: for each check what is bad (null: nothing) and what to say otherwise';
 

@@ -7,7 +7,7 @@ lock. A pooler in transaction mode would hand the session around: a worker conne
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pgtrickle.database import Session
@@ -22,3 +22,15 @@ def lead(session: Session) -> bool:
         f" else pg_catalog.pg_try_advisory_lock({LOCK[0]}, {LOCK[1]}) end"
     )
     return bool(rows[0][0])
+
+
+def leader(session: Session) -> dict[str, Any]:
+    """Who leads now, for a log line: `leader` is its process id, `role` its role; nothing where
+    nobody does."""
+    rows = session.rows(
+        "select a.pid, a.usename from pg_catalog.pg_locks l"
+        " join pg_catalog.pg_stat_activity a on a.pid = l.pid"
+        " where l.locktype = 'advisory' and a.datname = pg_catalog.current_database()"
+        f" and (l.classid, l.objid, l.objsubid) = ({LOCK[0]}, {LOCK[1]}, 2) and l.granted"
+    )
+    return dict(zip(("leader", "role"), rows[0], strict=True)) if rows else {}

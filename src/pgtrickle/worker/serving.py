@@ -21,7 +21,7 @@ from .chores import Chore, Chores
 from .connection import LED
 from .cron import store_next_times
 from .lanes import Lanes
-from .leadership import lead
+from .leadership import lead, leader
 from .logs import fields_of
 from .wal import Wal
 from .watchdog import Watchdog
@@ -166,7 +166,8 @@ class Serving:
             else:
                 state = "standing_by"
             if state != said:
-                log.info(state, extra={"database": self.database})
+                known = leader(self.engine.session) if state == "standing_by" else {}
+                log.info(state, extra={"database": self.database, **known})
                 said = state
             self.bell.sleep(self.manner.poll, self.connection)
         return False
