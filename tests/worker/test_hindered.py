@@ -212,6 +212,45 @@ def test_captures_nobody_uses_are_dropped_one_in_a_transaction(served: Engine) -
     assert served.session.rows(left) == [(0,)]
 
 
+LATER = "select pgtrickle.create_stream_table('later', 'select id from src', initialize => false)"
+LOCK_LATER = (
+    "select from pgtrickle.pgt_frontiers join pgtrickle.pgt_stream_tables using (pgt_id)"
+    " where pgt_name = 'later' for update of pgt_frontiers"
+)
+"""As refresh and drop begin."""
+
+
+def test_what_is_being_refreshed_is_compiled_as_soon_as_that_has_ended(
+    served: Engine, other: Session
+) -> None:
+    served.session.rows(LATER)
+    compiler = work.Compiler()
+    pending = "select pgt_name from pgtrickle._pending()"
+    other.execute(LOCK_LATER)
+    compiler.compile(served)
+    assert served.session.rows(pending) == [("later",)]
+    other.rollback()
+    compiler.compile(served)
+    assert served.session.rows(pending) == []
+
+
+def test_who_drops_a_table_does_not_deadlock_with_who_compiles_it(
+    served: Engine, other: Session, thread: ThreadPoolExecutor, database: str
+) -> None:
+    served.session.rows(LATER)
+    other.execute(LOCK_LATER)
+
+    def compile_it() -> bool:
+        with pgtrickle.connect(database) as engine:
+            return engine.compile_if_pending("later")
+
+    waiting = thread.submit(compile_it)
+    wait_until_blocked(served, other, waiting)
+    other.execute("select pgtrickle.drop_stream_table('later')")
+    other.commit()
+    assert waiting.result() is False
+
+
 @pytest.mark.parametrize(
     ("sqlstate", "said"), [("40P01", "chore_hindered"), ("42P01", "chore_failed")]
 )
