@@ -37,6 +37,12 @@ TABLES = {
     "at_once": ("select v, sum(id) as s from tree group by v", {"refresh_mode": "IMMEDIATE"}),
 }
 
+LOCK = (
+    "select from pgtrickle.pgt_frontiers join pgtrickle.pgt_stream_tables using (pgt_id)"
+    " where pgt_name = '{}' for update of pgt_frontiers"
+)
+"""As refresh and drop begin."""
+
 
 @pytest.fixture
 def served(own_engine: Engine) -> Engine:
@@ -135,10 +141,7 @@ def test_a_dropped_table_that_is_being_refreshed_is_forgotten_later(
 ) -> None:
     served.connection.execute("drop table of_src")
     named = "select count(*) from pgtrickle.pgt_stream_tables where pgt_name = 'of_src'"
-    other.execute(
-        "select from pgtrickle.pgt_frontiers join pgtrickle.pgt_stream_tables using (pgt_id)"
-        " where pgt_name = 'of_src' for update of pgt_frontiers"
-    )
+    other.execute(LOCK.format("of_src"))
     served.connection.execute("set lock_timeout = '2s'")
     work.tidy(served)
     assert served.session.rows(named) == [(1,)]
@@ -212,12 +215,24 @@ def test_captures_nobody_uses_are_dropped_one_in_a_transaction(served: Engine) -
     assert served.session.rows(left) == [(0,)]
 
 
+def test_one_of_its_name_is_created_when_that_has_ended(
+    served: Engine, other: Session, thread: ThreadPoolExecutor, database: str
+) -> None:
+    served.connection.execute("drop table of_src")
+    other.execute(LOCK.format("of_src"))
+
+    def create() -> None:
+        with pgtrickle.connect(database) as engine:
+            engine.create_stream_table("of_src", "select v from src")
+
+    waiting = thread.submit(create)
+    wait_until_blocked(served, other, waiting)
+    other.rollback()
+    waiting.result()
+    assert served.verify("of_src").equal
+
+
 LATER = "select pgtrickle.create_stream_table('later', 'select id from src', initialize => false)"
-LOCK_LATER = (
-    "select from pgtrickle.pgt_frontiers join pgtrickle.pgt_stream_tables using (pgt_id)"
-    " where pgt_name = 'later' for update of pgt_frontiers"
-)
-"""As refresh and drop begin."""
 
 
 def test_what_is_being_refreshed_is_compiled_as_soon_as_that_has_ended(
@@ -226,7 +241,7 @@ def test_what_is_being_refreshed_is_compiled_as_soon_as_that_has_ended(
     served.session.rows(LATER)
     compiler = work.Compiler()
     pending = "select pgt_name from pgtrickle._pending()"
-    other.execute(LOCK_LATER)
+    other.execute(LOCK.format("later"))
     compiler.compile(served)
     assert served.session.rows(pending) == [("later",)]
     other.rollback()
@@ -238,7 +253,7 @@ def test_who_drops_a_table_does_not_deadlock_with_who_compiles_it(
     served: Engine, other: Session, thread: ThreadPoolExecutor, database: str
 ) -> None:
     served.session.rows(LATER)
-    other.execute(LOCK_LATER)
+    other.execute(LOCK.format("later"))
 
     def compile_it() -> bool:
         with pgtrickle.connect(database) as engine:

@@ -341,6 +341,7 @@ declare
         sink, ducklake_sink_path, ducklake_sink_table_id);
 begin
     perform pgtrickle._lock_name(target.schema_name, target.object_name);
+    perform pgtrickle._await_dropped(target.schema_name, target.object_name);
     perform pgtrickle._cleanup_dropped();
     perform pgtrickle._create(
         target.schema_name, target.object_name, query, pg_catalog.current_setting('search_path'),
@@ -384,6 +385,7 @@ declare
         sink, ducklake_sink_path, ducklake_sink_table_id);
 begin
     perform pgtrickle._lock_name(target.schema_name, target.object_name);
+    perform pgtrickle._await_dropped(target.schema_name, target.object_name);
     perform pgtrickle._cleanup_dropped();
     if exists (
         select from pgtrickle.pgt_stream_tables s

@@ -584,6 +584,7 @@ declare
     target pgtrickle.pgt_stream_tables;
 begin
     perform pgtrickle._lock_name(wanted.schema_name, wanted.object_name);
+    perform pgtrickle._await_dropped(wanted.schema_name, wanted.object_name);
     perform pgtrickle._cleanup_dropped();
     target := pgtrickle._find_by_name(wanted.schema_name, wanted.object_name);
     if target.pgt_id is null then

@@ -125,6 +125,28 @@ comment on function pgtrickle._forget_dropped() is
     'Deletes the catalog rows of stream tables whose table was dropped by plain DROP TABLE, whoever owned them, but those being refreshed; returns what they read';
 
 
+create or replace function pgtrickle._await_dropped(schema_name text, object_name text)
+    returns void
+    language sql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+    select
+    from (
+        select
+        from pgtrickle.pgt_frontiers f
+        where f.pgt_id in (
+            select s.pgt_id
+            from pgtrickle.pgt_stream_tables s
+            where (s.pgt_schema, s.pgt_name) = (schema_name, object_name)
+              and not exists (select from pg_class c where c.oid = s.pgt_relid))
+        for update
+    ) held
+$$;
+comment on function pgtrickle._await_dropped(text, text) is
+    'Waits for the refresh under way of a stream table that bore this name and was dropped by plain DROP TABLE: it is not forgotten before';
+
+
 create or replace function pgtrickle._cleanup_dropped()
     returns void
     language plpgsql
