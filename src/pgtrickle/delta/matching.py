@@ -11,7 +11,8 @@ sum of weights of the changed right rows that do,
 Only rows matched by a change can flip. Where θ is a conjunction of equalities between the sides
 (and conditions on one side alone), this is decided once for each *key* among the changes, and
 the few keys that flip are joined with the left side through its indexes. Otherwise it is decided
-for each left row that a change matches; the equalities, if there are any, find these rows.
+for each left row that a change matches; the equalities, if there are any, find these rows. A right
+side of one row at most is compared as it was and as it is (`single`).
 
 An equality makes keys only where the changes fall into groups by it as they do by GROUP BY: under a
 nondeterministic collation on the left, 'a' and 'A' are two keys that match one row.
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 
 from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.relation import WEIGHT, Relation, is_not_null, netted, select, union_all
+from pgtrickle.delta.single import before_and_now, by_comparing
 from pgtrickle.query.algebra import Node
 from pgtrickle.query.expression import And, Expression, Operator
 from pgtrickle.query.pruning import columns_of
@@ -90,7 +92,10 @@ def flipped(
         return None
     parts = take_apart(condition, left, right)
     terms = maintenance.old_terms(left)
-    if parts.rest or not maintenance.states.one_equality:
+    pair = before_and_now(right, maintenance) if parts.rest else None
+    if pair is not None and condition is not None:
+        sql = [by_comparing(term, right, condition, pair, MATCHED) for term in terms]
+    elif parts.rest or not maintenance.states.one_equality:
         keys = _changed_keys(change, parts, maintenance)
         sql = [_row_by_row(term, change, right, condition, keys, maintenance) for term in terms]
     else:

@@ -27,6 +27,7 @@ from pgtrickle.query.algebra import (
     Working,
     walk_nodes,
 )
+from pgtrickle.query.comparing import compared
 from pgtrickle.query.expression import Column
 from pgtrickle.query.lowering.rewriting import rewrite
 
@@ -100,6 +101,8 @@ class _Pruning:
                     return self.prune(kept, wanted)
                 below = columns_of((node.partition, tuple(call for _, call in calls)))
                 return replace(node, child=self.prune(node.child, wanted | below), calls=calls)
+            case Join() if isinstance(semi_join := compared(node, wanted), SemiJoin):
+                return self.prune(semi_join, wanted)
             case SemiJoin() | MarkJoin():
                 condition = columns_of(node.condition)
                 return replace(
