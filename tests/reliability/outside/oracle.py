@@ -22,7 +22,7 @@ EXPLAINED = re.compile(
 # What a stream table never reads, names that are no columns', and rights.
 REFUSALS = ("0A000", "42939", "42501")
 TOO_LONG = "57014"
-UNSTEADY = re.compile(r"\b(limit|fetch|tablesample|ctid|xmin)\b", re.IGNORECASE)
+UNSTEADY = re.compile(r"\b(limit|fetch|tablesample|ctid|xmin|current_setting)\b", re.IGNORECASE)
 CHANGES = {
     "delete": "delete from {t}"
     " where ctid = any (array(select ctid from {t} order by random() limit 3))",
