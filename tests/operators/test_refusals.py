@@ -147,6 +147,8 @@ def test_an_only_row_that_may_be_left_out_is_recomputed(engine: Engine) -> None:
 
 
 def test_a_type_whose_operators_are_out_of_sight_is_no_key(engine: Engine) -> None:
+    if not engine.session.rows("select from pg_available_extensions where name = 'citext'"):
+        pytest.skip("this server has no citext")
     engine.connection.execute(
         "create schema extensions; create extension citext schema extensions;"
         "create table words (id integer primary key, w extensions.citext);"
