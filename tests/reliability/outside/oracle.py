@@ -79,6 +79,8 @@ def watch(
         outcome = "takes too long"
     except WrongRowsError:
         raise
+    except UnicodeEncodeError:
+        outcome = "not in the client's encoding"
     except Exception as error:
         raise WrongRowsError(f"{type(error).__name__}: {error}\n{query}") from error
     seen[outcome] += 1
