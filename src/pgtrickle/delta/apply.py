@@ -14,6 +14,10 @@ Otherwise, two kinds of identity:
 * **row**: no key. Rows are found through an expression index on the hash of the whole row and
   rechecked by image; as many copies go as the delta says.
 
+What goes, goes before others are updated, and that before anything comes: a user may have declared
+values unique, which one row takes over from another. PostgreSQL runs the statements in any order
+but for what one reads of another, so each asks for the count of the one before.
+
 Every statement counts what it touched; a row that should have been there and was not makes the
 outcome inconsistent, and the runtime recomputes.
 """
@@ -26,6 +30,9 @@ from pgtrickle.delta.netting import net_keys, net_rows
 from pgtrickle.delta.relation import image, select
 from pgtrickle.delta.target import Target, row_hash
 from pgtrickle.query.algebra import Node
+
+AFTER_GONE = "(SELECT count(*) FROM gone) >= 0"
+AFTER_STAYED = "(SELECT count(*) FROM stayed) >= 0"
 
 
 def apply(root: Node, target: Target, maintenance: Maintenance) -> str:
@@ -67,13 +74,14 @@ def _by_group(groups: Grouped, target: Target, maintenance: Maintenance) -> str:
     maintenance.add_change(
         "stayed",
         f"UPDATE {target.token} AS t SET {', '.join(assignments)} FROM {touched} AS f\n"
-        f"WHERE f.__existed AND f.__alive AND NOT f.__same AND {there}\nRETURNING 1",
+        f"WHERE {AFTER_GONE} AND f.__existed AND f.__alive AND NOT f.__same\n"
+        f"AND {there}\nRETURNING 1",
     )
     maintenance.add_change(
         "come",
         f"INSERT INTO {target.token} ({', '.join(names)})\n"
         f"SELECT {', '.join(values)} FROM {touched} AS f\n"
-        "WHERE NOT f.__existed AND f.__alive\nRETURNING 1",
+        f"WHERE {AFTER_STAYED} AND NOT f.__existed AND f.__alive\nRETURNING 1",
     )
     return (
         "(SELECT count(*) FROM gone) + (SELECT count(*) FROM stayed)"
@@ -92,13 +100,13 @@ def _by_key(target: Target, netted: str, maintenance: Maintenance) -> str:
     maintenance.add_change(
         "stayed",
         f"UPDATE {target.token} AS t SET {assignments} FROM {netted} AS n\n"
-        f"WHERE n.w > 0 AND n.met AND {there}\nRETURNING 1",
+        f"WHERE {AFTER_GONE} AND n.w > 0 AND n.met AND {there}\nRETURNING 1",
     )
     maintenance.add_change(
         "come",
         f"INSERT INTO {target.token} ({', '.join(target.names())})\n"
         f"SELECT {', '.join(target.values('n'))} FROM {netted} AS n\n"
-        "WHERE n.w > 0 AND NOT n.met\nRETURNING 1",
+        f"WHERE {AFTER_STAYED} AND n.w > 0 AND NOT n.met\nRETURNING 1",
     )
     return (
         "(SELECT count(*) FROM gone) + (SELECT count(*) FROM stayed)"
@@ -133,7 +141,7 @@ def _by_row(target: Target, netted: str, maintenance: Maintenance) -> str:
         "come",
         f"INSERT INTO {target.token} ({', '.join(target.names())})\n"
         f"SELECT {', '.join(target.values('n'))} FROM {netted} AS n,\n"
-        "generate_series(1, n.w) WHERE n.w > 0\nRETURNING 1",
+        f"generate_series(1, n.w) WHERE {AFTER_GONE} AND n.w > 0\nRETURNING 1",
     )
     maintenance.add_cte("stayed", "SELECT WHERE false")
     return f"(SELECT count(*) FROM gone) = (SELECT coalesce(- sum(w), 0) FROM {netted} WHERE w < 0)"
