@@ -1,0 +1,53 @@
+"""What a stream table's rows are found by."""
+
+from __future__ import annotations
+
+import pytest
+
+from pgtrickle.engine import Engine
+
+# Subqueries of a column `shop` that may be NULL, of which no two rows have the same.
+ONE_EACH = {
+    "groups": "select shop, sum(amount) as total from sales group by shop",
+    "renamed": "select k as shop, n as total from"
+    " (select shop as k, count(*) as n from sales group by 1) as g where n > 1",
+    "distinct": "select shop, 1 as total from (select distinct shop from sales) as d",
+}
+SEVERAL = "select shop, day, sum(amount) as total from sales group by 1, 2"
+JOINS = (
+    "select s.name, o.total from shops s left join ({}) o on o.shop = s.name",
+    "select s.name, o.total from shops s join ({}) o on o.shop = s.name",
+    "select s.name, o.total from ({}) o right join shops s on o.shop = s.name",
+)
+FULL = "select s.name, o.total from shops s full join ({}) o on o.shop = s.name"
+
+
+@pytest.mark.parametrize("join", JOINS)
+@pytest.mark.parametrize("joined", ONE_EACH.values(), ids=ONE_EACH)
+def test_a_join_with_one_row_each_keeps_the_key(engine: Engine, join: str, joined: str) -> None:
+    assert engine.compile(join.format(joined)).identity.columns == ("name",)
+
+
+@pytest.mark.parametrize("query", [JOINS[0].format(SEVERAL), FULL.format(ONE_EACH["groups"])])
+def test_a_join_with_several_rows_or_none_does_not(engine: Engine, query: str) -> None:
+    assert engine.compile(query).identity.kind == "row"
+
+
+def test_rows_of_such_a_join_are_updated_where_they_are(engine: Engine) -> None:
+    connection = engine.connection
+    connection.execute(
+        "insert into shops select 's' || i from generate_series(1, 5) i;"
+        "insert into sales (id, shop, amount) values (1, 's1', 10), (2, null, 7), (3, null, 8)"
+    )
+    engine.create_stream_table("totals", JOINS[0].format(ONE_EACH["groups"]))
+    for change in (
+        "update sales set amount = 11 where id = 1",
+        "update sales set shop = 's2' where id = 2",
+        "update sales set shop = null where id = 1",
+        "delete from sales where id < 3; insert into sales (id, shop, amount) values (4, 's4', 1)",
+        "insert into sales (id, shop, amount) values (1, 's5', 1), (2, 's5', 2), (5, null, 3)",
+        "update shops set name = 's6' where name = 's4'",
+    ):
+        connection.execute(change)
+        assert engine.refresh("totals").reason is None, change
+        assert engine.verify("totals").equal, change
