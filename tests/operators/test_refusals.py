@@ -198,12 +198,16 @@ CLOCK = {
     "select id, 'today'::text::date as d from orders": "cast to date",
     "select id from orders where 'now'::text::timestamptz > '2020-01-01'": "cast to timestamp",
     "select id, ('to' || 'morrow')::timestamp as t from orders": "cast to timestamp",
+    "select id, date_trunc('day', ('to' || 'day')::date)::date as t from orders": "cast to date",
     "select id from orders where amount > extract(day from ('now'::text)::date)": "cast to date",
 }
 READ_ALREADY = (
     "select id, date 'today' as d from orders",
     "select id, '2020-01-01'::text::date as d, region::text as r from customers",
     "select id, now()::date as d from orders",
+    "select id, generate_series('2026-01-01'::date, current_date, '1 day')::date as d from orders",
+    "select id, date_trunc('month', now())::date as d from orders",
+    "select id from orders where now() > date_trunc('month', current_date)::date",
 )
 
 

@@ -156,7 +156,7 @@ def _trusted_tree(
     trees = [canonical.tree, *(view.tree for view in inlined.views.values())]
     uses = function_uses_of_tree(session, " ".join(trees))
     check_functions(uses)
-    check_clock(inlined.query)
+    check_clock(session, inlined.query)
     facts.read_functions(inlined.query)
     return with_moments(inlined.query), groups_as_compared(uses)
 
