@@ -52,6 +52,11 @@ def test_a_query_is_explained_without_leaving_anything(engine: Engine) -> None:
     assert engine.status() == []
 
 
+def test_only_aggregates_that_force_it_are_named_for_aggregating_afresh(engine: Engine) -> None:
+    query = "select customer, count(*), max(id), array_agg(id) from orders group by customer"
+    assert "groups aggregated afresh (array_agg) (state: " in engine.explain(query).tree[0]
+
+
 def test_recomputation_is_explained_with_its_reason(engine: Engine) -> None:
     told = engine.explain("select id, random() as r from orders")
     assert told.mode == "FULL"

@@ -120,9 +120,7 @@ def _recursion(node: Recursion, states: States) -> str:
 def _aggregate(node: Aggregate, states: States) -> str:
     analysis: Analysis = states.analyses[id(node)]
     calls = {attribute.id: call for attribute, call in node.aggregates}
-    afresh = sorted(
-        {calls[id].name[-1] for id, each in analysis.accumulators if each.afresh == "true"}
-    )
+    afresh = sorted({calls[id].name[-1] for id in analysis.forcing})
     how = "carried forward from stored state"
     if afresh:
         how = f"touched groups aggregated afresh ({', '.join(afresh)})"

@@ -29,7 +29,10 @@ VALUE = "x"
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What is decided about an Aggregate once, for all variants."""
+    """What is decided about an Aggregate once, for all variants.
+
+    `forcing` are the aggregates for whose sake every touched group is aggregated afresh.
+    """
 
     keys: tuple[str, ...]
     matching: Matching
@@ -37,6 +40,7 @@ class Analysis:
     accumulators: tuple[tuple[str, Accumulator], ...]
     keys_are_images: bool
     keys_can_be_picked: bool
+    forcing: frozenset[str]
 
     @property
     def is_open(self) -> bool:
@@ -119,7 +123,8 @@ def analyse(node: Aggregate, states: States) -> Analysis:
         type.bitwise or prints_one_way(expression, node.child)
         for (_, expression), type in zip(node.keys, key_types, strict=True)
     )
-    if any(each.afresh == "true" for _, each in accumulators):
+    forcing = frozenset(id for id, each in accumulators if each.afresh == "true")
+    if forcing:
         # Nothing is carried forward, so there is no use in counting values.
         accumulators = [
             (attribute.id, whole(attribute.id, call)) for attribute, call in node.aggregates
@@ -146,6 +151,7 @@ def analyse(node: Aggregate, states: States) -> Analysis:
         keys_are_images=keys_are_images,
         # (array_agg of arrays makes one array of more dimensions.)
         keys_can_be_picked=not any(type.name.endswith("[]") for type in key_types),
+        forcing=forcing,
     )
 
 
