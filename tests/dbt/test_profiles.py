@@ -41,7 +41,7 @@ def test_the_command_works_on_the_database_of_a_target(
     assert cli.run([*named, "install"]) == 0
     made = ["create", "public.one", "--query", "select 1 as one"]
     assert cli.run([*named, *made]) == 0
-    assert cli.run([*named, "worker", "--once"]) == 0
+    assert cli.run(["worker", *named, "--once"]) == 0  # or after the command, as dbt has it
     capsys.readouterr()
     assert cli.run([*named, "status", "--json"]) == 0
     assert [row["name"] for row in json.loads(capsys.readouterr().out)] == ["public.one"]

@@ -5,6 +5,7 @@ Exit status: 0, all is well; 1, a check failed; 2, the call was wrong or could n
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 
@@ -28,7 +29,7 @@ def run(arguments: list[str] | None = None) -> int:
     """Run one command and give its exit status."""
     try:
         try:
-            app(arguments)
+            app(_target_first(sys.argv[1:] if arguments is None else arguments))
         finally:
             sys.stdout.flush()
     except SystemExit as ended:
@@ -49,6 +50,27 @@ def run(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return 0
+
+
+def _target_first(arguments: list[str]) -> list[str]:
+    """The arguments with --profile and --target before the command: dbt has them after its own.
+
+    Not of `server`, which hands on to psql what it is given.
+    """
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    if "server" in arguments[:end]:
+        return arguments
+    first: list[str] = []
+    others: list[str] = []
+    given = iter(arguments[:end])
+    for argument in given:
+        if argument in {"--profile", "--target"}:
+            first += [argument, *itertools.islice(given, 1)]
+        elif argument.startswith(("--profile=", "--target=")):
+            first.append(argument)
+        else:
+            others.append(argument)
+    return [*first, *others, *arguments[end:]]
 
 
 def _said_by_postgres(error: psycopg.Error) -> str:
