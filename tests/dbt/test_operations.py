@@ -129,7 +129,8 @@ def test_verify_says_equal_or_prints_what_differs(shop_tables: Project) -> None:
     project.sql("delete from $schema.orders where order_id = 30")
     said = _run(project, "pgtrickle_verify", fails=True, model_name="totals")
     assert "(1,10,247.50): 0 in the query, 1 in the table" in said
-    assert "differs from its query" in said
+    assert "differs from its query. It was last refreshed at 20" in said
+    assert "dbt run-operation pgtrickle_refresh --args '{model_name: totals}'" in said
 
 
 def test_explain_tells_mode_reason_and_schedule(shop_tables: Project) -> None:

@@ -178,6 +178,13 @@ def test_differential_that_cannot_be_is_a_compiler_error_that_names_the_construc
     assert "random" in message
     project.model("dice", query, refresh_mode="AUTO")
     assert "recomputed at each refresh" in project.dbt("run")["dice"]
+    project.model("dice", "select n from {{ ref('numbers') }}", refresh_mode="AUTO")
+    assert project.dbt("run")["dice"] == "altered query"
+    project.dbt("run-operation", "pgtrickle_explain", "--args", "{model_name: dice}")
+    assert any("operator tree:\nscan " in line for line in project.messages)
+    project.model("dice", query, refresh_mode="AUTO")
+    message = project.dbt("run")["dice"]
+    assert message.startswith("altered query, recomputed at each refresh: volatile function random")
 
 
 @pytest.mark.parametrize("materialized", ["table", "incremental", "stream_table"])

@@ -10,5 +10,15 @@
   {% do log(relation ~ ': asked for ' ~ mode.configured_mode ~ ', refreshed ' ~ mode.effective_mode
     ~ (' because ' ~ mode.downgrade_reason if mode.downgrade_reason else '')
     ~ ', schedule ' ~ (row.schedule or 'calculated'), info=true) %}
-  {% do log(row.defining_query, info=true) %}
+  {% if 'explain_st' in engine.functions %}
+    {% set told = dbt_pgtrickle._query_json(
+      "select coalesce(json_object_agg(e.property, e.value), '{}')::text from pgtrickle.explain_st("
+      ~ dbt_pgtrickle._literal(dbt_pgtrickle._name(relation, engine)) ~ ") e"
+      ~ " where e.property in ('operator_tree', 'missing_indexes')"
+    ) %}
+    {% for property, value in told.items() | sort(reverse=true) if value %}
+      {% do log(property | replace('_', ' ') ~ ':\n' ~ value, info=true) %}
+    {% endfor %}
+  {% endif %}
+  {% do log('query:\n' ~ row.defining_query, info=true) %}
 {% endmacro %}

@@ -16,7 +16,12 @@
     {% for row in different %}
       {% do log(row.row_text ~ ': ' ~ row.in_query ~ ' in the query, ' ~ row.in_table ~ ' in the table', info=true) %}
     {% endfor %}
-    {% do exceptions.raise_compiler_error(relation ~ ' differs from its query.') %}
+    {% do exceptions.raise_compiler_error(
+      relation ~ ' differs from its query. It was last refreshed at '
+      ~ dbt_pgtrickle._describe(relation).row.last_refresh_at
+      ~ ': what has changed since counts as a difference. To tell, refresh it and verify again: '
+      ~ "dbt run-operation pgtrickle_refresh --args '{model_name: " ~ model_name ~ "}'"
+    ) %}
   {% endif %}
   {% do log(relation ~ ': equals its query', info=true) %}
 {% endmacro %}

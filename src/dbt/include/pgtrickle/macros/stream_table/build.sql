@@ -89,7 +89,7 @@
     {# The extension makes DIFFERENTIAL or FULL of it at creation, and refuses it afterwards. #}
     {% set settings = dict(settings, refresh_mode='FULL' if before.refresh_mode == 'FULL' else 'DIFFERENTIAL') %}
   {% endif %}
-  {% do dbt_pgtrickle._offer_plan(engine, definition, settings, existing=relation) %}
+  {% set obstacle = dbt_pgtrickle._offer_plan(engine, definition, settings, existing=relation) %}
   {% if objects %}
     {# The new rows may not be what the old key allowed. #}
     {% do dbt_pgtrickle._apply_object_changes(relation, objects, only_drop=true) %}
@@ -119,6 +119,9 @@
   {% elif 'query' in changes %}
     {# The extension keeps no record of this one. #}
     {% set last = dbt_pgtrickle._last_refresh(relation) if engine.name == 'portable' else none %}
+    {% if obstacle %}
+      {% do message.append('recomputed at each refresh: ' ~ obstacle) %}
+    {% endif %}
   {% elif settings.refresh_on_run and after.status != 'SUSPENDED'
       and (settings.refresh_mode != 'IMMEDIATE' or engine.name == 'portable') %}
     {# Of an IMMEDIATE table the portable engine looks whether dbt has put new sources in the place of
