@@ -181,7 +181,7 @@ def test_differential_that_cannot_be_is_a_compiler_error_that_names_the_construc
     project.model("dice", "select n from {{ ref('numbers') }}", refresh_mode="AUTO")
     assert project.dbt("run")["dice"] == "altered query"
     project.dbt("run-operation", "pgtrickle_explain", "--args", "{model_name: dice}")
-    assert any("operator tree:\nscan " in line for line in project.messages)
+    assert any("operators:\nscan " in line for line in project.messages)
     project.model("dice", query, refresh_mode="AUTO")
     message = project.dbt("run")["dice"]
     assert message.startswith("altered query, recomputed at each refresh: volatile function random")

@@ -34,7 +34,7 @@
             and p.proname in ('create_stream_table', 'create_or_replace_stream_table',
               'alter_stream_table', 'drop_stream_table', 'refresh_stream_table', 'try_refresh',
               'verify_stream_table', 'resume_stream_table', 'reset_fuse', 'check_cdc_health',
-              'trigger_inventory', 'validate_options')
+              'trigger_inventory', 'validate_options', 'explain_st')
           group by p.proname
         ) f
       ),

@@ -17,7 +17,7 @@
       ~ " where e.property in ('operator_tree', 'missing_indexes')"
     ) %}
     {% for property, value in told.items() | sort(reverse=true) if value %}
-      {% do log(property | replace('_', ' ') ~ ':\n' ~ value, info=true) %}
+      {% do log(('operators' if property == 'operator_tree' else 'missing indexes') ~ ':\n' ~ value, info=true) %}
     {% endfor %}
   {% endif %}
   {% do log('query:\n' ~ row.defining_query, info=true) %}
