@@ -53,7 +53,8 @@ def _row(project: Project, **arguments: Any) -> dict[str, Any]:
     )
     given = json.dumps({"arguments": {"name": "totals", **arguments}})
     project.dbt("run-operation", "tell", "--args", given)
-    told: dict[str, Any] = json.loads(project.messages[-1])
+    [told] = [json.loads(line) for line in project.messages if line.startswith("{")]
+    assert isinstance(told, dict)
     return told
 
 
@@ -211,4 +212,4 @@ def test_the_engine_tells_its_name_and_version(project: Project) -> None:
         "{% do log(e.name ~ ' ' ~ e.version, info=true) %}{% endmacro %}",
     )
     project.dbt("run-operation", "engine")
-    assert project.messages[-1] == "portable " + project.value("select pgtrickle.version()")
+    assert "portable " + project.value("select pgtrickle.version()") in project.messages
