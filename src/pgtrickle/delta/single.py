@@ -4,7 +4,9 @@ For a left row l and a right side of the rows r' before and r now, either of whi
 
     l flips   ⟺   θ(l, r) ≠ θ(l, r')
 
-so that no matches have to be counted. Where r and r' are the same, no left row is looked at.
+so that no matches have to be counted. Where r and r' are the same, no left row is looked at. The
+values of both are read by subqueries of one row, so that PostgreSQL compares with them as with
+constants, while it reads the left side, and before it asks what is dearer to know.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.relation import WEIGHT, Relation, select
 from pgtrickle.query.algebra import Node
 from pgtrickle.query.comparing import ONE_ROW
-from pgtrickle.query.expression import Column, Expression
+from pgtrickle.query.expression import Column, Expression, Template
 from pgtrickle.query.keys import keys
 from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.render import render_expression
@@ -51,7 +53,8 @@ def by_comparing(
 ) -> str:
     """Select of the rows of `term` that flip: its columns, `matched`, and the row's weight."""
     before, now = (
-        f"(p.{side}_{THERE} AND ({render_expression(_of_side(condition, right, side))})) IS TRUE"
+        f"((SELECT {side}_{THERE} FROM {pair})"
+        f" AND ({render_expression(_of_side(condition, right, side, pair))})) IS TRUE"
         for side in SIDES
     )
     return select(
@@ -60,18 +63,18 @@ def by_comparing(
             f"{now} AS {matched}",
             f"{term.weights('l')} AS {WEIGHT}",
         ],
-        f"FROM {term.source('l')} CROSS JOIN {pair} AS p",
+        f"FROM {term.source('l')}",
         f"WHERE EXISTS (SELECT FROM {pair}) AND ({now}) <> ({before})",
     )
 
 
-def _of_side(condition: Expression, right: Node, side: str) -> Expression:
+def _of_side(condition: Expression, right: Node, side: str, pair: str) -> Expression:
     ids = frozenset(right.ids)
 
-    def renamed(expression: Expression) -> Expression | None:
-        if isinstance(expression, Column) and expression.relation is None:
-            name = expression.name
-            return Column(None, f"{side}_{name}") if name in ids else None
+    def value(expression: Expression) -> Expression | None:
+        match expression:
+            case Column(relation=None, name=name) if name in ids:
+                return Template("scalar subquery", (f"(SELECT {side}_{name} FROM {pair})",))
         return None
 
-    return rewrite(condition, renamed)
+    return rewrite(condition, value)
