@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pgtrickle.engine import Engine
+from pgtrickle.query.algebra import Attribute, Constant, Join, Node
+from pgtrickle.query.keys import keys
 
 # Subqueries of a column `shop` that may be NULL, of which no two rows have the same.
 ONE_EACH = {
@@ -51,3 +53,12 @@ def test_rows_of_such_a_join_are_updated_where_they_are(engine: Engine) -> None:
         connection.execute(change)
         assert engine.refresh("totals").reason is None, change
         assert engine.verify("totals").equal, change
+
+
+def test_keys_of_many_joins_are_looked_for_once_each() -> None:
+    """Twice at each join would not end in our lifetime."""
+    node: Node = Constant("SELECT 0 AS c0", (Attribute("c0"),), single=True)
+    for number in range(1, 100):
+        one = Constant(f"SELECT {number} AS c{number}", (Attribute(f"c{number}"),), single=True)
+        node = Join(node, one)
+    assert keys(node) == (frozenset(),)

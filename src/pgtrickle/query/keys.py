@@ -116,9 +116,9 @@ def group_key(node: Node) -> tuple[str, ...] | None:
 def _joined(node: Join, equal: frozenset[tuple[str, str]]) -> list[Key]:
     left, right = keys(node.left, equal), keys(node.right, equal)
     found = [a | b for a in left for b in right]
-    if _matches_one(node.right, node.left, equal):
+    if _matches_one(node.right, right, node.left, equal):
         found += left
-    if _matches_one(node.left, node.right, equal):
+    if _matches_one(node.left, left, node.right, equal):
         found += right
     return found
 
@@ -126,18 +126,22 @@ def _joined(node: Join, equal: frozenset[tuple[str, str]]) -> list[Key]:
 def _outer_joined(node: OuterJoin, equal: frozenset[tuple[str, str]]) -> list[Key]:
     """The left side's keys, where each left row meets at most one right row."""
     equal |= equalities(node.condition)
-    if node.full or not _matches_one(node.right, node.left, equal):
+    right = keys(node.right, equal)
+    if node.full or not _matches_one(node.right, right, node.left, equal):
         return []
     return list(keys(node.left))
 
 
-def _matches_one(node: Node, other: Node, equal: frozenset[tuple[str, str]]) -> bool:
-    """Whether a row of `other` meets at most one row of `node`.
+def _matches_one(
+    node: Node, unique: tuple[Key, ...], other: Node, equal: frozenset[tuple[str, str]]
+) -> bool:
+    """Whether a row of `other` meets at most one row of `node`, whose keys are `unique`.
 
     The key of a group may be NULL here, for what is equated with something is not.
     """
     group = group_key(node)
-    unique = [*keys(node, equal), *([frozenset(group)] if group else [])]
+    if group:
+        unique = (*unique, frozenset(group))
     return any(_determined(key, other, equal) for key in unique)
 
 
