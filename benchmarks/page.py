@@ -21,9 +21,9 @@ HEAD = """\
 
 Written by `make bench`. Everything is measured side by side in one run on one server; figures are
 medians over the cycles, and the machine is whatever it was: compare the columns, not machines.
-Tables are small here, which favours REFRESH and recomputing; `make bench-full` takes 1,000,000
+Where tables are small, that favours REFRESH and recomputing; `make bench-full` takes 1,000,000
 orders and TPC-H at scale 1, and [decisions/floor.md](decisions/floor.md) says what a refresh is
-made of.
+made of. Each section says its sizes.
 """
 # The same file for the same figures.
 mpl.rcParams["svg.hashsalt"] = "pgtrickle"
