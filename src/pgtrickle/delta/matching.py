@@ -87,24 +87,37 @@ def flipped(
 
     None when the right side did not change.
     """
-    change = maintenance.shared_delta(right)
-    if change is None:
+    if not maintenance.is_changed(right):
         return None
     parts = take_apart(condition, left, right)
     terms = maintenance.old_terms(left)
     pair = before_and_now(right, maintenance) if parts.rest else None
     if pair is not None and condition is not None:
         sql = [by_comparing(term, right, condition, pair, MATCHED) for term in terms]
-    elif parts.rest or not maintenance.states.one_equality:
-        keys = _changed_keys(change, parts, maintenance)
-        sql = [_row_by_row(term, change, right, condition, keys, maintenance) for term in terms]
     else:
-        keys = _flipped_keys(change, right, parts, maintenance)
-        sql = [_through_keys(term, keys, parts) for term in terms]
+        sql = _by_counting(terms, right, condition, parts, maintenance)
     rows = Relation(union_all(sql), (*left.ids, MATCHED), weighted=True)
     # Of a left side that is itself such a join, each row would come as often as that has changes of
     # it, and again at each further join: 3 to the number of joins.
     return netted(rows) if len(terms) > 1 else rows
+
+
+def _by_counting(
+    terms: list[Relation],
+    right: Node,
+    condition: Expression | None,
+    parts: Condition,
+    maintenance: Maintenance,
+) -> list[str]:
+    """The rows of each of the `terms` that flip, by how many matches they have and had."""
+    change = maintenance.shared_delta(right)
+    if change is None:
+        raise ValueError("a changed relation has a delta")
+    if parts.rest or not maintenance.states.one_equality:
+        keys = _changed_keys(change, parts, maintenance)
+        return [_row_by_row(term, change, right, condition, keys, maintenance) for term in terms]
+    keys = _flipped_keys(change, right, parts, maintenance)
+    return [_through_keys(term, keys, parts) for term in terms]
 
 
 def _flipped_keys(change: Relation, right: Node, parts: Condition, maintenance: Maintenance) -> str:

@@ -554,7 +554,7 @@ create or replace function pgtrickle._lasting_text(query text, canonical text, f
 as $$
 begin
     if current_setting('standard_conforming_strings') = 'on' or strpos(query, E'\\') = 0 then
-        return (query);
+        return (query);  -- RETURN QUERY without the parentheses is another statement
     end if;
     if not faithful then
         raise exception using
