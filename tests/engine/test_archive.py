@@ -165,6 +165,7 @@ def test_changes_are_consumed_once_while_they_move(two: Engine, database: str) -
             for i in range(40):
                 with contextlib.suppress(psycopg.errors.DeadlockDetected):  # of two writers
                     write(session, number, i)
+            session.execute("select pg_stat_force_next_flush()")  # not when the backend ends
 
     with ThreadPoolExecutor(4) as sessions:
         list(sessions.map(act, range(4)))
