@@ -223,9 +223,15 @@ def fresh_database(server_of_version: Callable[[str], str]) -> FreshDatabase:
             yield make_conninfo(dsn, dbname=name)
         finally:
             with psycopg.connect(dsn, autocommit=True) as connection:
+                # Of a worker that was killed, a session may still read the slot for a while.
+                connection.execute(
+                    "select pg_terminate_backend(active_pid, 60000) from pg_replication_slots"
+                    " where database = %s and active",
+                    [name],
+                )
                 connection.execute(
                     "select pg_drop_replication_slot(slot_name) from pg_replication_slots"
-                    " where database = %s and not active",
+                    " where database = %s",
                     [name],
                 )
                 connection.execute(

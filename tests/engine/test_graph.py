@@ -151,7 +151,9 @@ def test_a_diamond_never_shows_two_moments(
         thread.start()
     try:
         seen = set()
-        for _ in range(150):
+        looks = 0
+        while not errors and (looks < 150 or len(seen) < 4):
+            looks += 1
             ((a, b, n, m),) = other.execute(
                 "select a, b, n, (select n from top) from bottom"
             ).fetchall()
@@ -164,7 +166,6 @@ def test_a_diamond_never_shows_two_moments(
         for thread in threads:
             thread.join(60)
     assert errors == []
-    assert len(seen) > 3
     engine.refresh_all()
     assert all(engine.verify(name).equal for name in names(engine))
 

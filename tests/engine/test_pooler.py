@@ -16,6 +16,7 @@ from threading import Thread
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from tests.runtime.waiting import PATIENCE
 
 import pgtrickle
 from pgtrickle.engine import Engine
@@ -64,7 +65,7 @@ def pooled(database: str) -> Iterator[str]:
 
 
 def _wait_for(dsn: str) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE
     while True:
         with contextlib.suppress(psycopg.OperationalError), psycopg.connect(dsn):
             return

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from tests.conftest import FreshDatabase
+from tests.runtime.waiting import PATIENCE
 
 import pgtrickle
 from pgtrickle.engine import Engine
@@ -60,6 +61,41 @@ def own_engine(database: str) -> Iterator[Engine]:
         yield opened
 
 
+HELD = 20260101
+
+
+class Held:
+    """Holds up whoever calls `slow(v)` in a database, from the beginning until `let_go`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._connection = engine.connection
+        self._connection.execute(f"select pg_advisory_lock({HELD})")
+        self._connection.execute(
+            "create function slow(integer) returns integer language plpgsql immutable as $$"
+            f" begin while not pg_try_advisory_xact_lock_shared({HELD}) loop"
+            " perform pg_sleep(0.01); end loop; return $1; end $$"
+        )
+
+    def wait_for(self, number: int = 1) -> None:
+        """Until so many sessions of a worker are held up."""
+        sleeping = (
+            "select count(*) from pg_stat_activity where application_name = 'pgtrickle worker'"
+            " and wait_event = 'PgSleep' and datname = current_database()"
+        )
+        end = time.monotonic() + PATIENCE
+        while self._connection.execute(sleeping).fetchone() != (number,):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+    def let_go(self) -> None:
+        self._connection.execute(f"select pg_advisory_unlock({HELD})")
+
+
+@pytest.fixture
+def held(own_engine: Engine) -> Held:
+    return Held(own_engine)
+
+
 class Worker:
     """A `pgtrickle worker` in a process of its own, and what it logged."""
 
@@ -80,7 +116,7 @@ class Worker:
         for line in self.process.stderr:
             self.lines.append(line.rstrip())
 
-    def logged(self, text: str, times: int = 1, seconds: float = 20) -> None:
+    def logged(self, text: str, times: int = 1, seconds: float = PATIENCE) -> None:
         """Wait until it has logged that."""
         end = time.monotonic() + seconds
         while sum(text in line for line in self.lines) < times:
@@ -88,10 +124,14 @@ class Worker:
             assert self.process.poll() is None or text in "".join(self.lines), self.lines
             time.sleep(0.02)
 
-    def stop(self, number: int = signal.SIGTERM, seconds: float = 20) -> int:
+    def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        status = self.process.wait(seconds)
-        self._reader.join(5)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Its exit status, once it has ended."""
+        status = self.process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
         return status
 
 

@@ -9,7 +9,7 @@ import psycopg
 
 from pgtrickle.engine import Engine
 
-from .conftest import Worker
+from .conftest import Held, Worker
 from .test_worker import COUNT, create, wait_until
 
 
@@ -20,22 +20,15 @@ def scalar(session: psycopg.Connection, query: str) -> object:
 
 
 def test_a_drained_scheduler_rests_until_it_is_let_go_on(
-    own_engine: Engine, database: str, start_worker: Callable[..., Worker]
+    own_engine: Engine, held: Held, database: str, start_worker: Callable[..., Worker]
 ) -> None:
-    own_engine.connection.execute(
-        "create function slow(integer) returns integer language sql immutable"
-        " as 'select $1 from pg_sleep(1)'"
-    )
     own_engine.create_stream_table("t", "select id, slow(v) as v from src", schedule="1s")
     start_worker("--dsn", database)
     own_engine.connection.execute("insert into src values (1, 1)")
-    running = (  # and not one of before the row was there, which found nothing
-        "select count(*) from pg_stat_activity where application_name = 'pgtrickle worker'"
-        " and wait_event = 'PgSleep' and datname = current_database()"
-    )
-    wait_until(own_engine, running, 1)
+    held.wait_for()
     with psycopg.connect(database, autocommit=True) as session:
         assert scalar(session, "select pgtrickle.drain(0)") is False
+        held.let_go()
         assert scalar(session, "select pgtrickle.drain()") is True
         assert scalar(session, "select pgtrickle.is_drained()") is True
         assert own_engine.session.rows(COUNT) == [(1,)]

@@ -19,7 +19,7 @@ from pgtrickle.engine import Engine
 from pgtrickle.worker import connection, serving, watchdog
 from pgtrickle.worker.bell import Bell
 
-from .conftest import Worker
+from .conftest import Held, Worker
 from .proxy import Proxy, proxy
 from .test_together import diamond
 from .test_worker import COUNT, create, wait_until
@@ -29,14 +29,6 @@ LEADERS = (
     "select count(*) from pg_locks where locktype = 'advisory' and granted"
     " and (classid, objid, objsubid) = (1885829237, 1, 2)"
     " and database = (select oid from pg_database where datname = current_database())"
-)
-SLEEPING = (
-    "select count(*) from pg_stat_activity where datname = current_database()"
-    " and application_name = 'pgtrickle worker' and wait_event = 'PgSleep'"
-)
-SLOW = (
-    "create function slow(integer) returns integer language sql immutable"
-    " as 'select $1 from pg_sleep(1)'"
 )
 
 
@@ -96,7 +88,7 @@ def test_a_worker_that_is_cut_off_loses_the_lead_and_comes_back(
         wait_until(own_engine, COUNT, 1)
         way.cut()
         own_engine.connection.execute("insert into src values (2)")
-        other.logged("event=serving", seconds=60)
+        other.logged("event=serving")
         wait_until(own_engine, COUNT, 2)
         assert own_engine.session.rows(LEADERS) == [(1,)]
         way.mend()
@@ -114,18 +106,18 @@ def test_a_worker_that_is_cut_off_loses_the_lead_and_comes_back(
 
 
 def test_a_refresh_whose_end_was_not_heard_of_is_done_once_and_the_table_goes_on(
-    own_engine: Engine, way: Proxy, caplog: pytest.LogCaptureFixture
+    own_engine: Engine, held: Held, way: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:
-    own_engine.connection.execute(SLOW)
     own_engine.create_stream_table("t", "select id, slow(v) as v from src", schedule="1s")
     with serving_through(way, caplog):
         own_engine.connection.execute("insert into src values (1, 1)")
-        wait_until(own_engine, SLEEPING, 1)
+        held.wait_for()
         way.cut()
+        held.let_go()
         wait_until(own_engine, COUNT, 1)  # the server finishes what it was told to do
         way.mend()
         own_engine.connection.execute("insert into src values (2, 2)")
-        wait_until(own_engine, COUNT, 2, seconds=60)
+        wait_until(own_engine, COUNT, 2)
     ((refreshed, rows),) = own_engine.session.rows(
         "select count(*), sum(rows_inserted) from pgtrickle.pgt_refresh_history"
         " where action = 'DIFFERENTIAL'"
@@ -135,30 +127,30 @@ def test_a_refresh_whose_end_was_not_heard_of_is_done_once_and_the_table_goes_on
 
 
 def test_the_server_lets_go_of_what_a_lost_session_has_locked(
-    own_engine: Engine, database: str, way: Proxy, caplog: pytest.LogCaptureFixture
+    own_engine: Engine, held: Held, database: str, way: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It waits for the word to commit; its tables wait for it."""
-    own_engine.connection.execute(SLOW)
     diamond(own_engine)
     own_engine.session.rows(
         "select pgtrickle.alter_stream_table('left_', query => 'select id, slow(v) as v from src')"
     )
     with serving_through(way, caplog):
         own_engine.connection.execute("insert into src values (1, 1)")
-        wait_until(own_engine, SLEEPING, 1)
+        held.wait_for()
         way.cut()
-        held = (
+        held.let_go()
+        idle = (
             "select count(*) from pg_stat_activity where datname = current_database()"
             " and application_name = 'pgtrickle worker' and state = 'idle in transaction'"
         )
-        wait_until(own_engine, held, 1)
+        wait_until(own_engine, idle, 1)
         with psycopg.connect(database, autocommit=True) as by_hand:
             by_hand.execute("select pgtrickle.refresh_stream_table('left_')")  # waits
             assert by_hand.execute("select count(*) from left_").fetchone() == (1,)
-        assert own_engine.session.rows(held) == [(0,)]
+        wait_until(own_engine, idle, 0)  # it lets go of its locks before it has ended
         way.mend()
         own_engine.connection.execute("insert into src values (2, 2)")
-        wait_until(own_engine, "select (l, r)::text from bottom", "(2,1)", seconds=60)
+        wait_until(own_engine, "select (l, r)::text from bottom", "(2,1)")
     for name in ("left_", "right_", "bottom"):
         assert own_engine.verify(name).equal
 
@@ -166,10 +158,13 @@ def test_the_server_lets_go_of_what_a_lost_session_has_locked(
 def test_a_statement_that_takes_long_is_left_alone(
     own_engine: Engine, way: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:
-    own_engine.connection.execute(SLOW.replace("(1)", "(4)"))
+    own_engine.connection.execute(
+        "create function slow(integer) returns integer language sql immutable"
+        " as 'select $1 from pg_sleep(4)'"
+    )
     own_engine.create_stream_table("t", "select id, slow(v) as v from src", schedule="1s")
     with serving_through(way, caplog):
         own_engine.connection.execute("insert into src values (1, 1)")
-        wait_until(own_engine, COUNT, 1, seconds=60)
+        wait_until(own_engine, COUNT, 1)
     assert "answer_lost" not in caplog.text
     assert "connection_lost" not in caplog.text

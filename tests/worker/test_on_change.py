@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 
 import psycopg
 import pytest
+from tests.runtime.waiting import PATIENCE
 
 from pgtrickle import cli
 from pgtrickle.engine import Engine
+from pgtrickle.worker.bell import Bell
 from pgtrickle.worker.changes import Mark
+from pgtrickle.worker.connection import connect
+from pgtrickle.worker.serving import Manner, Serving
 
-from .conftest import Worker
+from .conftest import Held, Worker
 from .test_together import TRANSACTIONS, diamond
 from .test_worker import COUNT, wait_until
 
@@ -27,33 +33,36 @@ def set_floor(engine: Engine, seconds: float) -> None:
 
 
 def serve(start_worker: StartWorker, database: str, *arguments: str) -> Worker:
-    worker = start_worker("--dsn", database, "--on-change", "--poll", "30", *arguments)
+    worker = start_worker("--dsn", database, "--on-change", "--poll", "3600", *arguments)
     worker.logged("event=serving")
     return worker
 
 
 @pytest.mark.every_server
-def test_changes_are_seen_a_tenth_of_a_second_after_they_are_committed(
+def test_changes_are_seen_long_before_the_schedule(
     own_engine: Engine, database: str, start_worker: StartWorker
 ) -> None:
     set_floor(own_engine, 0)
     own_engine.create_stream_table("t", "select id, v from src", schedule="1h")
     worker = serve(start_worker, database)
     for change in range(1, 10):
-        time.sleep(0.3)
         own_engine.connection.execute("insert into src values (%s)", (change,))
-        own_engine.connection.execute("create table if not exists written (at timestamptz)")
-        own_engine.connection.execute("insert into written values (clock_timestamp())")
         wait_until(own_engine, COUNT, change)
-    late = own_engine.session.rows(
-        "select extract(epoch from h.start_time - w.at)::double precision"
-        " from written w cross join lateral (select min(h.start_time) as start_time"
-        " from pgtrickle.pgt_refresh_history h"
-        " where h.action = 'DIFFERENTIAL' and h.end_time > w.at) h order by 1"
-    )
-    assert len(late) == 9
-    assert late[4][0] < 0.2, late  # the median: this machine has other things to do
     assert worker.stop() == 0
+
+
+def test_it_looks_for_changes_ten_times_a_second(own_engine: Engine, database: str) -> None:
+    slept: list[float] = []
+
+    class Stopwatch(Bell):
+        def sleep(self, seconds: float, connection: object = None) -> bool:
+            slept.append(seconds)
+            return len(slept) == 5
+
+    with closing(connect(database)) as connection:
+        manner = Manner(poll=3600, on_change=True)
+        Serving(connection, partial(connect, database), Stopwatch(), manner)._rest(3600)
+    assert slept == [0.1] * 5
 
 
 def test_without_the_option_changes_wait_for_the_schedule(
@@ -112,22 +121,15 @@ def test_a_change_that_is_committed_late_is_seen_though_others_are_still_under_w
 
 
 def test_a_change_during_a_refresh_is_seen_by_the_next(
-    own_engine: Engine, database: str, start_worker: StartWorker
+    own_engine: Engine, held: Held, database: str, start_worker: StartWorker
 ) -> None:
-    own_engine.connection.execute(
-        "create function slow(integer) returns integer language sql immutable"
-        " as 'select $1 from pg_sleep(0.5)'"
-    )
     own_engine.create_stream_table("t", "select id, slow(v) as v from src", schedule="1h")
     serve(start_worker, database)
     own_engine.connection.execute("insert into src values (1, 1)")
-    sleeping = (
-        "select count(*) > 0 from pg_stat_activity where application_name = 'pgtrickle worker'"
-        " and wait_event = 'PgSleep' and datname = current_database()"
-    )
-    wait_until(own_engine, sleeping, True)
+    held.wait_for()
     own_engine.connection.execute("insert into src values (2, 2)")
-    wait_until(own_engine, COUNT, 2, seconds=60)
+    held.let_go()
+    wait_until(own_engine, COUNT, 2, seconds=600)
     # Ten times as long from one to the next as it took: a refresh takes a tenth of the time.
     ((share,),) = own_engine.session.rows(
         "select max((h.start_time - before.end_time) / (before.end_time - before.start_time))"
@@ -146,20 +148,20 @@ def test_a_steady_writer_has_a_table_refreshed_once_in_the_floor(
 ) -> None:
     own_engine.create_stream_table("t", "select id, v from src", schedule="1h")
     serve(start_worker, database)
-    end = time.monotonic() + 4
-    change = 0
-    while time.monotonic() < end:
+    end = time.monotonic() + PATIENCE
+    change, number = 0, 0
+    while number < 4:
         change += 1
         own_engine.connection.execute("insert into src values (%s)", (change,))
+        ((number, apart),) = own_engine.session.rows(
+            "select count(*), min(h.apart) from (select extract(epoch from start_time"
+            " - lag(end_time) over (order by refresh_id))::double precision as apart"
+            " from pgtrickle.pgt_refresh_history where action = 'DIFFERENTIAL') h"
+        )
+        assert time.monotonic() < end
         time.sleep(0.01)
-    wait_until(own_engine, COUNT, change)
-    ((number, apart),) = own_engine.session.rows(
-        "select count(*), min(h.apart) from (select extract(epoch from start_time"
-        " - lag(end_time) over (order by refresh_id))::double precision as apart"
-        " from pgtrickle.pgt_refresh_history where action = 'DIFFERENTIAL') h"
-    )
-    assert 2 <= number <= 6
     assert apart >= 1
+    wait_until(own_engine, COUNT, change)
 
 
 CHANGED = (
@@ -221,7 +223,10 @@ def changed(engine: Engine) -> Engine:
             "{}",
         ),
         (
-            "update pgtrickle.pgt_stream_tables set consecutive_errors = 3, last_error_at = now()",
+            """
+            update pgtrickle.settings set value = '3600' where name = 'error_backoff_seconds';
+            update pgtrickle.pgt_stream_tables set consecutive_errors = 3, last_error_at = now()
+            """,
             "{}",
         ),
         (
@@ -243,10 +248,10 @@ def test_what_may_be_refreshed_on_change(changed: Engine, happening: str, found:
 @pytest.mark.parametrize(
     ("tier", "seconds", "took", "again"),
     [
-        ("hot", 5, 0.001, 5),
-        ("warm", 5, 0.001, 10),
-        ("cold", 5, 0.001, 50),
-        ("hot", 5, 2, 18),
+        ("hot", 500, 0.001, 500),
+        ("warm", 500, 0.001, 1000),
+        ("cold", 500, 0.001, 5000),
+        ("hot", 500, 200, 1800),
         ("hot", 0, 0.001, None),
     ],
 )
@@ -263,7 +268,7 @@ def test_refreshes_on_change_are_some_time_apart(
     )
     ((ids, left),) = changed.session.rows("select ids, again from pgtrickle._changed()")
     assert (ids == []) is (again is not None)
-    assert left is None if again is None else again - 0.1 >= left > again - 5
+    assert left is None if again is None else again - 0.1 >= left > again - 300
     ((shown, later),) = changed.session.rows(
         "select ids, again from pgtrickle._changed("
         "array(select pgt_id from pgtrickle.pgt_stream_tables))"

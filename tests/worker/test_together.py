@@ -12,6 +12,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
+from tests.runtime.waiting import PATIENCE
 
 from pgtrickle import cli
 from pgtrickle.engine import Engine
@@ -20,7 +21,7 @@ from pgtrickle.worker.bell import Bell
 from pgtrickle.worker.lanes import Lanes
 from pgtrickle.worker.units import Unit
 
-from .conftest import Worker
+from .conftest import Held, Worker
 from .test_worker import wait_until
 
 StartWorker = Callable[..., Worker]
@@ -29,23 +30,14 @@ TRANSACTIONS = "select count(*), count(distinct own_xid) from pgtrickle.pgt_fron
 
 
 def test_what_does_not_read_each_other_goes_side_by_side(
-    own_engine: Engine, database: str, start_worker: StartWorker
+    own_engine: Engine, held: Held, database: str, start_worker: StartWorker
 ) -> None:
-    own_engine.connection.execute(
-        "create function slow(integer) returns integer language sql immutable"
-        " as 'select $1 from pg_sleep(1)'"
-    )
     for name in ("t", "u"):
         own_engine.create_stream_table(name, "select id, slow(v) as v from src", schedule="1s")
     worker = start_worker("--dsn", database)
     worker.logged("event=serving")
     own_engine.connection.execute("insert into src values (1, 1)")
-    wait_until(
-        own_engine,
-        "select count(*) from pg_stat_activity where application_name = 'pgtrickle worker'"
-        " and wait_event = 'PgSleep' and datname = current_database()",
-        2,
-    )
+    held.wait_for(2)
 
 
 def diamond(engine: Engine, schedule: str = "1h") -> None:
@@ -104,7 +96,7 @@ def test_a_writer_that_does_not_end_holds_up_nobody_else(
             own_engine.connection.execute("insert into src2 values (%s)", (number,))
             wait_until(own_engine, "select count(*) from u", number)
         writing.commit()
-    wait_until(own_engine, "select count(*) from t", 1, seconds=60)
+    wait_until(own_engine, "select count(*) from t", 1)
 
 
 def test_a_source_that_is_locked_holds_up_its_readers_only(
@@ -119,7 +111,7 @@ def test_a_source_that_is_locked_holds_up_its_readers_only(
     with psycopg.connect(database) as locking:
         locking.execute("lock table src")
         worker = start_worker("--dsn", database, "--jobs", "2", "--log-level", "debug")
-        worker.logged("is locked by somebody else", times=3, seconds=60)
+        worker.logged("is locked by somebody else", times=3)
         own_engine.connection.execute("insert into src2 values (1)")
         wait_until(own_engine, "select count(*) from u", 1)
     wait_until(own_engine, "select count(*) from t2", 1)
@@ -180,8 +172,11 @@ def test_nothing_is_begun_again_before_it_is_known_how_it_ended(
     for number in range(2, 8):
         own_engine.connection.execute("insert into src values (%s, 0)", (number,))
         time.sleep(0.5)
+    end = time.monotonic() + PATIENCE
+    while not begun and time.monotonic() < end:
+        time.sleep(0.01)
     bell.ring()
-    thread.join(60)
+    thread.join(PATIENCE)
     assert begun
     assert not any(begun)
 
@@ -259,12 +254,13 @@ def test_prometheus_is_told_what_was_done(
         f'pgtrickle_rows_total{{database="{name}",kind="inserted",table="public.t"}} 2.0',
         f'pgtrickle_stream_tables{{database="{name}",status="ACTIVE"}} 1.0',
     }
-    for _ in range(100):
+    end = time.monotonic() + PATIENCE
+    while True:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
             lines = set(answer.read().decode().splitlines())
-        if expected <= lines:
+        if expected <= lines or time.monotonic() > end:
             break
-        threading.Event().wait(0.2)
+        time.sleep(0.2)
     assert expected <= lines
 
 
@@ -334,7 +330,7 @@ def test_refreshes_are_traced(
         own_engine.create_stream_table("t", "select id from src", schedule="1s")
         own_engine.connection.execute("insert into src values (1, 1)")
         start_worker("--dsn", database, "--traces")
-        assert received.wait(20)
+        assert received.wait(PATIENCE)
         collector.shutdown()
     assert b"pgtrickle refresh" in bodies[0]
     assert b"public.t" in bodies[0]

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from typing import Any
 
 import psycopg
 import pytest
 from tests.runtime import plans
 from tests.runtime.conftest import Connect
+from tests.runtime.waiting import PATIENCE, begun
 
 pytestmark = pytest.mark.every_server
 
@@ -41,14 +40,6 @@ def assert_current(owner: Connection, *names: str, action: str | None = None) ->
         assert plans.difference(owner, name) == [], name
         if action is not None:
             assert outcome.action == action, outcome
-
-
-def during(act: Any) -> threading.Thread:
-    """Start `act` in a thread and give it time to get stuck on a lock."""
-    thread = threading.Thread(target=act)
-    thread.start()
-    time.sleep(0.3)
-    return thread
 
 
 def test_a_table_created_at_an_old_snapshot_misses_no_writer(
@@ -645,15 +636,15 @@ def test_widening_waits_for_writers_so_none_captures_null(
     in_flight = connect("writer", autocommit=False)
     in_flight.execute("update src.orders set customer = 5 where id = 60")
     widening = connect("owner")
-    thread = during(lambda: plans.totals(widening))
-    assert thread.is_alive()
+    widened = begun(lambda: plans.totals(widening), widening, owner)
     after = connect("writer")
-    later = during(lambda: after.execute("update src.orders set amount = 1000 where id = 61"))
+    later = begun(
+        lambda: after.execute("update src.orders set amount = 1000 where id = 61"), after, owner
+    )
     in_flight.execute("update src.orders set customer = 7, amount = 9 where id = 62")
     in_flight.commit()
-    thread.join(10)
-    later.join(10)
-    assert not thread.is_alive()
+    widened.result(PATIENCE)
+    later.result(PATIENCE)
     source = relid(owner, "src.orders")
     writer.execute("delete from src.orders where id between 55 and 65")
     assert_current(owner, "marts.positive", "marts.totals", action="DIFFERENTIAL")
@@ -676,12 +667,10 @@ def test_widening_lets_who_holds_the_capture_read_its_buffer(
     holder = connect("owner", autocommit=False)
     holder.execute("select pgtrickle._hold_capture(%s)", (source,))
     widening = connect("owner")
-    thread = during(lambda: plans.totals(widening))
-    assert thread.is_alive()
+    widened = begun(lambda: plans.totals(widening), widening, owner)
     plans.refresh(holder, "marts.positive")
     holder.commit()
-    thread.join(10)
-    assert not thread.is_alive()
+    widened.result(PATIENCE)
     assert_current(owner, "marts.positive", "marts.totals")
 
 
@@ -689,11 +678,11 @@ def test_two_sessions_capture_the_same_source_at_once(
     owner: Connection, connect: Connect, orders: None
 ) -> None:
     first, second = connect("owner", autocommit=False), connect("owner")
+    first.execute("select 1")  # begins a transaction
     plans.positive_amounts(first)
-    thread = during(lambda: plans.totals(second))
+    created = begun(lambda: plans.totals(second), second, owner)
     first.commit()
-    thread.join(10)
-    assert not thread.is_alive()
+    created.result(PATIENCE)
     owner.execute("update src.orders set amount = amount + 1")
     assert_current(owner, "marts.positive", "marts.totals", action="DIFFERENTIAL")
 
@@ -758,11 +747,13 @@ def test_who_drops_a_capture_does_not_deadlock_with_who_looks_at_its_buffer(
     source = relid(owner, "src.orders")
     with connect(autocommit=False) as purging:
         purging.execute(f"select last_value from pgtrickle_changes.segment_{source}")
-        dropping = during(
-            lambda: owner.execute("select pgtrickle.drop_stream_table('marts.positive')")
+        dropped = begun(
+            lambda: owner.execute("select pgtrickle.drop_stream_table('marts.positive')"),
+            owner,
+            connect(),
         )
         purging.execute("set lock_timeout = '1s'")
         purging.execute(f"select pg_relation_size('pgtrickle_changes.changes_{source}_0')")
         purging.commit()
-        dropping.join()
+        dropped.result(PATIENCE)
     assert value(owner, f"select to_regclass('pgtrickle_changes.changes_{source}_0')") is None

@@ -16,6 +16,7 @@ from tests.runtime.conftest import Connect
 from tests.runtime.immediate.conftest import Immediate
 from tests.runtime.immediate.queries import QUERIES
 from tests.runtime.lifecycle.facts import call, catalog, hidden, scalar
+from tests.runtime.waiting import PATIENCE, begun
 
 from pgtrickle.engine import Engine
 
@@ -277,12 +278,11 @@ def test_resume_waits_for_the_writer_in_flight(
     late = connect("writer", autocommit=False)
     late.execute("insert into src.orders values (400, 1, 9)")
     resumer = connect("owner")
-    resume = threading.Thread(target=call, args=(resumer, "resume_stream_table", "marts.totals"))
-    resume.start()
-    resume.join(0.5)
-    assert resume.is_alive()
+    resumed = begun(
+        lambda: call(resumer, "resume_stream_table", "marts.totals"), resumer, connect()
+    )
     late.commit()
-    resume.join(10)
+    resumed.result(PATIENCE)
     current(*QUERIES)
 
 
@@ -296,16 +296,13 @@ def test_mode_changes_without_a_gap(
     late = connect("writer", autocommit=False)
     late.execute("insert into src.orders values (401, 1, 9)")
     alterer = connect("owner")
-    alter = threading.Thread(
-        target=call,
-        args=(alterer, "alter_stream_table", "marts.totals"),
-        kwargs={"refresh_mode": "IMMEDIATE"},
+    altered = begun(
+        lambda: call(alterer, "alter_stream_table", "marts.totals", refresh_mode="IMMEDIATE"),
+        alterer,
+        connect(),
     )
-    alter.start()
-    alter.join(0.5)
-    assert alter.is_alive()
     late.commit()
-    alter.join(10)
+    altered.result(PATIENCE)
     assert catalog(owner, "totals").refresh_mode == "IMMEDIATE"
     current(*QUERIES)
     writer.execute("insert into src.orders values (402, 1, 9)")
@@ -545,21 +542,11 @@ def test_what_another_session_makes_meanwhile_is_not_made_twice(connect: Connect
             is None
         )
     prepare_source(one, "src.orders")
-    failures: list[Exception] = []
 
     def prepare() -> None:
-        try:
-            prepare_source(other, "src.orders")
-            other.commit()
-        except psycopg.Error as error:
-            failures.append(error)
+        prepare_source(other, "src.orders")
+        other.commit()
 
-    thread = threading.Thread(target=prepare)
-    thread.start()
-    waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
-    watching = connect()
-    while scalar(watching, waiting) == 0 and thread.is_alive():
-        pass
+    prepared = begun(prepare, other, connect())
     one.commit()
-    thread.join(60)
-    assert failures == []
+    prepared.result(PATIENCE)

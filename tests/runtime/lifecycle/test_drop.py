@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 import pytest
 from tests.runtime import plans
+from tests.runtime.waiting import PATIENCE, begun
 
 from .facts import call, catalog, create, hidden, rows, scalar
 
@@ -183,7 +183,7 @@ def test_a_failed_table_is_resumed(owner: Connection) -> None:
     owner.execute("listen pg_trickle_alert")
     call(owner, "resume_stream_table", "marts.q")
     assert catalog(owner, "q").status == "ACTIVE"
-    events = [event.payload for event in owner.notifies(timeout=1, stop_after=1)]
+    events = [event.payload for event in owner.notifies(timeout=PATIENCE, stop_after=1)]
     assert '"resumed"' in events[0]
     with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="not suspended"):
         call(owner, "resume_stream_table", "marts.q")
@@ -202,15 +202,10 @@ def test_a_refresh_that_waited_for_a_drop_says_so(
     plans.totals(owner)
     dropping = connect("owner", autocommit=False)
     call(dropping, "drop_stream_table", "marts.totals")
-    with ThreadPoolExecutor(1) as thread:
-        waiting = thread.submit(owner.execute, refresh)
-        while not scalar(
-            connect(), "select cardinality(pg_blocking_pids(%s))", owner.info.backend_pid
-        ):
-            pass
-        dropping.commit()
-        try:
-            code = waiting.result().fetchone()[0]
-        except psycopg.Error as error:
-            code = error.sqlstate
+    refreshed = begun(lambda: owner.execute(refresh).fetchone(), owner, connect())
+    dropping.commit()
+    try:
+        (code,) = refreshed.result(PATIENCE)
+    except psycopg.Error as error:
+        code = error.sqlstate
     assert code == "42P01"

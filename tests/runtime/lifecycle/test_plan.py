@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from tests.runtime import plans
+from tests.runtime.waiting import PATIENCE
 
 from .facts import call, catalog, create, rows, scalar
 from .test_create import full_plan
@@ -80,7 +81,7 @@ def test_a_table_asked_to_be_differential_stays_exact_where_that_is_impossible(
     create(owner, "marts.positive", QUERY, refresh_mode="DIFFERENTIAL")
     owner.execute("listen pg_trickle_alert")
     assert call(owner, "install_plan", "marts.positive", full_plan(owner, QUERY)) == "FULL"
-    events = [json.loads(event.payload) for event in owner.notifies(timeout=1, stop_after=1)]
+    events = [json.loads(event.payload) for event in owner.notifies(timeout=PATIENCE, stop_after=1)]
     assert (events[0]["event"], events[0]["pgt_name"]) == ("differential_impossible", "positive")
     row = catalog(owner, "positive")
     assert (row.refresh_mode, row.effective_refresh_mode) == ("DIFFERENTIAL", "FULL")

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from tests.runtime import plans
+from tests.runtime.waiting import PATIENCE
 
 pytestmark = pytest.mark.every_server
 
@@ -30,7 +31,7 @@ def heard(owner: Connection, connect: Any) -> Heard:
         # What the server has sent comes before the answer to a query.
         owner.execute('notify pg_trickle_alert, \'{"event": "end"}\'')
         found: list[dict[str, Any]] = []
-        for told in listener.notifies(timeout=10):
+        for told in listener.notifies(timeout=PATIENCE):
             event = json.loads(told.payload)
             if event["event"] == "end":
                 break

@@ -117,13 +117,13 @@ def test_jobs_under_way_are_shown_with_their_session_and_what_they_do(
         assert job.worker_pid == refreshing.info.backend_pid
         assert job.scheduler_pid == leader.info.backend_pid
         assert job.duration_ms >= 0
-        (summary,) = rows(owner, "select * from pgtrickle.cluster_worker_summary()")
-        assert (summary.db_name, summary.active_workers, summary.scheduler_running) == (
-            owner.info.dbname,
-            1,
-            True,
+        (summary,) = rows(
+            owner,
+            "select * from pgtrickle.cluster_worker_summary() where db_name = current_database()",
         )
-        assert (summary.scheduler_pid, summary.total_active_workers) == (leader.info.backend_pid, 1)
+        assert (summary.active_workers, summary.scheduler_running) == (1, True)
+        assert summary.scheduler_pid == leader.info.backend_pid
+        assert summary.total_active_workers >= 1  # other databases of the server count
         refreshing.commit()
     found = rows(owner, jobs)
     assert [(job.unit_key, job.status, job.member_count) for job in found] == [
@@ -144,7 +144,8 @@ def test_failed_jobs_are_to_be_tried_again_until_the_table_is_suspended(owner: C
 
 def test_what_is_due_and_not_begun_is_queued(owner: Connection, connect: Connect) -> None:
     allocation = "select workers_used, workers_queued, cluster_active from pgtrickle.worker_allocation_status() where db_name = current_database()"
-    assert rows(owner, allocation) == [(0, 0, 0)]
+    ((used, queued, _),) = rows(owner, allocation)
+    assert (used, queued) == (0, 0)
     overdue(owner)
     with connect("owner", autocommit=False) as refreshing:
         scheduled(refreshing)

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from typing import Any
 
 import psycopg
 import pytest
 from tests.runtime import plans
 from tests.runtime.conftest import Connect
+from tests.runtime.waiting import PATIENCE, begun
 
 pytestmark = pytest.mark.every_server
 
@@ -20,8 +19,9 @@ Connection = psycopg.Connection[Any]
 
 @pytest.fixture(autouse=True)
 def totals(owner: Connection) -> None:
-    owner.execute(
+    owner.execute(  # whose size stays known to be 1000
         "create table src.orders (id int primary key, customer int not null, amount int not null, note text)"
+        " with (autovacuum_enabled = off)"
     )
     owner.execute("insert into src.orders select i, i % 10, i from generate_series(1, 1000) i")
     owner.execute("analyze src.orders")
@@ -64,7 +64,7 @@ def test_a_healthy_database_is_said_to_be(owner: Connection) -> None:
         0,
     )
     assert (row.stale_count, row.reinit_pending, row.scheduler_status) == (0, 0, "STOPPED")
-    assert 0 <= row.max_staleness_seconds < 60
+    assert 0 <= row.max_staleness_seconds < 600
 
 
 def test_a_schedule_that_no_worker_keeps_is_a_warning(owner: Connection, connect: Any) -> None:
@@ -123,7 +123,7 @@ def test_a_schedule_that_no_worker_keeps_is_a_warning(owner: Connection, connect
 def test_a_table_is_late_by_its_schedule_and_tier_unless_that_is_on_purpose(
     owner: Connection, connect: Any, columns: str, paused: bool, late: bool
 ) -> None:
-    superuser = connect()
+    superuser = connect(autocommit=False)  # all at one moment
     superuser.execute(f"update pgtrickle.pgt_stream_tables set {columns}")
     superuser.execute(
         "insert into pgtrickle.pgt_cron_times (pgt_id, schedule, time_zone, due_times)"
@@ -131,12 +131,12 @@ def test_a_table_is_late_by_its_schedule_and_tier_unless_that_is_on_purpose(
         " from pgtrickle.pgt_stream_tables"
     )
     if paused:
-        owner.execute("select pgtrickle.pause_scheduler(array['marts.totals'])")
-    board = one(owner, "select * from pgtrickle._board()")
+        superuser.execute("select pgtrickle.pause_scheduler(array['marts.totals'])")
+    board = one(superuser, "select * from pgtrickle._board()")
     assert (board.problem == "older than its schedule") is late
-    assert severities(owner)["stale_tables"] == ("WARN" if late else "OK")
-    assert one(owner, "select * from pgtrickle.health_summary()").stale_count == int(late)
-    health = one(owner, "select * from pgtrickle.quick_health")
+    assert severities(superuser)["stale_tables"] == ("WARN" if late else "OK")
+    assert one(superuser, "select * from pgtrickle.health_summary()").stale_count == int(late)
+    health = one(superuser, "select * from pgtrickle.quick_health")
     assert (health.stale_tables, health.status) == (int(late), "WARNING" if late else "OK")
 
 
@@ -236,6 +236,9 @@ def test_a_mode_is_recommended_on_what_refreshes_took(owner: Connection, connect
         " select pgt_id, now(), now(), now() + interval '1 second', 'DIFFERENTIAL', 'COMPLETED'"
         " from pgtrickle.pgt_stream_tables, generate_series(1, 20)"
     )
+    superuser.execute(  # whatever else the machine had to do
+        "update pgtrickle.pgt_refresh_history set end_time = start_time + interval '1 ms' where action = 'FULL'"
+    )
     row = recommended(owner)
     assert (row.recommended_mode, row.confidence) == ("FULL", "high")
     assert row.signals["diff_count"] == 20
@@ -273,20 +276,15 @@ def test_who_looks_at_a_buffer_that_is_being_dropped_sees_the_others(
     plans.positive_amounts(owner, source="src.other")
     plans.refresh(owner, "marts.positive")
     looker = connect("owner")
-    seen: list[Any] = []
-    looking = threading.Thread(
-        target=lambda: seen.extend(looker.execute(f"select * from pgtrickle.{function}()"))
-    )
     with connect("owner", autocommit=False) as dropping:
         dropping.execute("select pgtrickle.drop_stream_table('marts.totals')")
-        looking.start()
-        while not owner.execute(
-            "select from pg_locks where pid = %s and not granted", [looker.info.backend_pid]
-        ).fetchall():
-            time.sleep(0.01)
+        seen = begun(
+            lambda: looker.execute(f"select * from pgtrickle.{function}()").fetchall(),
+            looker,
+            owner,
+        )
         dropping.commit()
-    looking.join()
-    assert "src.other" in [row.source_table for row in seen]
+    assert "src.other" in [row.source_table for row in seen.result(PATIENCE)]
 
 
 def test_diamonds_are_found_and_merged(owner: Connection) -> None:
@@ -398,7 +396,7 @@ def test_what_is_made_of_a_query_is_shown(owner: Connection) -> None:
 
 
 def test_states_that_last_are_told_again_and_again(owner: Connection, connect: Any) -> None:
-    owner.execute("select pgtrickle.alter_stream_table('marts.totals', schedule => '10s')")
+    owner.execute("select pgtrickle.alter_stream_table('marts.totals', schedule => '1h')")
     owner.execute("create table src.other (id int)")
     owner.execute("select pgtrickle.create_watermark_group('g', array['src.orders', 'src.other'])")
     owner.execute("select pgtrickle.advance_watermark('src.orders', '2026-01-02')")
@@ -412,12 +410,12 @@ def test_states_that_last_are_told_again_and_again(owner: Connection, connect: A
         "update pgtrickle.pgt_watermarks set updated_at = now() - interval '10 min';"
         "insert into pgtrickle.pgt_refresh_history (pgt_id, data_timestamp, start_time, end_time, action, status, initiated_by)"
         " select pgt_id, now(), now(), now() + interval '9 s', 'FULL', 'COMPLETED', 'SCHEDULER' from pgtrickle.pgt_stream_tables;"
-        "update pgtrickle.pgt_stream_tables set last_refresh_at = now() - interval '90 s', freshness_deadline_ms = 20000,"
+        "update pgtrickle.pgt_stream_tables set last_refresh_at = now() - interval '1 d', freshness_deadline_ms = 20000,"
         " needs_reinit = true, fuse_state = 'blown', blow_reason = 'much', refresh_tier = 'warm'"
     )
     superuser.execute("listen pg_trickle_alert; listen pgtrickle_alert")
     owner.execute("select pgtrickle._alert_states()")
-    told = [json.loads(one.payload) for one in superuser.notifies(timeout=5, stop_after=8)]
+    told = [json.loads(one.payload) for one in superuser.notifies(timeout=PATIENCE, stop_after=8)]
     assert {event["event"] for event in told} == {
         "stale_data",
         "fuse_blown_reminder",

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from tests.runtime import plans
+from tests.runtime.waiting import PATIENCE
 
 pytestmark = pytest.mark.every_server
 
@@ -30,7 +31,7 @@ def subscribe(connection: Connection, channel: str = "dashboard") -> None:
 def heard(owner: Connection, listener: Connection, channel: str = "dashboard") -> list[Any]:
     owner.execute(f"notify {channel}, 'null'")  # the last one
     found = []
-    for told in listener.notifies(timeout=10):
+    for told in listener.notifies(timeout=PATIENCE):
         if told.payload == "null":
             break
         found.append(json.loads(told.payload))

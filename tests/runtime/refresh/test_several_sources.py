@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from tests.runtime import plans
 from tests.runtime.conftest import Connect
+from tests.runtime.waiting import PATIENCE, begun
 
 pytestmark = pytest.mark.every_server
 
@@ -96,15 +97,11 @@ def test_a_source_that_changes_after_the_count_is_not_left_out(
     writer.execute("update src.orders set amount = amount + 1 where id < 5")
     blocker = connect("owner", autocommit=False)
     blocker.execute("lock table marts.joined in share mode")
-    outcome: list[Any] = []
-    thread = threading.Thread(target=lambda: outcome.append(plans.refresh(owner, "marts.joined")))
-    thread.start()
-    time.sleep(0.3)
+    refreshed = begun(lambda: plans.refresh(owner, "marts.joined"), owner, connect())
     writer.execute("update src.customers set name = 'changed meanwhile'")
     writer.execute("insert into src.orders select i, 1, 1 from generate_series(1000, 1999) i")
     blocker.rollback()
-    thread.join(10)
-    assert outcome[0].action == "DIFFERENTIAL"
+    assert refreshed.result(PATIENCE).action == "DIFFERENTIAL"
     assert plans.difference(owner, "marts.joined") == []
 
 

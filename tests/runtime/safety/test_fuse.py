@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from tests.runtime import plans
+from tests.runtime.waiting import PATIENCE
 
 pytestmark = pytest.mark.every_server
 
@@ -131,7 +132,7 @@ def test_the_blow_is_told_by_notify(owner: Connection, connect: Any) -> None:
     listener = connect("owner")
     listener.execute("listen pgtrickle_alert")
     blow(owner)
-    (told,) = list(listener.notifies(timeout=5, stop_after=1))
+    (told,) = list(listener.notifies(timeout=PATIENCE, stop_after=1))
     payload = json.loads(told.payload)
     assert (payload["event"], payload["stream_table"]) == ("fuse_blown", "marts.totals")
     assert (payload["pending"], payload["ceiling"]) == (11, 10)

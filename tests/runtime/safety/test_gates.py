@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import psycopg
 import pytest
 from tests.runtime import plans
 from tests.runtime.conftest import Connect
+from tests.runtime.waiting import PATIENCE, begun
 
 pytestmark = pytest.mark.every_server
 
@@ -54,8 +54,8 @@ def test_a_scheduler_does_not_keep_asking_for_what_is_held_back(owner: Connectio
     def due() -> list[str]:
         return [row.name for row in owner.execute("select name from pgtrickle._due()")]
 
-    owner.execute("select pgtrickle.alter_stream_table('marts.totals', schedule => '1s')")
-    owner.execute("select pg_sleep(1.1)")
+    owner.execute("select pgtrickle.alter_stream_table('marts.totals', schedule => '1h')")
+    owner.execute("update pgtrickle.pgt_stream_tables set last_refresh_at = now() - interval '2 h'")
     owner.execute("select pgtrickle.gate_source('src.orders')")
     assert due() == ["marts.totals"]
     plans.refresh(owner, "marts.totals")
@@ -158,29 +158,14 @@ def test_a_watermark_never_goes_back(owner: Connection) -> None:
 
 
 @contextlib.contextmanager
-def refreshing(connect: Connect, name: str, locked: str) -> Iterator[list[Any]]:
+def refreshing(connect: Connect, name: str, locked: str) -> Iterator[Future[Any]]:
     """A refresh that has looked for what holds it back and waits for a source; its outcome, after."""
-    outcomes: list[Any] = []
     with connect(autocommit=False) as blocker, connect("owner") as refresher:
         blocker.execute(f"lock table {locked} in access exclusive mode")
-        thread = threading.Thread(target=lambda: outcomes.append(plans.refresh(refresher, name)))
-        thread.start()
-        _waits(connect, refresher)
-        yield outcomes
+        outcome = begun(lambda: plans.refresh(refresher, name), refresher, connect())
+        yield outcome
         blocker.rollback()
-        thread.join()
-
-
-def _waits(connect: Connect, session: Connection) -> None:
-    watcher = connect()
-    end = time.monotonic() + 20
-    while (
-        time.monotonic() < end
-        and not watcher.execute(
-            "select from pg_locks where pid = %s and not granted", [session.info.backend_pid]
-        ).fetchall()
-    ):
-        time.sleep(0.01)
+        outcome.result(PATIENCE)
 
 
 def test_what_is_loaded_behind_a_gate_is_not_seen_by_a_refresh_that_had_begun(
@@ -193,13 +178,11 @@ def test_what_is_loaded_behind_a_gate_is_not_seen_by_a_refresh_that_had_begun(
         loader.execute("select pgtrickle.gate_source('src.orders')")
         loader.execute("insert into src.orders values (1001, 2, 1)")
 
-    loading = threading.Thread(target=load)
     before = owner.execute("table marts.totals").fetchall()
-    with refreshing(connect, "marts.totals", "src.orders") as outcomes:
-        loading.start()
-        _waits(connect, loader)
-    loading.join()
-    assert outcomes[0].action == "DIFFERENTIAL"
+    with refreshing(connect, "marts.totals", "src.orders") as outcome:
+        loaded = begun(load, loader, connect())
+    loaded.result(PATIENCE)
+    assert outcome.result().action == "DIFFERENTIAL"
     changed = set(owner.execute("table marts.totals").fetchall()) - set(before)
     assert {row.customer for row in changed} == {1}
     assert plans.refresh(owner, "marts.totals").action == "SKIP"
@@ -225,10 +208,8 @@ def test_what_is_loaded_with_a_watermark_is_not_seen_without_it(
             loader.execute("insert into src.orders values (1001, 1, 1)")
             loader.execute("select pgtrickle.advance_watermark('src.orders', '2026-01-02 00:00Z')")
 
-    loading = threading.Thread(target=load)
     with refreshing(connect, "marts.rated", "src.rates"):
-        loading.start()
-        _waits(connect, loader)
-    loading.join()
+        loaded = begun(load, loader, connect())
+    loaded.result(PATIENCE)
     assert owner.execute("select from marts.rated where id = 1001").fetchall() == []
     assert plans.refresh(owner, "marts.rated").action == "SKIP"
