@@ -64,15 +64,17 @@ comment on function pgtrickle._buffers(oid) is
     'The segments of a source''s buffer, the archive last, and the condition, ending with "and", under which the frontier ($1 pg_snapshot, $2 xid8) has not consumed the whole of one';
 
 
-create or replace function pgtrickle._changes_sql(source oid, columns text[])
+create or replace function pgtrickle._changes_sql(source oid, columns text[], marked boolean default false)
     returns text
     language sql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
     select string_agg(
-        format('select %s__pgt_weight from %s b where %s%s and b.__pgt_weight operator(pg_catalog.<>) 0%s',
-            columns_list, s.buffer, s.is_read, pgtrickle._unconsumed('b'), pgtrickle._already_visible(source, 'b')),
+        format('select %s__pgt_weight from %s b where %s%s%s%s',
+            columns_list, s.buffer, s.is_read, pgtrickle._unconsumed('b'),
+            case when not marked then ' and b.__pgt_weight operator(pg_catalog.<>) 0' else '' end,
+            pgtrickle._already_visible(source, 'b')),
         ' union all ' order by s.segment)
     from pgtrickle._buffers(source) s
     cross join (
@@ -86,8 +88,8 @@ as $$
         left join pg_type t on t.oid = c.type
     ) list
 $$;
-comment on function pgtrickle._changes_sql(oid, text[]) is
-    'Query for a source''s unconsumed changes, from all segments: the columns, then __pgt_weight integer (-1 was, +1 is)';
+comment on function pgtrickle._changes_sql(oid, text[], boolean) is
+    'Query for a source''s unconsumed changes, from all segments: the columns, then __pgt_weight integer (-1 was, +1 is; 0 where marked: it was truncated)';
 
 
 create or replace function pgtrickle._netted_sql(changes text, columns text[])

@@ -37,16 +37,28 @@ as $$
     select format(
         'with %s%s select o.rows_inserted, o.rows_deleted, o.consistent, pg_catalog.pg_current_snapshot(), array[%s]::bigint[], %s from outcome o',
         string_agg(
-            format('changes_%s as %s(%s%s), ', number,
-                case when guards <> '{}' or guards is null then 'materialized ' else '' end,  -- else: where it is read twice
-                case when guards is null then pgtrickle._netted_sql(changes, columns) else changes end,
-                coalesce(' limit ' || guards[number + 1], '')),
+            case
+                when guards is null then format('changes_%s as materialized (%s), ', number, pgtrickle._netted_sql(changes, columns))
+                when guards = '{}' then format('changes_%s as (%s), ', number, changes)  -- materialized where it is read twice
+                else format('captured_%1$s as materialized (%2$s limit %3$s),'
+                    ' changes_%1$s as not materialized (select * from captured_%1$s where __pgt_weight operator(pg_catalog.<>) 0), ',
+                    number, pgtrickle._changes_sql(relids[number + 1], columns, marked => true), guards[number + 1])
+            end,
             '' order by number) filter (where included),
         pgtrickle._aimed(plan -> 'deltas' ->> which, plan ->> 'target', target),
         string_agg(
-            case when not included then '0' when guards = '{}' then 'null' else format('(select pg_catalog.count(*) from changes_%s)', number) end,
+            case
+                when not included then '0'
+                when guards = '{}' then 'null'
+                else format('(select pg_catalog.count(*) from %s_%s)', case when guards is null then 'changes' else 'captured' end, number)
+            end,
             ', ' order by number),
-        coalesce(string_agg(pgtrickle._has_changes_sql(relids[number + 1]), ' or ' order by number) filter (where not included), 'false'))
+        coalesce(string_agg(
+            case
+                when not included then pgtrickle._has_changes_sql(relids[number + 1])
+                when guards <> '{}' then format('exists (select from captured_%s where __pgt_weight operator(pg_catalog.=) 0)', number)
+            end,
+            ' or ' order by number), 'false'))
     from (
         select position::integer - 1 as number, which in ('*', (position - 1)::text) as included,
             array(select jsonb_array_elements_text(source -> 'columns')) as columns
@@ -55,7 +67,7 @@ as $$
     cross join lateral pgtrickle._changes_sql(relids[number + 1], columns) changes
 $$;
 comment on function pgtrickle._delta_sql(oid, jsonb, oid[], text, bigint[]) is
-    'Statement that applies a plan''s delta for one source (its number), several ("*") or none ("time"). guards: most rows to read of each source, {} for all, null for all netted. One row: rows inserted, rows deleted, consistent, snapshot, rows read per source (null where there is no guard to compare with), and whether a source left out has changes after all';
+    'Statement that applies a plan''s delta for one source (its number), several ("*") or none ("time"). guards: most rows to read of each source, {} for all, null for all netted. One row: rows inserted, rows deleted, consistent, snapshot, rows read per source (null where there is no guard to compare with), and whether a source left out has changes after all or, where there are guards, one was truncated';
 
 
 create or replace function pgtrickle._guard_class(guards bigint[])
@@ -142,31 +154,32 @@ comment on function pgtrickle._drop_programs(bigint) is 'Drops the programs of a
 
 
 create or replace function pgtrickle._program_mark(
-        stream_table pgtrickle.pgt_stream_tables, plan jsonb, relids oid[], out mark text)
+        stream_table pgtrickle.pgt_stream_tables, stamp text, relids oid[], out mark text)
     language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- The sizes are those of files, to the power of four, from half a megabyte on.
+    if stamp is null then
+        return;
+    end if;
     select md5(concat_ws(' ',
-        plan ->> 'target',
+        stamp,
         stream_table.pgt_relid::regclass, stream_table.defining_search_path, stream_table.requested_refresh_mode,
-        string_agg(concat_ws(' ', r.relid, r.reads_wal,
+        case when exists (select from pgtrickle.pgt_captures c where c.source_relid = any (relids) and (c.cdc_mode = 'WAL' or c.wal_until is not null))
+            then (select string_agg(pgtrickle._reads_wal(relid)::text, ' ' order by relid) from unnest(relids) relid) end,
+        string_agg(concat_ws(' ', r.relid,
             (ln(greatest(pg_relation_size(r.relid), 524288)) / ln(4))::integer), ' ' order by r.relid),
         (select string_agg(p.xmin::text, ' ') from pg_proc p where p.oid = 'pgtrickle._create_program(bigint, text, text, text, text, text)'::regprocedure)))
     into mark
-    from (
-        select relid, pgtrickle._reads_wal(relid) as reads_wal from unnest(relids) relid
-        union all
-        select stream_table.pgt_relid, null
-    ) r
+    from unnest(relids || stream_table.pgt_relid) r (relid)
     -- Sizes of partitions are costly to ask, and nothing else tells that they have grown.
     having not exists (select from pg_class c where c.oid = any (relids || stream_table.pgt_relid) and c.relkind = 'p');
 end
 $$;
-comment on function pgtrickle._program_mark(pgtrickle.pgt_stream_tables, jsonb, oid[]) is
-    'Hash of what a stream table''s programs are made from and were planned for; null where it is to have none';
+comment on function pgtrickle._program_mark(pgtrickle.pgt_stream_tables, text, oid[]) is
+    'Hash of what a stream table''s programs are made from and were planned for; null where it is to have none. stamp: of the catalogs, the plan among them';
 
 
 create or replace function pgtrickle._has_program(name text, mark text)

@@ -500,7 +500,7 @@ begin
             outcome.rows_deleted := 0;
             quiet := true;
         else
-            mark := pgtrickle._program_mark(stream_table, plan, relids);
+            mark := pgtrickle._program_mark(stream_table, stamp, relids);
             execute pgtrickle._pending_program(stream_table, mark, relids)
             into pending, markers, snapshot
             using frontier.snapshot, frontier.own_xid, frontier.own_seq;

@@ -41,6 +41,52 @@ comment on function pgtrickle._create_as_defined(pgtrickle.pgt_stream_tables, te
     'Runs a statement that creates a function with "set search_path from current": that of the stream table''s creation';
 
 
+create or replace function pgtrickle._pinned_settings(settings jsonb)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select string_agg(format(' set %I = %L', name, value), '')
+    from jsonb_each_text(settings) s(name, value)
+    where lower(name) not in ('search_path', 'timezone_abbreviations')
+$$;
+comment on function pgtrickle._pinned_settings(jsonb) is
+    'Clauses of CREATE FUNCTION that pin a stream table''s defining settings, but for the search_path and, which _pinned_source does, timezone_abbreviations';
+
+
+create or replace function pgtrickle._pinned_source(settings jsonb, result text, statements text)
+    returns text
+    language sql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    -- As a clause of the function it would have the server read a file at each call.
+    select format(
+        $text$
+declare
+    abbreviations constant text := pg_catalog.current_setting('timezone_abbreviations');
+    result %2$s;
+begin
+    if abbreviations <> %1$L then
+        perform pg_catalog.set_config('timezone_abbreviations', %1$L, true);
+    end if;
+    %3$s
+    if abbreviations <> %1$L then
+        perform pg_catalog.set_config('timezone_abbreviations', abbreviations, true);
+    end if;
+    return%4$s;
+end
+$text$,
+        coalesce(settings ->> 'timezone_abbreviations', 'Default'),
+        coalesce(result, 'boolean'),
+        statements,
+        case when result is not null then ' result' else '' end)
+$$;
+comment on function pgtrickle._pinned_source(jsonb, text, text) is
+    'Source of a function that runs statements under a stream table''s timezone_abbreviations. result: type of the variable "result" that they set and it returns; null for void';
+
+
 create or replace function pgtrickle._create_executor(target bigint)
     returns void
     language plpgsql
@@ -48,13 +94,8 @@ create or replace function pgtrickle._create_executor(target bigint)
 as $$
 declare
     stream_table pgtrickle.pgt_stream_tables;
-    settings text;
 begin
     select s.* into strict stream_table from pgtrickle.pgt_stream_tables s where s.pgt_id = target;
-    select string_agg(format(' set %I = %L', name, value), '')
-    into settings
-    from jsonb_each_text(stream_table.defining_settings) s(name, value)
-    where lower(name) <> 'search_path';
     if not has_schema_privilege('pgtrickle_state', 'CREATE') then
         perform pgtrickle._grant_state_create(current_user);
     end if;
@@ -64,9 +105,12 @@ begin
         'mode text default null, initiated_by text default ''MANUAL'', wait boolean default true, catch boolean default false)'
         ' returns pgtrickle.refresh_outcome language plpgsql security definer set search_path from current%2$s as %3$L',
         target,
-        settings,
-        format(E'begin\n    if catch then\n        return pgtrickle._try_refresh(%1$s, mode, initiated_by, wait);\n    end if;\n'
-            '    return pgtrickle._refresh(%1$s, mode, initiated_by, wait);\nend\n', target)));
+        pgtrickle._pinned_settings(stream_table.defining_settings),
+        pgtrickle._pinned_source(stream_table.defining_settings, 'pgtrickle.refresh_outcome', format($text$if catch then
+        result := pgtrickle._try_refresh(%1$s, mode, initiated_by, wait);
+    else
+        result := pgtrickle._refresh(%1$s, mode, initiated_by, wait);
+    end if;$text$, target))));
     execute format('revoke all on function pgtrickle_state.refresh_%s(text, text, boolean, boolean) from public', target);
     execute format('comment on function pgtrickle_state.refresh_%s(text, text, boolean, boolean) is %L',
         target, format('Refreshes stream table %I.%I as its owner', stream_table.pgt_schema, stream_table.pgt_name));
@@ -75,8 +119,8 @@ begin
         ' returns table (row_text text, in_query bigint, in_table bigint)'
         ' language plpgsql security definer set search_path from current%2$s as %3$L',
         target,
-        settings,
-        format(E'begin\n    return query select * from pgtrickle._verify(%s, examples);\nend\n', target)));
+        pgtrickle._pinned_settings(stream_table.defining_settings),
+        pgtrickle._pinned_source(stream_table.defining_settings, null, format('return query select * from pgtrickle._verify(%s, examples);', target))));
     execute format('revoke all on function pgtrickle_state.verify_%s(integer) from public', target);
     execute format('comment on function pgtrickle_state.verify_%s(integer) is %L',
         target, format('Compares stream table %I.%I with its query as its owner', stream_table.pgt_schema, stream_table.pgt_name));

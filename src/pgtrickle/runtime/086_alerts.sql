@@ -88,10 +88,14 @@ comment on function pgtrickle._alert_refresh(pgtrickle.refresh_outcome) is
 
 create or replace function pgtrickle._tell_subscribers(outcome pgtrickle.refresh_outcome)
     returns void
-    language sql
+    language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
-    select pg_notify(c.channel, jsonb_build_object(
+begin
+    if not exists (select from pgtrickle.pgt_subscriptions c where c.pgt_id = outcome.pgt_id) then
+        return;
+    end if;
+    perform pg_notify(c.channel, jsonb_build_object(
         'stream_table', pgtrickle._quoted(s.pgt_schema, s.pgt_name),
         'action', outcome.action,
         'rows_inserted', outcome.rows_inserted,
@@ -99,7 +103,8 @@ as $$
     from pgtrickle.pgt_subscriptions c
     join pgtrickle.pgt_stream_tables s on s.pgt_id = c.pgt_id
     where c.pgt_id = outcome.pgt_id
-      and pgtrickle._alerts(s)
+      and pgtrickle._alerts(s);
+end
 $$;
 comment on function pgtrickle._tell_subscribers(pgtrickle.refresh_outcome) is
     'Notifies the channels that subscribe to a stream table of a refresh that changed rows of it';

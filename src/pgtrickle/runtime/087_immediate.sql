@@ -322,7 +322,9 @@ begin
         perform pgtrickle._lock_sources(target);
         return;
     end if;
-    perform pgtrickle._refresh(target, null, 'STATEMENT', true);
+    if not pgtrickle._maintain_by_delta(target) then
+        perform pgtrickle._refresh(target, null, 'STATEMENT', true);
+    end if;
 exception when others then
     get stacked diagnostics message = message_text, detail = pg_exception_detail;
     select pgtrickle._quoted(s.pgt_schema, s.pgt_name)
@@ -637,10 +639,8 @@ begin
             'create or replace function pgtrickle_state.maintain_%1$s(only_lock boolean default false)'
             ' returns void language plpgsql security definer set search_path from current%2$s as %3$L',
             target,
-            (select string_agg(format(' set %I = %L', name, value), '')
-             from jsonb_each_text(stream_table.defining_settings) s(name, value)
-             where lower(name) <> 'search_path'),
-            format(E'begin\n    perform pgtrickle._maintain(%s, only_lock);\nend\n', target)));
+            pgtrickle._pinned_settings(stream_table.defining_settings),
+            pgtrickle._pinned_source(stream_table.defining_settings, null, format('perform pgtrickle._maintain(%s, only_lock);', target))));
         execute format('grant execute on function pgtrickle_state.maintain_%s(boolean) to public', target);
         execute format('comment on function pgtrickle_state.maintain_%s(boolean) is %L',
             target, format('Maintains IMMEDIATE stream table %I.%I as its owner, within the statements of writers', stream_table.pgt_schema, stream_table.pgt_name));

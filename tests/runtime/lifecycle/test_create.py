@@ -100,6 +100,26 @@ def test_settings_that_change_results_are_kept(owner: Connection) -> None:
     assert rows(owner, "marts.days") == before
 
 
+@pytest.mark.parametrize("mode", ["DIFFERENTIAL", "IMMEDIATE"])
+def test_abbreviations_of_time_zones_are_those_of_creation(owner: Connection, mode: str) -> None:
+    """IST is Israel's time by default, and India's for some."""
+    owner.execute("create table src.moments (id int primary key, stated text)")
+    query = "select id, stated::timestamptz as moment from src.moments"
+    call(owner, "create_stream_table", "marts.moments", query, refresh_mode=mode)
+    for files, other in (("Default", "India"), ("India", "Default")):
+        owner.execute(f"set timezone_abbreviations = '{files}'")
+        call(owner, "alter_stream_table", "marts.moments", query=f"{query} where id > 0")
+        owner.execute(f"set timezone_abbreviations = '{other}'")
+        owner.execute("truncate src.moments")
+        owner.execute("insert into src.moments values (1, '2026-01-01 12:00 IST')")
+        if mode == "DIFFERENTIAL":
+            call(owner, "refresh_stream_table", "marts.moments")
+        assert scalar(owner, "show timezone_abbreviations") == other
+        assert scalar(
+            owner, "select to_char(moment at time zone 'UTC', 'HH24:MI') from marts.moments"
+        ) == ("10:00" if files == "Default" else "06:30")
+
+
 def test_dependencies_are_recorded(owner: Connection) -> None:
     owner.execute("create view src.v as select customer, amount from src.orders")
     create(owner, "marts.totals", "select customer, sum(amount) as total from src.v group by 1")
