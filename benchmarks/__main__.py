@@ -19,6 +19,7 @@ from benchmarks import (
     dbt_runs,
     fixed_costs,
     growth,
+    immediate,
     page,
     recompute,
     refresh,
@@ -41,6 +42,7 @@ def workloads(full: bool) -> dict[str, Workload]:
         "refresh": lambda engine: refresh.run(engine, rows=rows, cycles=5),
         "fixed-costs": lambda engine: fixed_costs.run(engine, rows=rows, cycles=40),
         "capture": lambda engine: capture.run(engine, rows=rows, cycles=7),
+        "immediate": lambda engine: immediate.run(engine, rows=rows, cycles=9),
         "recompute": lambda engine: recompute.run(engine, rows=rows, cycles=5),
         "growth": lambda engine: growth.run(
             engine,

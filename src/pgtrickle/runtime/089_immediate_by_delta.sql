@@ -1,11 +1,11 @@
--- IMMEDIATE, the ordinary statement: a few rows of one source, and nothing else has happened.
+-- IMMEDIATE, the ordinary statement: a few rows were written, and nothing else has happened.
 --
 -- A refresh asks some fifty questions, which for a single row take longer than its delta does. Nearly
 -- always the answers are those of the last refresh. Here all is asked in a few statements that say
 -- only whether that is so; where it is not, nothing is done, and the refresh follows.
 
 create or replace function pgtrickle._is_as_before(
-        stream_table pgtrickle.pgt_stream_tables, frontier pgtrickle.pgt_frontiers)
+        stream_table pgtrickle.pgt_stream_tables, frontier pgtrickle.pgt_frontiers, relids oid[])
     returns boolean
     language plpgsql
     stable
@@ -21,12 +21,40 @@ begin
         and stream_table.fuse_state <> 'blown'
         and stream_table.st_partition_key is null
         and frontier.snapshot is not null
+        and not exists (select from pgtrickle.pgt_captures c where c.source_relid = any (relids) and (c.cdc_mode = 'WAL' or c.wal_until is not null))
         and frontier.stamp = pgtrickle._catalog_stamp(stream_table.pgt_id)
         and frontier.cluster_id = pgtrickle._cluster_id();
 end
 $$;
-comment on function pgtrickle._is_as_before(pgtrickle.pgt_stream_tables, pgtrickle.pgt_frontiers) is
-    'Whether an IMMEDIATE stream table is in order and all it relies on in the catalogs is as it was at its last refresh';
+comment on function pgtrickle._is_as_before(pgtrickle.pgt_stream_tables, pgtrickle.pgt_frontiers, oid[]) is
+    'Whether an IMMEDIATE stream table is in order and all it relies on in the catalogs is as it was at its last refresh. relids: its captured sources';
+
+
+create or replace function pgtrickle._which_changed(target bigint, frontier pgtrickle.pgt_frontiers, mark text)
+    returns text
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    counted record;
+begin
+    if not pgtrickle._has_program(format('pending_%s', target), mark) then
+        return null;
+    end if;
+    execute format('select * from pgtrickle_state.pending_%s($1, $2, $3)', target)
+    into counted
+    using frontier.snapshot, frontier.own_xid, frontier.own_seq;
+    if 0 < any (counted.markers) or 128 <= any (counted.pending) then
+        return null;
+    end if;
+    return (
+        select case count(*) when 0 then 'none' when 1 then min(number - 1)::text else 'all' end
+        from unnest(counted.pending) with ordinality p(n, number)
+        where n > 0);
+end
+$$;
+comment on function pgtrickle._which_changed(bigint, pgtrickle.pgt_frontiers, text) is
+    'Number, from 0, of the one source of a stream table that has changes; all or none; null where one has many, or was truncated, or the program that counts is missing. mark: of the programs';
 
 
 create or replace function pgtrickle._maintain_by_delta(target bigint)
@@ -36,11 +64,15 @@ create or replace function pgtrickle._maintain_by_delta(target bigint)
 as $$
 declare
     started constant timestamptz := clock_timestamp();
+    guarded constant text := coalesce(current_setting('pgtrickle.internal_refresh', true), '');
     stream_table pgtrickle.pgt_stream_tables;
     frontier pgtrickle.pgt_frontiers;
     relids oid[];
+    stamped pg_snapshot;
     mark text;
     latest bigint;
+    changes bigint;
+    which text := '0';
     program text;
     applied record;
     outcome pgtrickle.refresh_outcome;
@@ -49,29 +81,39 @@ begin
         return false;
     end if;
     select s.* into stream_table from pgtrickle.pgt_stream_tables s where s.pgt_id = target;
-    select f.* into frontier from pgtrickle.pgt_frontiers f where f.pgt_id = target;
-    if not coalesce(pgtrickle._is_as_before(stream_table, frontier), false) then
-        return false;
-    end if;
+    select f.* into frontier from pgtrickle.pgt_frontiers f where f.pgt_id = target for update;
     relids := pgtrickle._captured_sources(target);
     if not pgtrickle._is_written_here(relids) then
+        perform pgtrickle._lock_sources(target);
+        stamped := pg_current_snapshot();
+    end if;
+    if not coalesce(pgtrickle._is_as_before(stream_table, frontier, relids), false) then
         return false;
     end if;
     mark := pgtrickle._program_mark(stream_table, frontier.stamp, relids);
-    program := format('delta_%s_0_128', target);
+    latest := pgtrickle._own_sequence();
+    if cardinality(relids) > 1 then
+        which := pgtrickle._which_changed(target, frontier, mark);
+        if which is null or which = 'none' then
+            return which is not null;
+        end if;
+    end if;
+    program := format('delta_%s_%s_128', target, which);
     if not pgtrickle._has_program(program, mark) then
         return false;
     end if;
-    latest := pgtrickle._own_sequence();
     perform set_config('pgtrickle.internal_refresh', target::text, true);
     execute format('select * from pgtrickle_state.%I($1, $2, $3, $4, $5)', program)
     into applied
     using frontier.snapshot, frontier.own_xid, frontier.own_seq, frontier.moment, frontier.statement_moment;
-    perform set_config('pgtrickle.internal_refresh', '', true);
-    if not coalesce(applied.consistent, false) or applied.rows_read[1] >= 128 or applied.overtaken then
+    perform set_config('pgtrickle.internal_refresh', guarded, true);
+    if not coalesce(applied.consistent, false) or 128 <= any (applied.rows_read) or applied.overtaken
+        or pg_current_snapshot()::text <> stamped::text and pgtrickle._catalog_stamp(target) <> frontier.stamp
+    then
         raise exception using errcode = 'TR001';
     end if;
-    if applied.rows_read[1] = 0 then
+    changes := pgtrickle._sum(applied.rows_read);
+    if changes = 0 then
         return true;
     end if;
     update pgtrickle.pgt_frontiers f
@@ -85,13 +127,15 @@ begin
     outcome.status := 'COMPLETED';
     outcome.action := 'DIFFERENTIAL';
     outcome.was_full_fallback := false;
-    outcome.delta_row_count := applied.rows_read[1];
+    outcome.delta_row_count := changes;
     outcome.rows_inserted := applied.rows_inserted;
     outcome.rows_deleted := applied.rows_deleted;
     perform pgtrickle._record_success(outcome, started, 'STATEMENT', true);
     -- Once for so many changes; and what grows is read by each statement that follows.
-    if latest % 32 < applied.rows_read[1] and pgtrickle._is_to_be_purged(relids[1], 65536) then
-        perform pgtrickle._purge(relids[1], 65536, transaction_timestamp() = statement_timestamp());
+    if latest % 32 < changes then
+        perform pgtrickle._purge(relid, 65536, transaction_timestamp() = statement_timestamp())
+        from (select relid from unnest(relids) relid order by relid) sources
+        where pgtrickle._is_to_be_purged(relid, 65536);
     end if;
     return true;
 exception when others then
@@ -102,4 +146,4 @@ exception when others then
 end
 $$;
 comment on function pgtrickle._maintain_by_delta(bigint) is
-    'Applies what a statement has changed in the one source of an IMMEDIATE stream table, where its programs suit and nothing else has happened; false, with nothing done, where a refresh has to look';
+    'Applies the few rows that a statement has written to an IMMEDIATE stream table, where its programs suit and nothing else has happened; false, with nothing done, where a refresh has to look';

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 -- an SQL statement reads best on one line
-"""A few rows of one source, and nothing else has happened: maintained without a refresh."""
+"""A few rows were written, and nothing else has happened: maintained without a refresh."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.every_server
 
 Connection = psycopg.Connection[Any]
 Current = Callable[..., None]
-OF_ORDERS = ("marts.totals", "marts.big")
+OF_ORDERS = ("marts.totals", "marts.big", "marts.regions")
 
 
 @pytest.fixture(autouse=True)
@@ -29,8 +29,13 @@ def tables(sources: None, connect: Connect) -> None:
     engine = Engine(connection)
     for name in OF_ORDERS:
         engine.create_stream_table(name, QUERIES[name], refresh_mode="IMMEDIATE")
-    for _ in range(2):
-        connect("writer").execute("update src.orders set amount = amount + 1 where id = 7")
+    both = (
+        "with c as (update src.customers set region = region || 'x' where id = 7 returning id)"
+        " update src.orders set amount = amount + 1 where id = 7"
+    )
+    for statement in (both, "update src.orders set amount = amount + 1 where id = 7") * 2:
+        connect("writer").execute(statement)
+    connect("writer").execute("update src.customers set region = 'r1' where id = 7")
 
 
 @pytest.fixture
@@ -64,10 +69,13 @@ def test_no_refresh_is_needed(
         "delete from src.orders where customer = 5",
         "insert into src.orders values (300, 5, 1)",
         "update src.orders set amount = null where false",
+        "update src.customers set region = 'r2' where id < 5",
+        "with c as (update src.customers set region = 'r1' where id = 3 returning id) update src.orders set amount = amount + 1 where customer in (select id from c)",
+        "with c as (update src.customers set region = 'r0' where id = 3 returning id) update src.orders set amount = amount where false",
     ):
         writer.execute(statement)
         current(*OF_ORDERS)
-    assert history(owner, "marts.totals") == [("DIFFERENTIAL", 1, 0, 1)]
+    assert history(owner, "marts.totals") == [("DIFFERENTIAL", 1, 1, 10)]
 
 
 def test_statements_of_one_transaction(
@@ -109,7 +117,7 @@ def test_what_happens_before_is_noticed(
             "insert into src.orders select coalesce(max(id), 0) + 1, 1, 60 from src.orders"
         )
         writer.execute("update src.orders set amount = amount + 1 where id > 95")
-        current("marts.big")
+        current("marts.big", "marts.regions")
         query = QUERIES["marts.totals"]
         found = owner.execute(
             f"({query} except all table {'marts.sums' if moved else 'marts.totals'})"
