@@ -13,6 +13,7 @@ from pgtrickle.compiler.advice import advise
 from pgtrickle.compiler.clock import check_clock
 from pgtrickle.compiler.facts import DatabaseFacts
 from pgtrickle.compiler.functions import check_functions, groups_as_compared
+from pgtrickle.compiler.json_values import check_json_values
 from pgtrickle.compiler.outline import outline
 from pgtrickle.compiler.storable import check_states, check_storable
 from pgtrickle.database import Session, pinned_search_path
@@ -157,6 +158,7 @@ def _trusted_tree(
     uses = function_uses_of_tree(session, " ".join(trees))
     check_functions(uses)
     check_clock(session, inlined.query)
+    check_json_values(session, inlined.query)
     facts.read_functions(inlined.query)
     return with_moments(inlined.query), groups_as_compared(uses)
 
