@@ -447,21 +447,36 @@ comment on function pgtrickle._same_query(pgtrickle.pgt_stream_tables, text, tex
     'Whether a query means the same as the one a stream table has, however it is written';
 
 
+create or replace function pgtrickle._has_plan_of(target pgtrickle.pgt_stream_tables, refresh_mode text, compiler text)
+    returns boolean
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return exists (
+        select
+        from pgtrickle.pgt_plans p
+        where p.pgt_id = target.pgt_id
+          and p.plan_status = 'COMPILED'
+          and p.plan ->> 'compiler' = compiler
+          -- One that cannot be had is refused again, with the construct.
+          and (p.plan ->> 'mode' = 'DIFFERENTIAL' or target.requested_refresh_mode = 'AUTO')
+          and upper(refresh_mode) = target.requested_refresh_mode);
+end
+$$;
+comment on function pgtrickle._has_plan_of(pgtrickle.pgt_stream_tables, text, text) is
+    'Whether a stream table has the plan that this compiler would make for this refresh mode, its query being the same';
+
+
 create or replace function pgtrickle._wants_plan(
         target pgtrickle.pgt_stream_tables, query text, search_path text, refresh_mode text, compiler text)
     returns boolean
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
-declare
-    present pgtrickle.pgt_plans;
 begin
-    select p.* into present from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id;
-    return (present.plan_status = 'COMPILED'
-        and present.plan ->> 'compiler' = compiler
-        -- One that cannot be had is refused again, with the construct.
-        and (present.plan ->> 'mode' = 'DIFFERENTIAL' or target.requested_refresh_mode = 'AUTO')
-        and upper(refresh_mode) = target.requested_refresh_mode
+    return (pgtrickle._has_plan_of(target, refresh_mode, compiler)
         and query = target.original_query
         and search_path = target.defining_search_path
         and pgtrickle._reads_as(query, search_path, target.defining_query)) is not true;
@@ -494,20 +509,14 @@ comment on function pgtrickle._wants_plan(text, text, text, text) is
     'Whether to compile a query before it is given to create_or_replace_stream_table: false where the stream table of this name has it already, with a plan of this compiler''s for this refresh mode';
 
 
-create or replace function pgtrickle._create_or_alter(
-        target pgtrickle.pgt_stream_tables, query text, search_path text, schedule text, options jsonb,
-        initialize boolean, settings jsonb)
-    returns void
+create or replace function pgtrickle._declared(schedule text, options jsonb)
+    returns jsonb
     language plpgsql
+    stable
     set search_path = pg_catalog, pg_temp
 as $$
-declare
-    declared jsonb;
-    same_query boolean;
-    offered jsonb;
-    present pgtrickle.pgt_plans;
 begin
-    declared := jsonb_build_object(
+    return jsonb_build_object(
             'schedule', case when options ->> 'requested_refresh_mode' is distinct from 'IMMEDIATE' then pgtrickle._parse_schedule(schedule) end,
             'requested_refresh_mode', 'AUTO',
             'diamond_consistency', 'atomic',
@@ -519,6 +528,25 @@ begin
             'max_differential_joins', null,
             'max_delta_fraction', null)
         || options;
+end
+$$;
+comment on function pgtrickle._declared(text, jsonb) is
+    'The options of a declaration, keyed by catalog column; those that were not given are at their defaults';
+
+
+create or replace function pgtrickle._create_or_alter(
+        target pgtrickle.pgt_stream_tables, query text, search_path text, schedule text, options jsonb,
+        initialize boolean, settings jsonb)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    declared constant jsonb := pgtrickle._declared(schedule, options);
+    same_query boolean;
+    offered jsonb;
+    present pgtrickle.pgt_plans;
+begin
     perform pgtrickle._lock_writers(target);
     same_query := pgtrickle._same_query(target, query, search_path);
     perform pgtrickle._alter_options(target, declared)
