@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import atexit
+import select
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Optional
 
-from dbt.adapters.contracts.connection import Connection
+import psycopg2
+import psycopg2.extensions
+from dbt.adapters.contracts.connection import Connection, ConnectionState, LazyHandle
 from dbt.adapters.postgres import PostgresConnectionManager, PostgresCredentials
 from dbt_common.exceptions import DbtRuntimeError
 from dbt_common.helper_types import Port
@@ -97,8 +101,71 @@ EMBEDDED = EmbeddedServers()
 atexit.register(EMBEDDED.release)
 
 
+# DISCARD ALL, but for plans. Roles are not of RESET ALL, and psycopg2 reads no other dates.
+_AS_NEW = """
+close all;
+reset session authorization;
+reset role;
+reset all;
+set datestyle to 'ISO';
+deallocate all;
+unlisten *;
+select pg_catalog.pg_advisory_unlock_all();
+discard temp;
+discard sequences;
+"""
+# Seconds: what lies idle longer, a firewall may have forgotten.
+_KEPT_FOR = 60
+
+
 class PgTrickleConnectionManager(PostgresConnectionManager):
+    """Connections, of which those of models that are done serve further ones.
+
+    dbt-postgres opens one for each model. A session that is new has to read PostgreSQL's catalogs
+    and to compile the engine's functions first, which takes several times as long as to find that a
+    stream table is current.
+    """
+
     TYPE = "pgtrickle"
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._idle: list[tuple[psycopg2.extensions.connection, float]] = []
+
+    def set_connection_name(self, name: str | None = None) -> Connection:
+        connection = super().set_connection_name(name)
+        if connection.state != ConnectionState.OPEN:
+            connection.handle = LazyHandle(self._open_or_reuse)
+        return connection
+
+    def _open_or_reuse(self, connection: Connection) -> Connection:
+        with self.lock:
+            while self._idle:
+                handle, until = self._idle.pop()
+                if time.monotonic() < until and not _has_ended(handle):
+                    connection.handle = handle
+                    connection.state = ConnectionState.OPEN
+                    return connection
+                handle.close()
+        return self.open(connection)
+
+    def release(self) -> None:
+        """Keep the session for another model, and nothing of what this one left in it."""
+        connection = self.get_if_exists()
+        if connection is None or not _is_as_new(connection):
+            super().release()
+            return
+        with self.lock:
+            self._idle.append((connection.handle, time.monotonic() + _KEPT_FOR))
+        connection.handle = None
+        connection.state = ConnectionState.CLOSED
+        connection.transaction_open = False
+
+    def cleanup_all(self) -> None:
+        super().cleanup_all()
+        with self.lock:
+            while self._idle:
+                self._idle.pop()[0].close()
 
     @classmethod
     def open(cls, connection: Connection) -> Connection:
@@ -113,3 +180,29 @@ class PgTrickleConnectionManager(PostgresConnectionManager):
             credentials.port = server.port
             credentials.user = "postgres"
         return super().open(connection)
+
+
+def _is_as_new(connection: Connection) -> bool:
+    """Bring an open session back to its beginning; False where there is none, or that fails."""
+    handle = connection.handle if connection.state == ConnectionState.OPEN else None
+    if not isinstance(handle, psycopg2.extensions.connection):
+        return False
+    role = connection.credentials.role
+    try:
+        handle.rollback()
+        autocommit, handle.autocommit = handle.autocommit, True
+        with handle.cursor() as cursor:
+            if handle.info.transaction_status != psycopg2.extensions.TRANSACTION_STATUS_IDLE:
+                cursor.execute(
+                    "rollback"
+                )  # where psycopg2 commits by itself, ours it does not know
+            cursor.execute(_AS_NEW + (f"set role {role}" if role else ""))
+        handle.autocommit = autocommit
+    except psycopg2.Error:
+        return False
+    return True
+
+
+def _has_ended(handle: psycopg2.extensions.connection) -> bool:
+    """Whether the server ended an idle session: it says nothing else unasked."""
+    return bool(handle.closed or select.select([handle], [], [], 0)[0])
