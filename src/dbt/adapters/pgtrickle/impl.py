@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -70,6 +70,7 @@ class PgTrickleAdapter(PostgresAdapter):
         self._installing = threading.Lock()
         self._engine_is_ready = False
         self._prepared = threading.local()
+        self._answers: dict[str, Any] = {}
         _bundle_package(unless_installed_in=config)
 
     @classmethod
@@ -104,6 +105,18 @@ class PgTrickleAdapter(PostgresAdapter):
                     install(session)
                     self.connections.get_thread_connection().handle.commit()
             self._engine_is_ready = True
+
+    @available.parse_none
+    def once_a_run(self, question: str, ask: Callable[[], Any]) -> Any:
+        """What `ask` answers, asked for the first model that has this question."""
+        if question not in self._answers:
+            self._answers[question] = ask()
+        return self._answers[question]
+
+    @available.parse_none
+    def compiler_version(self) -> str:
+        """What marks the plans that this adapter compiles."""
+        return __version__
 
     @available.parse_none
     def prepare_capture(self, query: str) -> None:

@@ -4,12 +4,19 @@
   it is as the model says.
 #}
 {% macro _present_objects(relation, wanted) %}
+  {{ return(dbt_pgtrickle._query_json(
+    'select ' ~ dbt_pgtrickle._objects_of(wanted) ~ '::text from (select ' ~ dbt_pgtrickle._regclass(relation) ~ '::oid) t(oid)', true
+  )) }}
+{% endmacro %}
+
+
+{# The same as an expression, of JSON, about the table `t.oid`. #}
+{% macro _objects_of(wanted) %}
   {% set names = [] %}
   {% for constraint in wanted.constraints %}
     {% do names.append(dbt_pgtrickle._literal(dbt_pgtrickle._unquoted(constraint.name))) %}
   {% endfor %}
-  {{ return(dbt_pgtrickle._query_json("
-    select json_build_object(
+  {{ return("json_build_object(
       'indexes', (
         select coalesce(json_agg(json_build_object(
           'name', i.relname,
@@ -49,9 +56,7 @@
               and a.attnum = any (x.indkey::int2[])
           )
       )
-    )::text
-    from (select " ~ dbt_pgtrickle._regclass(relation) ~ "::oid) t(oid)
-  ", true)) }}
+    )") }}
 {% endmacro %}
 
 

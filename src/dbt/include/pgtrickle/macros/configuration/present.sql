@@ -1,6 +1,6 @@
-{# `row` is the table's row of pgt_stream_tables, `wanted` the model's side. #}
-{% macro _present_configuration(engine, relation, row, wanted) %}
-  {% set present = dbt_pgtrickle._present_objects(relation, wanted) %}
+{# `existing` is what _describe said, `wanted` the model's side. #}
+{% macro _present_configuration(engine, existing, wanted) %}
+  {% set row = existing.row %}
   {% set settings = {} %}
   {% for name, column in dbt_pgtrickle._columns_of_settings(row).items() if column in row %}
     {% do settings.update({name: row[column]}) %}
@@ -17,7 +17,7 @@
     {# The extension turns it on and off as it sees fit. #}
     {% do settings.pop('append_only', none) %}
   {% endif %}
-  {{ return(dict(present, settings=settings)) }}
+  {{ return(dict(existing.objects, settings=settings)) }}
 {% endmacro %}
 
 

@@ -53,10 +53,16 @@
 {# The model's settings, complete and checked. #}
 {% macro _settings() %}
   {% do dbt_pgtrickle._refuse_unknown_keys() %}
+  {% set meta = model.config.get('meta') or {} %}
   {% set settings = {} %}
   {% for key, rule in dbt_pgtrickle._setting_rules().items() %}
-    {% set value = dbt_pgtrickle._configured(model, key, rule.default) %}
-    {% do settings.update({key: dbt_pgtrickle._checked_setting(key, value, rule)}) %}
+    {# What is not set needs no check; most keys are not, and every model passes here at every run. #}
+    {% if key in meta or key in model.config %}
+      {% set value = dbt_pgtrickle._configured(model, key) %}
+      {% do settings.update({key: dbt_pgtrickle._checked_setting(key, value, rule)}) %}
+    {% else %}
+      {% do settings.update({key: rule.default}) %}
+    {% endif %}
   {% endfor %}
   {% do settings.update({'schedule': dbt_pgtrickle._plain_schedule(settings.schedule)}) %}
   {% do dbt_pgtrickle._check_own_name(settings) %}

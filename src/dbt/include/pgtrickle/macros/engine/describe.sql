@@ -15,6 +15,12 @@
 {# The same, in one question: what models need. Of the portable engine the version is left out. #}
 {% macro _engine() %}
   {% if not execute %}{{ return({'name': none, 'version': none, 'has_citus': false, 'functions': {}, 'widest': {}}) }}{% endif %}
+  {# All that macros call with arguments, or ask for. #}
+  {% set functions = "
+    'create_stream_table', 'create_or_replace_stream_table', 'alter_stream_table', 'drop_stream_table',
+    'refresh_stream_table', 'try_refresh', '_rerun', 'verify_stream_table', 'resume_stream_table',
+    'reset_fuse', 'check_cdc_health', 'trigger_inventory', 'validate_options', 'explain_st'
+  " %}
   {{ return(dbt_pgtrickle._query_json("
     select json_build_object(
       'name', case
@@ -31,10 +37,7 @@
           join pg_catalog.pg_namespace n on n.oid = p.pronamespace
           left join lateral unnest(p.proargnames) as a(name) on true
           where n.nspname = 'pgtrickle'
-            and p.proname in ('create_stream_table', 'create_or_replace_stream_table',
-              'alter_stream_table', 'drop_stream_table', 'refresh_stream_table', 'try_refresh',
-              'verify_stream_table', 'resume_stream_table', 'reset_fuse', 'check_cdc_health',
-              'trigger_inventory', 'validate_options', 'explain_st')
+            and p.proname in (" ~ functions ~ ")
           group by p.proname
         ) f
       ),
@@ -48,6 +51,7 @@
             and smaller.pronargs < p.pronargs
           cross join unnest(p.proargnames) a(name)
           where n.nspname = 'pgtrickle'
+            and p.proname in (" ~ functions ~ ")
             and a.name <> all (smaller.proargnames)
           order by p.proname, p.pronargs desc
         ) w

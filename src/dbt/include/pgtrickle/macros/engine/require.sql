@@ -21,7 +21,8 @@
 {% endmacro %}
 
 
+{# Asked once a run: it is the same for all models. #}
 {% macro pgtrickle__require_engine() %}
   {% do adapter.install_engine() %}
-  {{ return(dbt_pgtrickle.postgres__require_engine()) }}
+  {{ return(adapter.once_a_run('engine', dbt_pgtrickle.postgres__require_engine)) }}
 {% endmacro %}

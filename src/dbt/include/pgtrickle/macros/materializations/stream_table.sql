@@ -11,7 +11,7 @@
   {%- do dbt_pgtrickle._check_options(engine, settings) -%}
 
   {{ run_hooks(pre_hooks, inside_transaction=False) }}
-  {% do dbt_pgtrickle._prepare(engine, target_relation, definition, settings) %}
+  {%- set prepared = dbt_pgtrickle._prepare(engine, target_relation, definition, settings, wanted) -%}
   {% do dbt_pgtrickle._begin(is_open=(pre_hooks | selectattr('transaction', 'equalto', false) | list | length == 0)) %}
   {% do dbt_pgtrickle._take_turn(engine, target_relation, definition) %}
   {% if config.get('contract').enforced %}
@@ -19,7 +19,9 @@
   {% endif %}
   {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
-  {%- set existing = dbt_pgtrickle._describe(target_relation, auto_begin=true) -%}
+  {# Hooks may have made of it what they like. #}
+  {%- set existing = prepared if prepared and not pre_hooks
+    else dbt_pgtrickle._describe(target_relation, auto_begin=true, wanted=wanted) -%}
   {%- set outcome = dbt_pgtrickle._build(engine, target_relation, existing, definition, settings, wanted) -%}
 
   {% if outcome.is_configured %}
@@ -29,7 +31,7 @@
   {% do apply_grants(target_relation, dbt_pgtrickle._wanted_grants(settings), should_revoke=outcome.kept_grants) %}
   {% do persist_docs(target_relation, model) %}
 
-  {% do dbt_pgtrickle._warn_of_idle_schedules(engine, settings) %}
+  {% do dbt_pgtrickle._warn_of_idle_schedules(engine) %}
   {% do dbt_pgtrickle._commit() %}
   {% if outcome.failure %}
     {% do exceptions.raise_compiler_error('The refresh of ' ~ target_relation ~ ' failed: ' ~ outcome.failure) %}

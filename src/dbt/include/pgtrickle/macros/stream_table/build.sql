@@ -8,7 +8,7 @@
   {% set is_stream_table = existing is not none and existing.kind == 'stream table' %}
   {% set is_anew = not is_stream_table or (flags.FULL_REFRESH if settings.full_refresh is none else settings.full_refresh) %}
   {% set changes = none if is_anew else dbt_pgtrickle._configuration_changes(
-    dbt_pgtrickle._present_configuration(engine, relation, existing.row, wanted), wanted
+    dbt_pgtrickle._present_configuration(engine, existing, wanted), wanted
   ) %}
   {% do dbt_pgtrickle._check_configuration(engine, existing, definition, settings, changes) %}
   {% if flags.EMPTY %}
@@ -31,6 +31,12 @@
       'The stream table ' ~ relation ~ ' would have to be built anew: '
       ~ dbt_pgtrickle._changes_in_words(changes) | join(', ') ~ '. Run with --full-refresh to do that.'
     ) %}
+  {% endif %}
+  {% if dbt_pgtrickle._can_rerun(engine, existing, definition, settings, changes) %}
+    {% set outcome = dbt_pgtrickle._rerun(engine, relation, definition, settings) %}
+    {% if outcome %}
+      {{ return(outcome) }}
+    {% endif %}
   {% endif %}
   {% if not is_configured %}
     {% set settings = dbt_pgtrickle._settings_of(existing.row, settings) %}

@@ -1,8 +1,9 @@
 {#
   The call that creates a stream table (create_stream_table), or makes an existing one what the
-  model says (create_or_replace_stream_table): alters it in place, or finds nothing to do.
+  model says (create_or_replace_stream_table): alters it in place, or finds nothing to do; or that
+  refreshes it where there is nothing to do, by the plan of this `compiler` (_rerun).
 #}
-{% macro _create_sql(engine, function, relation, definition, settings) %}
+{% macro _create_sql(engine, function, relation, definition, settings, compiler=none) %}
   {% set immediate = settings.refresh_mode == 'IMMEDIATE' %}
   {% set arguments = {
     'name': dbt_pgtrickle._name(relation, engine),
@@ -10,6 +11,7 @@
     'schedule': none if immediate else (settings.schedule or 'calculated'),
     'refresh_mode': settings.refresh_mode,
     'initialize': settings.initialize,
+    'compiler': compiler,
   } %}
   {# Left out by most, and then left to the engine: none is no argument. #}
   {% for key in [

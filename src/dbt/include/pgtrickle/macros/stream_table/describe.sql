@@ -1,10 +1,10 @@
 {#
   What stands under a relation's name now: none, or {kind: 'stream table' | 'table' | 'view' |
   'materialized view' | ..., row: its row of pgt_stream_tables, read_by_stream_tables, lost_source:
-  whether something it reads was dropped}. dbt's cache cannot tell: to dbt-postgres a stream table is
-  a table.
+  whether something it reads was dropped, objects: its indexes and constraints, for whoever knows what
+  they are `wanted` to be}. dbt's cache cannot tell: to dbt-postgres a stream table is a table.
 #}
-{% macro _describe(relation, auto_begin=false) %}
+{% macro _describe(relation, auto_begin=false, wanted=none) %}
   {{ return(dbt_pgtrickle._query_json("
     select json_build_object(
       'kind', case
@@ -16,6 +16,8 @@
         else 'relation'
       end,
       'row', case when s.pgt_id is not null then row_to_json(s) end,
+      'objects', " ~ ('case when s.pgt_id is not null then (select ' ~ dbt_pgtrickle._objects_of(wanted)
+        ~ ' from (select c.oid) t(oid)) end' if wanted else 'null') ~ ",
       'read_by_stream_tables', exists (
         select from pgtrickle.pgt_dependencies d
         where d.source_relid = c.oid

@@ -8,19 +8,9 @@
 {% macro _refresh(engine, relation, called) %}
   {% set name = dbt_pgtrickle._literal(dbt_pgtrickle._name(relation, engine)) %}
   {% if 'try_refresh' in engine.functions %}
-    {% set outcome = dbt_pgtrickle._query_json("
-      select json_build_object(
-        'action', action, 'rows', coalesce(rows_inserted, 0) + coalesce(rows_deleted, 0),
-        'ms', coalesce(duration_ms, 0), 'reason', reason, 'error', error_message
-      )::text
-      from pgtrickle.try_refresh(name => " ~ name ~ ")
-    ", true) %}
-    {% if outcome.action == 'SKIP' %}
-      {# Its fuse may have blown just now. #}
-      {% set row = dbt_pgtrickle._describe(relation, auto_begin=true).row %}
-      {% do outcome.update({'error': outcome.error or dbt_pgtrickle._suspension(engine, relation, row, called)}) %}
-    {% endif %}
-    {{ return(outcome) }}
+    {{ return(dbt_pgtrickle._outcome(engine, relation, called, dbt_pgtrickle._query_json(
+      'select to_json(o)::text from pgtrickle.try_refresh(name => ' ~ name ~ ') o', true
+    ))) }}
   {% endif %}
   {% set existing = dbt_pgtrickle._describe(relation, auto_begin=true) %}
   {% if existing.lost_source %}
@@ -38,6 +28,23 @@
   {% set last = dbt_pgtrickle._last_refresh(relation) %}
   {# Where another session is refreshing it, the extension says so in a notice and does nothing. #}
   {{ return(last if last and not (earlier and earlier.id == last.id) else none) }}
+{% endmacro %}
+
+
+{# A refresh_outcome of the engine's in the form _refresh returns. #}
+{% macro _outcome(engine, relation, called, outcome) %}
+  {% set error = outcome.error_message %}
+  {% if outcome.action == 'SKIP' and not error %}
+    {# Its fuse may have blown just now. #}
+    {% set error = dbt_pgtrickle._suspension(engine, relation, dbt_pgtrickle._describe(relation, auto_begin=true).row, called) %}
+  {% endif %}
+  {{ return({
+    'action': outcome.action,
+    'rows': (outcome.rows_inserted or 0) + (outcome.rows_deleted or 0),
+    'ms': outcome.duration_ms or 0,
+    'reason': outcome.reason,
+    'error': error,
+  }) }}
 {% endmacro %}
 
 
