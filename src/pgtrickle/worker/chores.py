@@ -21,7 +21,7 @@ from pgtrickle.engine import Engine
 from .backoff import SOMEBODY_ELSE, backoff
 from .logs import fields_of
 
-PATIENCE = 8
+HINDERED_OFTEN = 8
 """How often in a row others may hinder a chore, for a minute or so, before that is a warning."""
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class Chores:
         if error.sqlstate in SOMEBODY_ELSE:
             chore.hindered += 1
             chore.due = min(chore.due, time.monotonic() + backoff(chore.hindered))
-            level = logging.INFO if chore.hindered <= PATIENCE else logging.WARNING
+            level = logging.INFO if chore.hindered <= HINDERED_OFTEN else logging.WARNING
             log.log(level, "chore_hindered", extra=said)
         else:
             log.warning("chore_failed", extra=said)

@@ -29,7 +29,7 @@ HISTORY_BATCH = 10_000
 """Rows of history deleted in one statement."""
 RECOMPILE = 60.0
 """Seconds until what could not be compiled is tried again."""
-PATIENCE = "1s"
+LOCK_TIMEOUT = "1s"
 """How long compiling waits for writers of a source, who wait behind it meanwhile."""
 TURN = 2.0
 """Seconds of compiling after which other chores have their turn."""
@@ -116,7 +116,7 @@ class Compiler:
 
     def _compile(self, engine: Engine, name: str) -> bool:
         try:
-            done = engine.compile_if_pending(name, lock_timeout=PATIENCE)
+            done = engine.compile_if_pending(name, lock_timeout=LOCK_TIMEOUT)
         except psycopg.Error as error:
             if engine.connection.closed:
                 raise
