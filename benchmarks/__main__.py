@@ -28,6 +28,7 @@ from benchmarks import (
 )
 from benchmarks.measuring import Result
 from benchmarks.report import keep, show, surroundings
+from benchmarks.tpcds import workload as tpcds
 from pgtrickle.embedded import server
 from pgtrickle.engine import Engine
 
@@ -56,6 +57,7 @@ def workloads(full: bool) -> dict[str, Workload]:
             engine, models=200 if full else 40, rows=rows, cycles=5 if full else 3
         ),
         "tpch": lambda engine: tpch.run(engine, scale=1.0 if full else 0.1, cycles=5),
+        "tpcds": lambda engine: tpcds.run(engine, scale=1.0 if full else 0.05, cycles=5),
     }
 
 

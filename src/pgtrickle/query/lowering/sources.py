@@ -120,7 +120,9 @@ def _table(item: s.Table, environment: Environment) -> Source:
     alias = item.alias or s.Alias(item.name)
     if item.schema is None:
         if item.name not in environment.common_tables:
-            raise NotIncremental(item.name, "it is a system catalog, whose changes cannot be captured")
+            raise NotIncremental(
+                item.name, "it is a system catalog, whose changes cannot be captured"
+            )
         lowered = environment.common_tables[item.name]()
         return _named(alias, lowered.names, lowered.node, environment)
     shown = f"{item.schema}.{item.name}"

@@ -1,0 +1,1 @@
+"""TPC-DS: its queries as stream tables, against recomputing them."""
