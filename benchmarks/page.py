@@ -22,9 +22,11 @@ HEAD = """\
 Written by `make bench`. Everything is measured side by side in one run on one server; figures are
 medians over the cycles, and the machine is whatever it was: compare the columns, not machines.
 Where tables are small, that favours REFRESH and recomputing; `make bench-full` takes 1,000,000
-orders and TPC-H at scale 1, and [decisions/floor.md](decisions/floor.md) says what a refresh is
-made of. Each section says its sizes.
+orders, TPC-H and TPC-DS at scale 1, and [decisions/floor.md](decisions/floor.md) says what a
+refresh is made of. Each section says its sizes.
 """
+MANY = 20
+"""Cases of a workload from which on their mean says more than each."""
 # The same file for the same figures.
 mpl.rcParams["svg.hashsalt"] = "pgtrickle"
 
@@ -53,8 +55,20 @@ def _section(kept: dict[str, Any]) -> str:
         ours = next(iter(medians.values()))
         cells += [f"{ours / medians[one]:.3f}" if one in medians else "" for one in sides[1:]]
         lines.append(f"| {case['name']} | " + " | ".join(cells) + " |")
+    if len(kept["cases"]) > MANY:
+        means = [f"{_mean(kept, one):.3f} of {one}" for one in sides[1:]]
+        lines += ["", f"Geometric mean of the ratios: {', '.join(means)}."]
     lines += ["", f"![{kept['workload']}]({_plot(kept, sides)})", "", _where(kept), ""]
     return "\n".join(lines)
+
+
+def _mean(kept: dict[str, Any], yardstick: str) -> float:
+    times = [case["milliseconds"] for case in kept["cases"]]
+    return statistics.geometric_mean(
+        statistics.median(next(iter(each.values()))) / statistics.median(each[yardstick])
+        for each in times
+        if yardstick in each
+    )
 
 
 def _where(kept: dict[str, Any]) -> str:
