@@ -180,7 +180,8 @@ as $$
                     else c.name end, ', ' order by c.position)
                 filter (where not c.is_float),
             string_agg(c.name, ', ' order by c.position) filter (where c.is_float),
-            expected,
+            -- What it answers by itself: an expression within a row constructor may give something else.
+            format('select * from (%s) as answer offset 0', expected),
             found,
             string_agg(c.alias, ', ' order by c.position),
             string_agg(c.name, ', ' order by c.position)))
