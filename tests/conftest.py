@@ -51,6 +51,8 @@ OTHERS = {
 OLDEST = "15"
 VERSION = os.environ.get("PGTRICKLE_TEST_VERSION", EMBEDDED)
 """That of the server most tests run on."""
+PROGRAMS = OTHERS.get(VERSION)
+"""Where its programs are, for servers that a test has of its own; None: the embedded one's."""
 
 # For tests alone: nothing here needs to survive a crash of the machine.
 SETTINGS = {

@@ -19,7 +19,7 @@ from random import Random
 import psutil
 import pytest
 from psycopg.errors import DeadlockDetected, SerializationFailure
-from tests.conftest import SETTINGS, restart
+from tests.conftest import PROGRAMS, SETTINGS, restart
 from tests.soak.actors import RETRYABLE, Actors, definer, writer
 from tests.soak.graph import Graph, make
 
@@ -155,7 +155,7 @@ def soak(
     log = directory / "worker.log"
     memory: list[int] = []
     settings = {**SETTINGS, "wal_level": "logical", "deadlock_timeout": "200ms"}
-    with server(directory / "postgres", settings=settings) as postgres:
+    with server(directory / "postgres", postgres=PROGRAMS, settings=settings) as postgres:
         dsn = postgres.status().dsn
         assert dsn is not None
         with pgtrickle.connect(dsn) as engine:

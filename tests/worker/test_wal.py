@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.conftest import OTHERS, SETTINGS, restart
+from tests.conftest import OTHERS, PROGRAMS, SETTINGS, restart
 from tests.runtime.waiting import PATIENCE
 
 import pgtrickle
@@ -541,7 +541,7 @@ def test_a_server_that_is_restarted_or_crashes_loses_and_doubles_nothing(
     servers_directory: Path, start_worker: StartWorker
 ) -> None:
     settings = {**SETTINGS, "fsync": "on", "wal_level": "logical"}
-    with server(servers_directory / "log", settings=settings) as postgres:
+    with server(servers_directory / "log", postgres=PROGRAMS, settings=settings) as postgres:
         with pgtrickle.connect(postgres.dsn) as engine:
             engine.install()
             engine.connection.execute(SOURCE)

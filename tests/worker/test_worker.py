@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import psycopg
 import pytest
+from tests.conftest import PROGRAMS
 from tests.runtime.waiting import PATIENCE
 
 import pgtrickle
@@ -173,7 +174,9 @@ def test_a_worker_serves_several_databases(
 def test_a_restarted_server_is_found_again(
     servers_directory: Path, start_worker: StartWorker
 ) -> None:
-    with server(servers_directory / "restarted", settings={"fsync": "off"}) as postgres:
+    with server(
+        servers_directory / "restarted", postgres=PROGRAMS, settings={"fsync": "off"}
+    ) as postgres:
         with pgtrickle.connect(postgres.dsn) as engine:
             engine.install()
             engine.connection.execute(SOURCE)

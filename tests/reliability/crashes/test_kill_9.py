@@ -19,7 +19,7 @@ from random import Random
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
-from tests.conftest import SETTINGS
+from tests.conftest import PROGRAMS, SETTINGS
 from tests.reliability.crashes.operations import OPERATIONS, build
 from tests.reliability.crashes.victims import KILLERS, Process, wait_for_silence
 from tests.reliability.soundness import assert_heals
@@ -35,7 +35,7 @@ DATABASE = "crashing"
 @pytest.fixture(scope="module")
 def crashing(servers_directory: Path) -> Iterator[Server]:
     """A server of this module's own."""
-    server = Server(servers_directory / "crashing", settings=SETTINGS)
+    server = Server(servers_directory / "crashing", postgres=PROGRAMS, settings=SETTINGS)
     server.start()
     with psycopg.connect(str(server.status().dsn), autocommit=True) as connection:
         connection.execute(f"create database {DATABASE}")

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
-from tests.conftest import SETTINGS
+from tests.conftest import PROGRAMS, SETTINGS
 
 from pgtrickle.embedded import Server
 from pgtrickle.embedded.installation import choose
@@ -17,7 +17,7 @@ def base_backup(primary: Server, directory: Path, *, standby: bool = False) -> S
     """A copy of the whole server, taken while it runs; it has not been started."""
     data = directory / "data"
     directory.mkdir()
-    program = choose(None).program("pg_basebackup")
+    program = choose(PROGRAMS).program("pg_basebackup")
     place = conninfo_to_dict(str(primary.status().dsn))
     command = [program, "--pgdata", data, "--checkpoint", "fast", *(["-R"] if standby else [])]
     for option in ("host", "port", "user"):
@@ -27,4 +27,4 @@ def base_backup(primary: Server, directory: Path, *, standby: bool = False) -> S
     for path in (directory, *directory.rglob("*")):
         shutil.chown(path, owner.st_uid, owner.st_gid)
     data.chmod(0o700)
-    return Server(directory, settings=SETTINGS)
+    return Server(directory, postgres=PROGRAMS, settings=SETTINGS)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.conftest import SETTINGS
+from tests.conftest import PROGRAMS, SETTINGS
 from tests.reliability.moves.standby import base_backup
 from tests.reliability.moves.world import (
     STREAM_TABLES,
@@ -33,7 +33,7 @@ SETTLED = "select count(*) = 0 from pg_stat_replication where replay_lsn < pg_cu
 
 @pytest.fixture(scope="module")
 def primary(servers_directory: Path) -> Iterator[Server]:
-    server = Server(servers_directory / "primary", settings=SETTINGS)
+    server = Server(servers_directory / "primary", postgres=PROGRAMS, settings=SETTINGS)
     server.start()
     with psycopg.connect(str(server.status().dsn), autocommit=True) as connection:
         connection.execute("create database moved")
@@ -95,7 +95,7 @@ def dumped(
     primary: Server, fresh_database: Callable[..., AbstractContextManager[str]], tmp_path: Path
 ) -> Iterator[str]:
     """The database dumped and restored in another server."""
-    programs = choose(None)
+    programs = choose(PROGRAMS)
     dump = tmp_path / "dump"
     subprocess.run(
         [programs.program("pg_dump"), "-Fc", "-f", dump, "-d", database_of(primary)],

@@ -11,7 +11,7 @@ import psutil
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from tests.conftest import SETTINGS
+from tests.conftest import PROGRAMS, SETTINGS
 from tests.reliability.moves.standby import base_backup
 from tests.reliability.soundness import assert_heals
 from tests.worker.conftest import SOURCE, Worker, start_worker
@@ -33,7 +33,9 @@ QUERIES = {
 @pytest.fixture
 def pair(servers_directory: Path) -> Iterator[tuple[Server, Server]]:
     """A primary with stream tables, and a standby that follows it."""
-    primary = Server(servers_directory / "failing", settings={**SETTINGS, "fsync": "on"})
+    primary = Server(
+        servers_directory / "failing", postgres=PROGRAMS, settings={**SETTINGS, "fsync": "on"}
+    )
     primary.start()
     with pgtrickle.connect(str(primary.status().dsn)) as engine:
         engine.install()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.conftest import SETTINGS
+from tests.conftest import PROGRAMS, SETTINGS
 from tests.reliability.moves.standby import base_backup
 from tests.reliability.moves.world import (
     STREAM_TABLES,
@@ -42,7 +42,7 @@ def archived(servers_directory: Path, archive: Path) -> Iterator[Server]:
         "archive_mode": "on",
         "archive_command": f"cp %p {archive}/%f",
     }
-    server = Server(servers_directory / "archived", settings=settings)
+    server = Server(servers_directory / "archived", postgres=PROGRAMS, settings=settings)
     server.start()
     with psycopg.connect(str(server.status().dsn), autocommit=True) as connection:
         connection.execute("create database moved")
