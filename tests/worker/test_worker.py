@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
+import psutil
 import psycopg
 import pytest
 from tests.conftest import PROGRAMS
@@ -258,3 +260,14 @@ def test_failures_are_logged_and_end_in_suspension(
     assert len(failures) == 3
     assert 'error="division by zero"' in failures[0]
     assert "suspended" in failures[2]
+
+
+def test_a_signal_that_another_thread_is_given_ends_it(
+    own_engine: Engine, database: str, start_worker: StartWorker
+) -> None:
+    worker = start_worker("--dsn", database)
+    worker.logged("serving")
+    pid = worker.process.pid
+    others = [each.id for each in psutil.Process(pid).threads() if each.id != pid]
+    os.kill(others[0], signal.SIGTERM)
+    assert worker.process.wait(60) == 0

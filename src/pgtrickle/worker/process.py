@@ -13,6 +13,8 @@ from .serving import Manner, serve
 
 log = logging.getLogger(__name__)
 
+_LOOK_FOR_SIGNALS = 1.0  # seconds
+
 
 def run(dsns: Sequence[str], manner: Manner) -> None:
     """Serve the databases until SIGINT or SIGTERM; the refreshes under way are finished.
@@ -35,5 +37,8 @@ def run(dsns: Sequence[str], manner: Manner) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        # Python runs the handler in this thread alone, and a signal that another thread was given,
+        # or that came just before the wait, does not end it.
+        while thread.is_alive():
+            thread.join(_LOOK_FOR_SIGNALS)
     log.info("stopped")
