@@ -5,12 +5,21 @@
 Only sides that changed give terms: with one changed source the delta is one join of the changes
 with the current tables. Where both changed, old(L) is new(L) - δL, taken as two terms. Weights
 multiply.
+
+A right side of one row that is known as it was, as a subquery's value is that has state, is then
+joined the other way round:
+
+    δ(L ⋈ R) = δL ⋈ old(R)  +  new(L) ⋈ δR
+
+The three terms would give three rows for each of δL, and a query of fifteen such values, joined one
+after the other, 3^15 of them.
 """
 
 from __future__ import annotations
 
 from pgtrickle.delta.maintenance import Maintenance, Rules
 from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
+from pgtrickle.delta.single import known_as_it_was
 from pgtrickle.query.algebra import Join
 from pgtrickle.query.render import render_expression
 
@@ -43,6 +52,14 @@ def _old(node: Join, maintenance: Maintenance) -> Relation:
 def _delta(node: Join, maintenance: Maintenance) -> Relation:
     terms = []
     right = maintenance.delta(node.right)
+    if right is not None and not maintenance.has_old(node.left):
+        former = known_as_it_was(node.right, maintenance)
+        if former is not None:
+            left = maintenance.delta(node.left)
+            if left is not None:
+                terms.append(_join(node, left, former))
+            terms.append(_join(node, maintenance.new(node.left), right))
+            return Relation(union_all(term.sql for term in terms), node.ids, weighted=True)
     # Read twice where the right side changed too: old(L) = new(L) - δL.
     left = maintenance.delta(node.left) if right is None else maintenance.shared_delta(node.left)
     if left is not None:

@@ -83,7 +83,7 @@ class Maintenance:
 
     def old_terms(self, node: Node) -> list[Relation]:
         """Relations that add up to `old`; each can be joined through indexes on its own."""
-        if not self.is_changed(node) or self._has_old(node):
+        if not self.is_changed(node) or self.has_old(node):
             return [self.old(node)]
         change = self.shared_delta(node)
         if change is None:
@@ -91,13 +91,11 @@ class Maintenance:
         back = select([*change.ids, f"- {WEIGHT} AS {WEIGHT}"], f"FROM {change.source('o')}")
         return [self.new(node), Relation(back, change.ids, weighted=True)]
 
-    def _has_old(self, node: Node) -> bool:
+    def has_old(self, node: Node) -> bool:
         """Whether `old` is made of tables and changes all the way down."""
         if self._rules(node).old is None:
             return not self.is_changed(node)
-        return id(node) in self.states.tables or all(
-            self._has_old(child) for child in node.children
-        )
+        return id(node) in self.states.tables or all(self.has_old(child) for child in node.children)
 
     def delta(self, node: Node) -> Relation | None:
         return self._rules(node).delta(node, self) if self.is_changed(node) else None

@@ -26,16 +26,23 @@ THERE = "__there"
 """Whether there is a row at all."""
 
 
+def known_as_it_was(node: Node, maintenance: Maintenance) -> Relation | None:
+    """`old`, where that is a row or none and made of no weighted terms; None elsewhere."""
+    if ONE_ROW not in keys(node):
+        return None
+    former = maintenance.old(node)
+    return None if former.weighted else former
+
+
 def before_and_now(right: Node, maintenance: Maintenance) -> str | None:
     """CTE of one row, or none where nothing changed: o_c and n_c for each column c and `THERE`.
 
     None where `right` may have several rows, or is not known as it was but for its delta.
     """
-    if ONE_ROW not in keys(right):
+    former = known_as_it_was(right, maintenance)
+    if former is None or (present := maintenance.new(right)).weighted:
         return None
-    relations = (maintenance.old(right), maintenance.new(right))
-    if any(relation.weighted for relation in relations):
-        return None
+    relations = (former, present)
     items = [f"{side}.{id} AS {side}_{id}" for side in SIDES for id in (THERE, *right.ids)]
     joins = [
         f"LEFT JOIN (SELECT true AS {THERE}, r.* FROM {relation.source('r')}) AS {side} ON true"

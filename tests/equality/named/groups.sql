@@ -461,3 +461,19 @@ select x, y, z, count(*) as n from a group by x, y, z;
 insert into a select 2, string_agg(chr(65536 + i * 37 % 50000), ''), string_agg(chr(65536 + i * 37 % 50000), ''), string_agg(chr(65536 + i * 37 % 50000), '') from generate_series(1, 250) i;
 -- change
 delete from a where id = 2;
+
+-- case sixteen_values_that_change_with_the_row_they_stand_beside
+create table r (id integer primary key);
+create table s (k integer);
+insert into r values (1), (2);
+insert into s select i % 16 from generate_series(1, 40) i;
+-- query
+select (select count(*) from s where k = 0) as n0, (select count(*) from s where k = 1) as n1, (select count(*) from s where k = 2) as n2, (select count(*) from s where k = 3) as n3, (select count(*) from s where k = 4) as n4, (select count(*) from s where k = 5) as n5, (select count(*) from s where k = 6) as n6, (select count(*) from s where k = 7) as n7, (select count(*) from s where k = 8) as n8, (select count(*) from s where k = 9) as n9, (select count(*) from s where k = 10) as n10, (select count(*) from s where k = 11) as n11, (select count(*) from s where k = 12) as n12, (select count(*) from s where k = 13) as n13, (select count(*) from s where k = 14) as n14, (select count(*) from s where k = 15) as n15 from r where id = 1;
+-- change
+insert into s select generate_series(0, 15);
+delete from r where id = 1;
+-- change
+delete from s where ctid = any (array(select min(ctid) from s group by k));
+insert into r values (1);
+-- change
+insert into s select generate_series(0, 15);
