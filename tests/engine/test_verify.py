@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
 from pgtrickle.engine import Engine
@@ -248,3 +251,34 @@ def test_what_no_row_of_a_group_has_is_a_difference(grouped: Engine) -> None:
 def test_a_missing_group_is_a_difference(grouped: Engine) -> None:
     grouped.connection.execute("alter table st disable trigger user; delete from st")
     assert grouped.verify("st").missing > 0
+
+
+def test_what_has_one_row_is_computed_once(engine: Engine) -> None:
+    """However many rows are compared with it, and though the planner expects one."""
+    engine.connection.execute(
+        "insert into orders select i, i, i from generate_series(1000, 1999) i"
+    )
+    engine.connection.execute("vacuum analyze orders")
+    query = (
+        "with average as (select avg(amount) as a from orders)"
+        " select customer, sum(amount) as total from orders"
+        " where id % 9999 = id and customer % 9999 = customer group by customer"
+        " having sum(amount) > (select a from average) order by total limit 5"
+    )
+    engine.create_stream_table("st", query, refresh_mode="DIFFERENTIAL")
+    engine.connection.execute("analyze")
+    ((plan,),) = engine.session.rows("select plan from pgtrickle.pgt_plans")
+    for check in plan["check"]["wrong_choices"]:
+        text = check.replace(plan["target"], "public.st")
+        ((explained,),) = engine.session.rows(f"explain (analyze, format json) {text}")
+        loops = list(_loops_over(explained[0]["Plan"], "orders"))
+        assert loops
+        assert max(loops) == 1, explained
+    assert engine.verify("st").equal
+
+
+def _loops_over(node: dict[str, Any], relation: str) -> Iterator[int]:
+    if node.get("Relation Name") == relation:
+        yield node["Actual Loops"]
+    for child in node.get("Plans", ()):
+        yield from _loops_over(child, relation)

@@ -5,19 +5,28 @@ With F the left rows that flip (see `matching`):
     δ(L ⋉ R) = δL ⋉ new(R)  +  F, +1 where now matched, else -1
     δ(L ▷ R) = δL ▷ new(R)  +  F, -1 where now matched, else +1
     δ(mark)  = δL with its mark against new(R)  +  F with the new mark  -  F with the old mark
+
+A right side of one row that is compared, and not equated, is computed first and kept: PostgreSQL
+would join it by a nested loop, and where it expects one left row compute it again for each.
 """
 
 from __future__ import annotations
 
 from pgtrickle.delta.maintenance import Maintenance, Rules
-from pgtrickle.delta.matching import MATCHED, flipped
+from pgtrickle.delta.matching import MATCHED, flipped, take_apart
 from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
 from pgtrickle.query.algebra import MarkJoin, SemiJoin
+from pgtrickle.query.comparing import ONE_ROW
+from pgtrickle.query.keys import keys
 from pgtrickle.query.render import render_expression
 
 
 def _exists(node: SemiJoin | MarkJoin, right: Relation) -> str:
     theta = "" if node.condition is None else f" WHERE {render_expression(node.condition)}"
+    parts = take_apart(node.condition, node.left, node.right)
+    if parts.rest and not parts.equal and ONE_ROW in keys(node.right):
+        kept = f"WITH r AS MATERIALIZED (SELECT * FROM {right.source('r')})"
+        return f"EXISTS ({kept} SELECT FROM r{theta})"
     return f"EXISTS (SELECT FROM {right.source('r')}{theta})"
 
 
