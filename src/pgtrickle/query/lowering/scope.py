@@ -115,7 +115,8 @@ class Scope:
         if name in SYSTEM_COLUMNS:
             raise NotIncremental(f"system column {shown}", "its value is not part of the data")
         raise NotIncremental(
-            f"column reference {shown}", "it does not name a column of this query block"
+            f"column reference {shown}",
+            "it is of a query further out, past one that its subquery cannot be taken out of",
         )
 
     def _whole(self, name: str) -> Expression:
