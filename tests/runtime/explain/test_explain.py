@@ -50,7 +50,7 @@ def test_explain_st_tells_mode_sources_state_and_delta(owner: Connection) -> Non
     assert "key (customer)" in told["state"]
     assert told["pending_changes"] == "src.orders: 2 rows"
     assert told["dvm_supported"] == "true"
-    assert "changes_0 as materialized" in told["delta_query"]
+    assert "captured_0 as materialized" in told["delta_query"]
     assert "refresh_reason" not in told
 
 
