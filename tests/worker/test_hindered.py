@@ -17,7 +17,7 @@ import pytest
 import pgtrickle
 from pgtrickle.engine import Engine
 from pgtrickle.worker import units, work
-from pgtrickle.worker.chores import PATIENCE, Chore, Chores
+from pgtrickle.worker.chores import HINDERED_OFTEN, Chore, Chores
 from pgtrickle.worker.connection import connect
 from pgtrickle.worker.cron import store_next_times
 from pgtrickle.worker.wal import Wal
@@ -302,6 +302,6 @@ def test_one_that_is_hindered_again_and_again_is_a_warning(
 ) -> None:
     caplog.set_level(logging.INFO, "pgtrickle.worker")
     chore = Chore("hindered", 3600, lambda engine: None)
-    for _ in range(PATIENCE + 1):
+    for _ in range(HINDERED_OFTEN + 1):
         Chores._note(chore, psycopg.errors.lookup("55P03")("locked"))
-    assert [one.levelname for one in caplog.records] == ["INFO"] * PATIENCE + ["WARNING"]
+    assert [one.levelname for one in caplog.records] == ["INFO"] * HINDERED_OFTEN + ["WARNING"]
