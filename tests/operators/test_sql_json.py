@@ -12,4 +12,6 @@ FAMILIES = families("sql_json.sql")
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_family_is_differential_and_exact(family: str, engine: Engine) -> None:
+    if engine.connection.info.server_version < 160000:
+        pytest.skip("json_arrayagg came with PostgreSQL 16")
     keep_exact(engine, FAMILIES[family], family)
