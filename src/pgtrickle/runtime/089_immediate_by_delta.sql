@@ -21,6 +21,8 @@ begin
         and stream_table.fuse_state <> 'blown'
         and stream_table.st_partition_key is null
         and frontier.snapshot is not null
+        -- Nothing runs as an owner who has given the table away: whose it is now may have put triggers on it.
+        and exists (select from pg_class c where c.oid = stream_table.pgt_relid and c.relowner = stream_table.pgt_owner)
         and not exists (select from pgtrickle.pgt_captures c where c.source_relid = any (relids) and (c.cdc_mode = 'WAL' or c.wal_until is not null))
         and frontier.stamp = pgtrickle._catalog_stamp(stream_table.pgt_id)
         and frontier.cluster_id = pgtrickle._cluster_id();

@@ -116,7 +116,7 @@ class Scope:
             raise NotIncremental(f"system column {shown}", "its value is not part of the data")
         raise NotIncremental(
             f"column reference {shown}",
-            "it is of a query further out, past one that its subquery cannot be taken out of",
+            "it is of a query further out than the one around its subquery",
         )
 
     def _whole(self, name: str) -> Expression:
