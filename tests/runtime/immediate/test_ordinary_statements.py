@@ -131,6 +131,9 @@ def test_a_table_given_away_is_not_maintained_as_its_former_owner(
     connect: Connect, writer: Connection
 ) -> None:
     """Whose it is now may have put triggers on it, which would run as the former owner."""
-    connect().execute("alter table marts.totals owner to pgt_test_writer")
+    connect().execute(
+        "alter table marts.totals owner to pgt_test_writer;"
+        " grant all on marts.totals to pgt_test_owner"
+    )
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="was given by role"):
         writer.execute("update src.orders set amount = amount + 1 where id = 7")
