@@ -193,9 +193,8 @@ def _is_as_new(connection: Connection) -> bool:
         autocommit, handle.autocommit = handle.autocommit, True
         with handle.cursor() as cursor:
             if handle.info.transaction_status != psycopg2.extensions.TRANSACTION_STATUS_IDLE:
-                cursor.execute(
-                    "rollback"
-                )  # where psycopg2 commits by itself, ours it does not know
+                # Where psycopg2 commits by itself, it knows of no transaction of dbt's.
+                cursor.execute("rollback")
             cursor.execute(_AS_NEW + (f"set role {role}" if role else ""))
         handle.autocommit = autocommit
     except psycopg2.Error:
