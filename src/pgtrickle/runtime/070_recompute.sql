@@ -229,6 +229,42 @@ comment on function pgtrickle._difference_by_row_sql(oid, text[]) is
     'CTEs vanished (__pgt_place tid; __pgt_part oid where the table is partitioned) and appeared (the columns): the table against the CTE result, as bags of rows';
 
 
+create or replace function pgtrickle._result_sql(target oid, query text, materialized boolean)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    -- A source's column may have another type now than when the table was made; where values of
+    -- it fit the table's column they are stored, and compared, as that.
+    select format('query%1$s as (%2$s), result as %3$s (select %4$s from query q)',
+        case when columns <> '{}' then format('(%s)', array_to_string(columns, ', ')) else '' end,
+        query || E'\n',
+        case when materialized then 'materialized' else '' end,
+        (select string_agg(format('q.%1$I::%2$s as %1$I', a.attname, format_type(a.atttypid, -1)), ', ' order by a.attnum)
+         from pg_attribute a
+         where a.attrelid = target
+           and a.attnum > 0
+           and not a.attisdropped))
+    from pgtrickle._columns_of(target) columns
+$$;
+comment on function pgtrickle._result_sql(oid, text, boolean) is
+    'CTEs query and result: what the query of a stream table gives, with the names and types of the table''s columns';
+
+
+create or replace function pgtrickle._counted_sql(target oid, came text, gone text)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select format('(select pg_catalog.count(*) from result) - %s = (select pg_catalog.count(*) from %s t) - %s',
+        came, pgtrickle._extent(target), gone)
+$$;
+comment on function pgtrickle._counted_sql(oid, text, text) is
+    'Condition that as many rows of the CTE result were matched as of the table. came, gone: expressions for how many of either were not';
+
+
 create or replace function pgtrickle._recompute_sql(target oid, query text, identity jsonb, states jsonb)
     returns text
     language plpgsql
@@ -237,7 +273,6 @@ create or replace function pgtrickle._recompute_sql(target oid, query text, iden
 as $$
 declare
     columns constant text[] := pgtrickle._columns_of(target);
-    list constant text := array_to_string(columns, ', ');
     by_key constant boolean := coalesce(identity ->> 'kind' = 'key' and jsonb_array_length(identity -> 'columns') > 0, false);
     counted constant boolean := by_key and coalesce((identity ->> 'counted')::boolean, false);
     difference text;
@@ -249,32 +284,23 @@ begin
         difference := pgtrickle._difference_by_row_sql(target, columns);
     end if;
     return format(
-        -- A source's column may have another type now than when the table was made; where values of
-        -- it fit the table's column they are stored, and compared, as that.
-        'with %1$squery%2$s as (%3$s), result as%10$s (select %7$s from query q), %4$s, '
-        'deleted as (delete from %8$s t using vanished v where t.ctid = v.__pgt_place%9$s returning 1), '
-        'inserted as (insert into %5$s%2$s select %6$s from appeared a'
+        'with %1$s%2$s, %3$s, '
+        'deleted as (delete from %4$s t using vanished v where t.ctid = v.__pgt_place%5$s returning 1), '
+        'inserted as (insert into %6$s%7$s select %8$s from appeared a'
         ' where (select pg_catalog.count(*) from deleted) >= 0 returning 1)'
         ' select (select pg_catalog.count(*) from inserted), (select pg_catalog.count(*) from deleted),'
-        ' (select pg_catalog.count(*) from deleted) = (select pg_catalog.count(*) from vanished)%11$s,'
+        ' (select pg_catalog.count(*) from deleted) = (select pg_catalog.count(*) from vanished)%9$s,'
         ' pg_catalog.pg_current_snapshot()',
         pgtrickle._fills_sql(states),
-        case when columns <> '{}' then format('(%s)', list) else '' end,
-        query || E'\n',
+        pgtrickle._result_sql(target, query, counted or not by_key),  -- what is read twice
         difference,
-        pgtrickle._present(target),
-        pgtrickle._prefixed('a', columns),
-        (select string_agg(format('q.%1$I::%2$s as %1$I', a.attname, format_type(a.atttypid, -1)), ', ' order by a.attnum)
-         from pg_attribute a
-         where a.attrelid = target
-           and a.attnum > 0
-           and not a.attisdropped),
         pgtrickle._extent(target),
         case when pgtrickle._is_partitioned(target) then ' and t.tableoid = v.__pgt_part' end,
-        case when counted or not by_key then ' materialized' end,  -- what is read twice
-        case when counted then format(
-            ' and (select pg_catalog.count(*) from result) - (select pg_catalog.count(*) from appeared)'
-            ' = (select pg_catalog.count(*) from %s t) - (select pg_catalog.count(*) from vanished)', pgtrickle._extent(target)) end);
+        pgtrickle._present(target),
+        case when columns <> '{}' then format('(%s)', array_to_string(columns, ', ')) else '' end,
+        pgtrickle._prefixed('a', columns),
+        case when counted then ' and ' || pgtrickle._counted_sql(target,
+            '(select pg_catalog.count(*) from appeared)', '(select pg_catalog.count(*) from vanished)') end);
 end
 $$;
 comment on function pgtrickle._recompute_sql(oid, text, jsonb, jsonb) is

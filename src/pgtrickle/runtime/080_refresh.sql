@@ -362,3 +362,34 @@ end
 $$;
 comment on function pgtrickle._apply(pgtrickle.pgt_stream_tables, text, pgtrickle.pgt_frontiers) is
     'Runs a statement that reads sources and writes the stream table, under the search_path of its creation and past its guard';
+
+
+create or replace function pgtrickle._apply_computed(
+        stream_table pgtrickle.pgt_stream_tables, computing text, statement text, frontier pgtrickle.pgt_frontiers,
+        out rows_inserted bigint, out rows_deleted bigint, out consistent boolean, out snapshot pg_snapshot)
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+    set jit = off
+    set join_collapse_limit = 12
+    set from_collapse_limit = 12
+as $$
+declare
+    guarded constant text := current_setting('pgtrickle.internal_refresh', true);
+    computed record;
+begin
+    perform set_config('pgtrickle.internal_refresh', stream_table.pgt_id::text, true);
+    perform set_config('search_path', pgtrickle._pinned_search_path(stream_table.defining_search_path), true);
+    execute computing
+    into computed
+    using frontier.snapshot, frontier.own_xid, frontier.own_seq, frontier.moment, frontier.statement_moment;
+    if computed.rows is not null then
+        execute statement
+        into rows_inserted, rows_deleted, consistent, snapshot
+        using computed.rows;
+        snapshot := computed.snapshot;
+    end if;
+    perform set_config('pgtrickle.internal_refresh', coalesce(guarded, ''), true);
+end
+$$;
+comment on function pgtrickle._apply_computed(pgtrickle.pgt_stream_tables, text, text, pgtrickle.pgt_frontiers) is
+    'As _apply, in two statements: one reads the sources (_computing_sql), the other what that gave and the stream table. Null where that was too much';

@@ -128,6 +128,63 @@ comment on function pgtrickle._refresh_by_delta(pgtrickle.pgt_stream_tables, jso
     'Applies the pending changes. stamp: of the catalogs when the sources were checked, null where nobody can have changed anything since; stamped: from before it was taken; mark: of the programs to use, null for none. Where that cannot be done nothing is changed and failure says why';
 
 
+create or replace function pgtrickle._apply_difference(
+        stream_table pgtrickle.pgt_stream_tables, query text, identity jsonb, states jsonb, frontier pgtrickle.pgt_frontiers, merged boolean,
+        out rows_inserted bigint, out rows_deleted bigint, out consistent boolean, out snapshot pg_snapshot)
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    target constant oid := stream_table.pgt_relid;
+    applied record;
+begin
+    if states = '[]' and pgtrickle._is_to_be_computed_first(stream_table) then
+        applied := pgtrickle._apply_computed(stream_table, pgtrickle._computing_sql(target, query),
+            pgtrickle._difference_sql(target, pgtrickle._computed_sql(target), identity, states, merged), frontier);
+        snapshot := applied.snapshot;
+    end if;
+    if snapshot is null then
+        applied := pgtrickle._apply(stream_table, pgtrickle._difference_sql(target, query, identity, states, merged), frontier);
+    end if;
+    rows_inserted := applied.rows_inserted;
+    rows_deleted := applied.rows_deleted;
+    consistent := applied.consistent;
+    snapshot := applied.snapshot;
+end
+$$;
+comment on function pgtrickle._apply_difference(pgtrickle.pgt_stream_tables, text, jsonb, jsonb, pgtrickle.pgt_frontiers, boolean) is
+    'Recomputes a table that is not empty, by this identity, and in one MERGE if asked to';
+
+
+create or replace function pgtrickle._recompute_by_key(
+        stream_table pgtrickle.pgt_stream_tables, query text, identity jsonb, states jsonb, frontier pgtrickle.pgt_frontiers,
+        out rows_inserted bigint, out rows_deleted bigint, out consistent boolean, out snapshot pg_snapshot)
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    merged constant boolean := pgtrickle._is_to_be_merged(stream_table, identity);
+    applied record;
+begin
+    begin
+        applied := pgtrickle._apply_difference(stream_table, query, identity, states, frontier, merged);
+    exception when unique_violation or exclusion_violation or cardinality_violation or feature_not_supported then
+        -- One row may take over what is unique from another that has yet to go.
+        if not merged then
+            raise;
+        end if;
+        applied := pgtrickle._apply_difference(stream_table, query, identity, states, frontier, false);
+    end;
+    rows_inserted := applied.rows_inserted;
+    rows_deleted := applied.rows_deleted;
+    consistent := applied.consistent;
+    snapshot := applied.snapshot;
+end
+$$;
+comment on function pgtrickle._recompute_by_key(pgtrickle.pgt_stream_tables, text, jsonb, jsonb, pgtrickle.pgt_frontiers) is
+    'Recomputes a table whose rows a key identifies';
+
+
 create or replace function pgtrickle._recompute_by_row(
         stream_table pgtrickle.pgt_stream_tables, query text, states jsonb, frontier pgtrickle.pgt_frontiers,
         out rows_inserted bigint, out rows_deleted bigint, out consistent boolean, out snapshot pg_snapshot)
@@ -141,9 +198,8 @@ begin
     -- To match by what an index says is unique takes half the time that comparing texts of rows does.
     if columns is not null then
         begin
-            applied := pgtrickle._apply(stream_table,
-                pgtrickle._recompute_sql(stream_table.pgt_relid, query, jsonb_build_object('kind', 'key', 'columns', columns, 'counted', true), states),
-                frontier);
+            applied := pgtrickle._recompute_by_key(stream_table, query,
+                jsonb_build_object('kind', 'key', 'columns', columns, 'counted', true), states, frontier);
             if not applied.consistent then
                 raise exception using errcode = 'TR001';
             end if;
@@ -152,7 +208,7 @@ begin
         end;
     end if;
     if applied is null then
-        applied := pgtrickle._apply(stream_table, pgtrickle._recompute_sql(stream_table.pgt_relid, query, null, states), frontier);
+        applied := pgtrickle._apply_difference(stream_table, query, null, states, frontier, false);
     end if;
     rows_inserted := applied.rows_inserted;
     rows_deleted := applied.rows_deleted;
@@ -184,7 +240,7 @@ begin
     if not filled then
         applied := pgtrickle._apply(stream_table, pgtrickle._populate_sql(stream_table.pgt_relid, query, states), frontier);
     elsif plan -> 'identity' ->> 'kind' = 'key' then
-        applied := pgtrickle._apply(stream_table, pgtrickle._recompute_sql(stream_table.pgt_relid, query, plan -> 'identity', states), frontier);
+        applied := pgtrickle._recompute_by_key(stream_table, query, plan -> 'identity', states, frontier);
     else
         applied := pgtrickle._recompute_by_row(stream_table, query, states, frontier);
     end if;
