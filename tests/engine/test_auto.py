@@ -103,7 +103,10 @@ def test_auto_tries_once_what_recomputing_takes_where_it_may_be_faster(table: En
         "2000 changes would take about 70 ms;"
         " recomputing took 100 ms when the table was filled, and is tried"
     )
-    table.connection.execute("update pgtrickle.pgt_stream_tables set last_full_ms = 100")
+    table.connection.execute(
+        "update pgtrickle.pgt_refresh_history set end_time = start_time + interval '100 ms'"
+        " where action = 'FULL'"
+    )
     change(table, 1000)
     assert table.refresh("st").action == "DIFFERENTIAL"
 
@@ -113,6 +116,38 @@ def test_auto_without_a_past_goes_by_the_share_of_changed_rows(table: Engine) ->
     change(table, 10000)
     done = table.refresh("st")
     assert (done.action, done.reason) == ("FULL", "20000 changes in about 20000 rows")
+
+
+def test_auto_draws_no_line_through_changes_of_one_size(table: Engine) -> None:
+    table.create_stream_table("st", QUERY, refresh_mode="AUTO")
+    remember(table, ms_per_change=1, ms=-1900, full_ms=200, rows=(1950, 1960, 1970))
+    change(table, 1300)
+    assert table.refresh("st").action == "DIFFERENTIAL"
+
+
+def test_auto_tries_a_larger_delta_that_may_be_faster(table: Engine) -> None:
+    table.create_stream_table("st", QUERY, refresh_mode="AUTO")
+    remember(table, ms_per_change=0.1, full_ms=200)
+    change(table, 2500)
+    assert table.refresh("st").action == "DIFFERENTIAL"
+
+
+def test_auto_does_not_try_what_would_take_several_times_as_long(table: Engine) -> None:
+    table.create_stream_table("st", QUERY, refresh_mode="AUTO")
+    remember(table, ms_per_change=0.1, full_ms=100)
+    change(table, 2500)
+    done = table.refresh("st")
+    assert done.reason == "5000 changes would take about 500 ms, recomputing about 100 ms"
+
+
+def test_auto_tries_the_delta_once_where_it_only_ever_recomputed(table: Engine) -> None:
+    table.create_stream_table("st", QUERY, refresh_mode="AUTO")
+    change(table, 2000)
+    done = table.refresh("st")
+    assert (done.action, done.reason) == ("FULL", "4000 changes in about 20000 rows")
+    change(table, 2000)
+    assert table.refresh("st").action == "DIFFERENTIAL"
+    assert table.verify("st").equal
 
 
 def test_differential_is_never_recomputed_for_its_size(table: Engine) -> None:
