@@ -199,3 +199,19 @@ select c.id, g from c left join lateral (select generate_series(1, count(*)::int
 select c.id, s.e from c, lateral (select distinct unnest(tags) as e from o where o.cust = c.id) s;
 select o.id, s.e from o, lateral (select unnest(tags) as e order by 1 limit 2) s;
 select id, g, count(*) as n from o, lateral (select generate_series(1, o.q) as g) s group by rollup (id, g);
+
+-- family groups that are one left row
+select c.id, count(o.id) as n, sum(o.amount) as s from c left join o on o.cust = c.id group by c.id;
+select c.id, count(*) as n, max(o.q) as m from c left join o on o.cust = c.id and o.q > 2 group by c.id;
+select c.id, count(*) filter (where o.id is null) as none, min(o.amount) as lo from c left join o on o.cust = c.id group by c.id;
+select c.id, count(r.v) as n, count(*) as a, count(distinct r.v) as d from c left join r on r.k = c.id group by c.id;
+select c.id, count(*) as a, sum(coalesce(r.v, c.id)) as s from c left join r on c.id = r.k and r.v > 1 group by c.id having count(*) > 1;
+select c.id, string_agg(o.note, ',' order by o.id) as notes from c left join o on o.cust = c.id group by c.id;
+select c.id, t.n from c join (select b.id, count(o.id) as n, sum(o.q) as s from c b left join o on o.cust = b.id group by b.id) t on t.id = c.id where t.s is null or t.n > 2;
+select c.region, sum(t.n) as n from c left join (select b.id, count(*) as n from c b left join r on r.k = b.id group by b.id) t on t.id = c.id group by c.region;
+select x.cust, count(r.v) as n, sum(r.v) as s from (select distinct cust from o) x left join r on r.k = x.cust group by x.cust;
+select x.q, x.cust, count(r.k) as n, sum(r.k) as s from (select distinct q, cust from o where q is not null and cust is not null) x left join r on r.v = x.q and x.cust = r.k group by x.cust, x.q;
+select o.cust, count(r.v) as n, sum(r.v) as s from o left join r on r.k = o.cust group by o.cust;
+select c.id, count(o.id) as n, sum(o.q) as s from o right join c on c.id = o.cust group by c.id;
+select c.id, count(x.id) as n, sum(x.q) as s from c left join (o x join r on r.v = x.q) on x.cust = c.id group by c.id;
+select c.id, c.id % 2 as odd, count(o.id) as n, sum(o.q) as s from c left join o on o.cust = c.id group by c.id, c.id % 2;

@@ -10,9 +10,10 @@ sum of weights of the changed right rows that do,
 
 Only rows matched by a change can flip. Where θ is a conjunction of equalities between the sides
 (and conditions on one side alone), this is decided once for each *key* among the changes, and
-the few keys that flip are joined with the left side through its indexes. Otherwise it is decided
-for each left row that a change matches; the equalities, if there are any, find these rows. A right
-side of one row at most is compared as it was and as it is (`single`).
+the few keys that flip are joined with the left side through its indexes. N is asked of the right
+side, or read where the groups above know it (`aggregate.matched`). Otherwise it is decided for each
+left row that a change matches; the equalities, if there are any, find these rows. A right side of
+one row at most is compared as it was and as it is (`single`).
 
 An equality makes keys only where the changes fall into groups by it as they do by GROUP BY: under a
 nondeterministic collation on the left, 'a' and 'A' are two keys that match one row.
@@ -25,6 +26,7 @@ from dataclasses import dataclass
 from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.relation import WEIGHT, Relation, is_not_null, netted, select, union_all
 from pgtrickle.delta.single import before_and_now, by_comparing
+from pgtrickle.delta.state import KnownMatches
 from pgtrickle.query.algebra import Node
 from pgtrickle.query.expression import And, Expression, Operator
 from pgtrickle.query.pruning import columns_of
@@ -81,11 +83,15 @@ def _equated(
 
 
 def flipped(
-    left: Node, right: Node, condition: Expression | None, maintenance: Maintenance
+    left: Node,
+    right: Node,
+    condition: Expression | None,
+    maintenance: Maintenance,
+    known: KnownMatches | None = None,
 ) -> Relation | None:
     """Old left rows that flip: the left columns, `MATCHED`, and the row's weight.
 
-    None when the right side did not change.
+    None when the right side did not change. `known`: where N_old stands.
     """
     if not maintenance.is_changed(right):
         return None
@@ -95,7 +101,7 @@ def flipped(
     if pair is not None and condition is not None:
         sql = [by_comparing(term, right, condition, pair, MATCHED) for term in terms]
     else:
-        sql = _by_counting(terms, right, condition, parts, maintenance)
+        sql = _by_counting(terms, right, condition, parts, maintenance, known)
     rows = Relation(union_all(sql), (*left.ids, MATCHED), weighted=True)
     # Of a left side that is itself such a join, each row would come as often as that has changes of
     # it, and again at each further join: 3 to the number of joins.
@@ -108,6 +114,7 @@ def _by_counting(
     condition: Expression | None,
     parts: Condition,
     maintenance: Maintenance,
+    known: KnownMatches | None,
 ) -> list[str]:
     """The rows of each of the `terms` that flip, by how many matches they have and had."""
     change = maintenance.shared_delta(right)
@@ -116,20 +123,44 @@ def _by_counting(
     if parts.rest or not maintenance.states.one_equality:
         keys = _changed_keys(change, parts, maintenance)
         return [_row_by_row(term, change, right, condition, keys, maintenance) for term in terms]
-    keys = _flipped_keys(change, right, parts, maintenance)
+    keys = _flipped_keys(change, right, parts, maintenance, known)
     return [_through_keys(term, keys, parts) for term in terms]
 
 
-def _flipped_keys(change: Relation, right: Node, parts: Condition, maintenance: Maintenance) -> str:
+def _flipped_keys(
+    change: Relation,
+    right: Node,
+    parts: Condition,
+    maintenance: Maintenance,
+    known: KnownMatches | None,
+) -> str:
     """CTE of the keys that flip: k1…kn and `MATCHED`. Without keys: one row, or none."""
     names = [f"k{i}" for i in range(1, len(parts.equal) + 1)]
+    grouped = _change_of_keys(change, parts, names)
+    if known is None:
+        number, join = _number_now(right, parts, names, maintenance), ""
+    else:
+        same = " AND ".join(f"s.{a} = c.{b}" for a, b in zip(known.keys, names, strict=True))
+        number = f"SELECT s.{known.number} + c.change AS now"
+        join = f"JOIN {known.read} AS s ON {same}\n"
+    sql = select(
+        [*(f"c.{name}" for name in names), f"n.now > 0 AS {MATCHED}"],
+        f"FROM ({grouped}) AS c",
+        f"{join}CROSS JOIN LATERAL ({number}) AS n",
+        "WHERE (n.now = 0) <> (n.now - c.change = 0)",
+    )
+    return maintenance.add_cte(maintenance.fresh_name("k"), sql)
+
+
+def _change_of_keys(change: Relation, parts: Condition, names: list[str]) -> str:
+    """By how much the number of right rows of each key changed."""
     of_change = [f"{b} AS {name}" for (_, b), name in zip(parts.equal, names, strict=True)]
     changes = select(
         [*of_change, WEIGHT],
         f"FROM {change.source('r')}",
         f"WHERE {' AND '.join(parts.right)}" if parts.right else "",
     )
-    grouped = select(
+    return select(
         [*names, f"sum({WEIGHT}) AS change"],
         f"FROM ({changes}) AS c",
         f"WHERE {' AND '.join(map(is_not_null, names))}" if names else "",
@@ -137,6 +168,10 @@ def _flipped_keys(change: Relation, right: Node, parts: Condition, maintenance: 
         if names
         else f"HAVING sum({WEIGHT}) <> 0",
     )
+
+
+def _number_now(right: Node, parts: Condition, names: list[str], maintenance: Maintenance) -> str:
+    """How many right rows there are of the key in ``c``, as far as that matters."""
     same = [f"{b} = c.{name}" for (_, b), name in zip(parts.equal, names, strict=True)]
     matching = " AND ".join([*same, *parts.right])
     some = select(
@@ -146,13 +181,7 @@ def _flipped_keys(change: Relation, right: Node, parts: Condition, maintenance: 
         # Enough rows to tell 0, the change, and anything else apart.
         "LIMIT greatest(c.change, 0) + 1",
     )
-    number = f"SELECT count(*) AS now FROM ({some}) AS s"
-    sql = select(
-        [*(f"c.{name}" for name in names), f"n.now > 0 AS {MATCHED}"],
-        f"FROM ({grouped}) AS c CROSS JOIN LATERAL ({number}) AS n",
-        "WHERE (n.now = 0) <> (n.now - c.change = 0)",
-    )
-    return maintenance.add_cte(maintenance.fresh_name("k"), sql)
+    return f"SELECT count(*) AS now FROM ({some}) AS s"
 
 
 def _through_keys(term: Relation, keys: str, parts: Condition) -> str:

@@ -93,7 +93,8 @@ def _padded(node: OuterJoin, alias: str, *, of_left: bool) -> list[str]:
 
 def _flips(node: OuterJoin, maintenance: Maintenance, *, of_left: bool) -> str:
     kept, other = (node.left, node.right) if of_left else (node.right, node.left)
-    rows = flipped(kept, other, node.condition, maintenance)
+    known = maintenance.states.matches.get(id(node)) if of_left else None
+    rows = flipped(kept, other, node.condition, maintenance, known)
     if rows is None:
         raise ValueError("an unchanged side flips nothing")
     weight = f"x.{WEIGHT} * CASE WHEN x.{MATCHED} THEN -1 ELSE 1 END AS {WEIGHT}"

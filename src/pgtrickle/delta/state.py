@@ -120,12 +120,24 @@ class VisibleState:
     suffix: str = "0"
 
 
+@dataclass(frozen=True, slots=True)
+class KnownMatches:
+    """Where it stands how many rows a left row of an outer join was matched by.
+
+    `read` is a FROM item with `keys`, the left row's side of the join's equalities, and `number`.
+    """
+
+    read: str
+    keys: tuple[str, ...]
+    number: str
+
+
 @dataclass(slots=True)
 class States:
     """The state tables of one plan, by their owner.
 
-    By the id of a node: the types it asked for (`delta.types`), what was decided about it, and
-    the state of the one that has it in the stream table.
+    By the id of a node: the types it asked for (`delta.types`), what was decided about it, the
+    state of the one that has it in the stream table, and of outer joins the matches that are known.
     `one_equality`: values that are equal by one comparison of the query are so by all; not where a
     nondeterministic collation may meet another one.
     """
@@ -137,6 +149,7 @@ class States:
     types: dict[int, Sequence[ColumnType]] = field(default_factory=dict)
     analyses: dict[int, Any] = field(default_factory=dict)
     visible: dict[int, VisibleState] = field(default_factory=dict)
+    matches: dict[int, KnownMatches] = field(default_factory=dict)
 
     def add(
         self,

@@ -31,7 +31,8 @@ VALUE = "x"
 class Analysis:
     """What is decided about an Aggregate once, for all variants.
 
-    `forcing` are the aggregates for whose sake every touched group is aggregated afresh.
+    `forcing` are the aggregates for whose sake every touched group is aggregated afresh. `matched`
+    counts the rows of a group that an outer join below has matched, where it asks for that.
     """
 
     keys: tuple[str, ...]
@@ -41,6 +42,7 @@ class Analysis:
     keys_are_images: bool
     keys_can_be_picked: bool
     forcing: frozenset[str]
+    matched: Part | None = None
 
     @property
     def is_open(self) -> bool:
@@ -49,7 +51,8 @@ class Analysis:
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        return tuple(part for _, each in self.accumulators for part in each.parts)
+        found = tuple(part for _, each in self.accumulators for part in each.parts)
+        return found if self.matched is None else (*found, self.matched)
 
     @property
     def stored(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from pgtrickle.delta.aggregate.analysis import (
     state_of,
     with_keys,
 )
+from pgtrickle.delta.aggregate.matched import counting_matches, known_matches
 from pgtrickle.delta.aggregate.touched import touched_groups
 from pgtrickle.delta.aggregate.values import value_counts
 from pgtrickle.delta.maintenance import Maintenance, Rules
@@ -24,6 +25,8 @@ def prepare(node: Aggregate, maintenance: Maintenance) -> None:
     states.analyses[id(node)] = analysis
     if id(node) in states.visible:
         return
+    if states.one_equality:
+        analysis = states.analyses[id(node)] = counting_matches(node, analysis)
     keyed = with_keys(node, maintenance.initial(node.child))
     matching = analysis.matching
     fill = parts(analysis, keyed)
@@ -31,6 +34,8 @@ def prepare(node: Aggregate, maintenance: Maintenance) -> None:
         states.add(id(node), fill, index=matching.index, lookup=matching.lookup)
     else:
         states.add(id(node), fill, key=matching.index)
+    if analysis.matched is not None:
+        states.matches[id(node.child)] = known_matches(node, states.tables[id(node)])
     for values in analysis.stored_values:
         by_value = analysis.by_value[values.id]
         states.add(
