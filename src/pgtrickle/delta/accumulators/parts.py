@@ -39,7 +39,7 @@ class Values:
     `condition` chooses the rows that count. Where `stored`, the number of rows of every value is
     kept, and ``v_<id>.n`` tells by how much the number of different values changed, ``v_<id>.s``
     by how much their sum did if they are `summed`. Else ``v_<id>.n`` is the change of the value
-    that equals `wanted`, NULL for none.
+    that equals `wanted`, NULL for none; and for groups of changes ``g`` that `concern` it not.
     """
 
     id: str
@@ -47,6 +47,7 @@ class Values:
     condition: str
     stored: bool
     wanted: str = ""
+    concern: str = ""
     summed: bool = False
 
     @property

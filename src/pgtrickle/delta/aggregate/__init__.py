@@ -13,8 +13,9 @@ number):
     g_n   the child's delta, grouped: what each touched group gains and loses
     m_n   each with its state: old and new parts, whether it existed, whether to go afresh
     r_n, a_n   the groups to go afresh, and their parts (only where an aggregate needs it)
-    v_n_x, y_n_x, z_n_x   for an aggregate x that looks at single values: by how much the number of
-          rows of each value changed, what it was, and how many values came or went in a group
+    v_n_x, w_n_x, y_n_x, z_n_x   for an aggregate x that looks at single values: by how much the
+          number of rows of each value changed, in which groups that matters, what the number was,
+          and how many values came or went in a group
     f_n   old and new output row of each touched group, and whether they differ
 
 and the changes of the state table itself. Group keys may be NULL; then groups are matched by a

@@ -34,11 +34,7 @@ class Touched:
     def add(self) -> str:
         keyed = self._changes()
         groups = self._groups(keyed)
-        values = [
-            join_values(self.node, each.values, keyed, self.maintenance)
-            for _, each in self.analysis.accumulators
-            if each.values is not None
-        ]
+        values = join_values(self.node, keyed, groups, self.maintenance)
         merged = self._merged(groups, values)
         afresh = self._afresh(merged) if self.analysis.afresh else None
         touched = self._rows(merged, afresh)

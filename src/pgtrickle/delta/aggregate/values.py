@@ -3,6 +3,7 @@
 For an aggregate x of the state table n, these are the common table expressions
 
     v_n_x   by how much the number of rows of each value changed, in each group
+    w_n_x   where the numbers are not kept: the groups in which that matters
     y_n_x   where the numbers are kept: what each was, and is
     z_n_x   how many values each group gained or lost
 """
@@ -12,7 +13,8 @@ from __future__ import annotations
 from pgtrickle.delta.accumulators import Values
 from pgtrickle.delta.aggregate.analysis import VALUE, Analysis, group_by, state_of
 from pgtrickle.delta.maintenance import Maintenance
-from pgtrickle.delta.relation import WEIGHT, Relation, select
+from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
+from pgtrickle.delta.restriction import Matching, restrict
 from pgtrickle.query.algebra import Aggregate
 
 
@@ -37,29 +39,74 @@ def values_of(analysis: Analysis, values: Values, keyed: Relation) -> Relation:
     return Relation(select(items, f"FROM {keyed.source('k')}", where), ids, keyed.weighted)
 
 
-def join_values(node: Aggregate, values: Values, keyed: Relation, maintenance: Maintenance) -> str:
-    """The join that adds ``v_<id>`` to the changes ``g`` and the state ``s`` of the groups."""
+def join_values(
+    node: Aggregate, keyed: Relation, groups: str, maintenance: Maintenance
+) -> list[str]:
+    """The joins that add ``v_<id>`` to the changes ``g`` and the state ``s`` of the groups."""
     analysis, state = state_of(node, maintenance)
-    matching, by_value = analysis.matching, analysis.by_value[values.id]
-    name = f"{state.suffix}_{values.id}"
+    found = [each.values for _, each in analysis.accumulators if each.values is not None]
+    joins, counted = [], dict[tuple[str, str], str]()
+    for values in found:
+        same = analysis.matching.same(values.alias, "g")
+        if values.stored:
+            name = f"{state.suffix}_{values.id}"
+            by_value = analysis.by_value[values.id]
+            net = _net(analysis, by_value, values, keyed, name, maintenance)
+            changed = _count_values(node, values, net, name, maintenance)
+            joins.append(f"LEFT JOIN {changed} AS {values.alias} ON {same}")
+            continue
+        alike = (values.argument, values.condition)
+        if alike not in counted:
+            concerns = [v.concern for v in found if (v.argument, v.condition) == alike]
+            concerned = _concerned(node, keyed, groups, values.id, concerns, maintenance)
+            name = f"{state.suffix}_{values.id}"
+            counted[alike] = _net(analysis, analysis.matching, values, concerned, name, maintenance)
+        joins.append(
+            f"LEFT JOIN {counted[alike]} AS {values.alias}"
+            f" ON {same} AND {values.alias}.{VALUE} = {values.wanted}"
+        )
+    return joins
+
+
+def _concerned(
+    node: Aggregate,
+    keyed: Relation,
+    groups: str,
+    id: str,
+    concerns: list[str],
+    maintenance: Maintenance,
+) -> Relation:
+    """The changes of the groups in which some value is to be counted."""
+    analysis, state = state_of(node, maintenance)
+    matching = analysis.matching
+    if not matching.keys:
+        return keyed
+    wanted = maintenance.add_cte(
+        f"w_{state.suffix}_{id}",
+        select(matching.of("g"), f"FROM {groups} AS g", f"WHERE {' OR '.join(concerns)}"),
+    )
+    return Relation(union_all(restrict(keyed, matching, wanted)), keyed.ids, keyed.weighted)
+
+
+def _net(
+    analysis: Analysis,
+    matching: Matching,
+    values: Values,
+    keyed: Relation,
+    name: str,
+    maintenance: Maintenance,
+) -> str:
+    """CTE of by how much the number of rows of each value changed, matched by `matching`."""
     keys = [f"c.{key}" for key in (*analysis.keys, VALUE)]
-    chosen = by_value if values.stored else matching
-    net = maintenance.add_cte(
+    return maintenance.add_cte(
         f"v_{name}",
         select(
-            [*chosen.hash_column("c"), *keys, f"sum({WEIGHT}) AS n"],
+            [*matching.hash_column("c"), *keys, f"sum({WEIGHT}) AS n"],
             f"FROM {values_of(analysis, values, keyed).source('c')}",
             f"GROUP BY {', '.join(keys)}",
             f"HAVING sum({WEIGHT}) <> 0",
         ),
     )
-    if values.stored:
-        net = _count_values(node, values, net, name, maintenance)
-        condition = matching.same(values.alias, "g")
-    else:
-        same = matching.same(values.alias, "g")
-        condition = f"{same} AND {values.alias}.{VALUE} = {values.wanted}"
-    return f"LEFT JOIN {net} AS {values.alias} ON {condition}"
 
 
 def _count_values(
