@@ -6,13 +6,14 @@ Only sides that changed give terms: with one changed source the delta is one joi
 with the current tables. Where both changed, old(L) is new(L) - δL, taken as two terms. Weights
 multiply.
 
-A right side of one row that is known as it was, as a subquery's value is that has state, is then
-joined the other way round:
+A right side that is known as it was, as a subquery's groups are that have state, is then joined the
+other way round:
 
     δ(L ⋈ R) = δL ⋈ old(R)  +  new(L) ⋈ δR
 
-The three terms would give three rows for each of δL, and a query of fifteen such values, joined one
-after the other, 3^15 of them.
+Its state is a table with an index, and looked up in; what it is now are two sets of rows, of which
+PostgreSQL would read all. And the three terms would give three rows for each of δL, and a query of
+fifteen such values, joined one after the other, 3^15 of them.
 """
 
 from __future__ import annotations

@@ -223,18 +223,12 @@ def _row_by_row(
     maintenance: Maintenance,
 ) -> str:
     theta = "true" if condition is None else render_expression(condition)
-    matched = f"EXISTS (SELECT FROM {change.source('r')} WHERE {theta})"
-    touched = select(
-        ["l.*"],
-        f"FROM {term.source('l')}",
-        f"WHERE {matched if keys is None else keys}",
-    )
-    delta = f"SELECT coalesce(sum(r.{WEIGHT}), 0) AS change FROM {change.source('r')} WHERE {theta}"
+    counted = _counted_alone if keys is None else _counted_together
     some = select(
         [],
         f"FROM {maintenance.new(right).source('r')}",
         f"WHERE {theta}",
-        "LIMIT greatest(c.change, 0) + 1",
+        "LIMIT greatest(l.__change, 0) + 1",
     )
     return select(
         [
@@ -242,7 +236,38 @@ def _row_by_row(
             f"n.now > 0 AS {MATCHED}",
             f"{term.weights('l')} AS {WEIGHT}",
         ],
-        f"FROM ({touched}) AS l CROSS JOIN LATERAL ({delta}) AS c",
+        f"FROM ({counted(term, change, theta, keys or '')}) AS l",
         f"CROSS JOIN LATERAL (SELECT count(*) AS now FROM ({some}) AS s) AS n",
-        "WHERE (n.now = 0) <> (n.now - c.change = 0)",
+        "WHERE (n.now = 0) <> (n.now - l.__change = 0)",
     )
+
+
+def _counted_alone(term: Relation, change: Relation, theta: str, _: str) -> str:
+    """The rows of `term` that a change matches, and in `__change` the weights of those that do."""
+    matched = f"EXISTS (SELECT FROM {change.source('r')} WHERE {theta})"
+    touched = select(["l.*"], f"FROM {term.source('l')}", f"WHERE {matched}")
+    delta = select(
+        [f"coalesce(sum(r.{WEIGHT}), 0) AS __change"], f"FROM {change.source('r')} WHERE {theta}"
+    )
+    return select(["l.*", "c.__change"], f"FROM ({touched}) AS l CROSS JOIN LATERAL ({delta}) AS c")
+
+
+def _counted_together(term: Relation, change: Relation, theta: str, keys: str) -> str:
+    """The same for a condition with equalities, by which a join finds the changes of each row.
+
+    Asked for by itself each row would look at all changes: 855 rows and 12,000 changes of TPC-H q21
+    took 350 ms. Which row is which its number says, by a window, so that the sums need not be joined.
+    """
+    numbered = select(
+        ["l.*", "row_number() OVER () AS __row"], f"FROM {term.source('l')}", f"WHERE {keys}"
+    )
+    summed = select(
+        [
+            "l.*",
+            f"sum(r.{WEIGHT}) OVER same AS __change",
+            "row_number() OVER same AS __copy",
+        ],
+        f"FROM ({numbered}) AS l JOIN {change.source('r')} ON {theta}",
+        "WINDOW same AS (PARTITION BY l.__row)",
+    )
+    return select(["l.*"], f"FROM ({summed}) AS l", "WHERE l.__copy = 1 AND l.__change <> 0")

@@ -84,7 +84,8 @@ def restrict(keyed: Relation, matching: Matching, wanted: str) -> list[str]:
 
     Written as ``(keys) IN (SELECT …)``, which PostgreSQL turns into a join that reaches base
     tables through their indexes; rows with a NULL key get an arm of their own, that costs nothing
-    when no wanted key has a NULL.
+    when no wanted key has a NULL. Nor does any arm when nothing is wanted, as mostly nothing is: where
+    no index serves the keys PostgreSQL may compute all of `keyed` before it looks at `wanted`.
     """
     if not matching.keys:
         return [keyed.sql]
@@ -93,7 +94,8 @@ def restrict(keyed: Relation, matching: Matching, wanted: str) -> list[str]:
     everything = select(["k.*"], f"FROM {keyed.source('k')}")
     without_null = " AND ".join(map(is_not_null, matching.nullable))
     arms = [
-        f"{everything}\nWHERE ({keys}) IN (SELECT {names} FROM {wanted}"
+        f"{everything}\nWHERE EXISTS (SELECT FROM {wanted})"
+        f" AND ({keys}) IN (SELECT {names} FROM {wanted}"
         + (f" WHERE {without_null})" if without_null else ")")
     ]
     if matching.nullable:

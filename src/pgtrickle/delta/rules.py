@@ -67,6 +67,7 @@ RULES: Mapping[type[Node], Rules] = {
 
 def prepare(root: Node, target: Target, maintenance: Maintenance) -> None:
     """Analyse stateful operators, innermost first, and create their state tables."""
+    maintenance.states.token = target.token
     learn_types(root, maintenance.rules, maintenance.states)
     aggregate.make_visible(root, target, maintenance.states)
     _prepare(root, maintenance)

@@ -27,8 +27,8 @@ THERE = "__there"
 
 
 def known_as_it_was(node: Node, maintenance: Maintenance) -> Relation | None:
-    """`old`, where that is a row or none and made of no weighted terms; None elsewhere."""
-    if ONE_ROW not in keys(node):
+    """`old`, where that is made of tables and no weighted terms; None elsewhere."""
+    if not maintenance.has_old(node):
         return None
     former = maintenance.old(node)
     return None if former.weighted else former
@@ -39,7 +39,7 @@ def before_and_now(right: Node, maintenance: Maintenance) -> str | None:
 
     None where `right` may have several rows, or is not known as it was but for its delta.
     """
-    former = known_as_it_was(right, maintenance)
+    former = known_as_it_was(right, maintenance) if ONE_ROW in keys(right) else None
     if former is None or (present := maintenance.new(right)).weighted:
         return None
     relations = (former, present)

@@ -3,7 +3,8 @@
 PostgreSQL does this by itself within one statement's joins. Some deltas are computed once, into a
 common table expression, and it does not look into those: what stands under one must already be
 joined on its condition, or it is a cross product. Likewise a window function: which of its rows are
-wanted (row_number() <= 3) is part of it, so that no others are kept.
+wanted (row_number() <= 3) is part of it, so that no others are kept. And a left join whose condition
+above no row without a match passes is an inner join, which has no rows that gain or lose one.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pgtrickle.query.keys import keys
 from pgtrickle.query.lowering.conditions import conjunction, conjuncts
 from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.moments import reads_moment
+from pgtrickle.query.missing import rejects_missing
 from pgtrickle.query.pruning import columns_of
 
 
@@ -51,6 +53,8 @@ class _Pushing:
                 return self._windowed(node, conditions)
             case Join():
                 return self._joined(node, conditions)
+            case OuterJoin(full=False) if rejects_missing(conditions, node.right):
+                return self.down(Join(node.left, node.right, node.condition), conditions)
             case OuterJoin(full=False) | SemiJoin() | MarkJoin():
                 left, rest = _taken(conditions, node.left)
                 moved = replace(node, left=self.down(node.left, left), right=self.down(node.right))

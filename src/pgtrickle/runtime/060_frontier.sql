@@ -130,28 +130,67 @@ $$;
 comment on function pgtrickle._has_changes_sql(oid) is 'Condition: the source has changes, or truncations, that are not consumed';
 
 
-create or replace function pgtrickle._pending_sql(sources oid[])
+create or replace function pgtrickle._reads_less(source oid, columns text[])
+    returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select exists (
+        select from pgtrickle.pgt_captures c
+        where c.source_relid = source
+          and cardinality(c.columns) > cardinality(_reads_less.columns))
+$$;
+comment on function pgtrickle._reads_less(oid, text[]) is
+    'Whether others read more columns of a source, so that rows may be captured that did not change in these';
+
+
+create or replace function pgtrickle._pending_of_sql(source oid, columns text[])
     returns text
     language sql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select format('select pg_catalog.array_agg(p.pending order by p.source), pg_catalog.array_agg(p.markers order by p.source), pg_catalog.pg_current_snapshot() from (%s) p',
+    select case when pgtrickle._reads_less(source, columns) then format(
+        'select coalesce(sum(s.gone operator(pg_catalog.+) s.come), 0)::bigint as pending, coalesce(sum(s.markers), 0)::bigint as markers,'
+        ' case when sum(least(s.gone, s.come)) operator(pg_catalog.>) 0 then (select pg_catalog.count(*) from (%s) t) end as touched'
+        ' from (select pg_catalog.count(*) filter (where u.__pgt_weight operator(pg_catalog.<) 0) as gone,'
+        ' pg_catalog.count(*) filter (where u.__pgt_weight operator(pg_catalog.>) 0) as come,'
+        ' pg_catalog.count(*) filter (where u.__pgt_weight operator(pg_catalog.=) 0) as markers'
+        ' from (%s) u group by u.__pgt_seq) s',
+        pgtrickle._netted_sql(pgtrickle._changes_sql(source, columns), columns), arms)
+    else format(
+        'select pg_catalog.count(*) filter (where u.__pgt_weight operator(pg_catalog.<>) 0) as pending,'
+        ' pg_catalog.count(*) filter (where u.__pgt_weight operator(pg_catalog.=) 0) as markers, null::bigint as touched from (%s) u', arms)
+    end
+    from (
+        select string_agg(
+            format('select b.__pgt_weight, b.__pgt_seq from %s b where %s%s%s', r.buffer, r.is_read,
+                pgtrickle._unconsumed('b'), pgtrickle._already_visible(source, 'b')),
+            ' union all ' order by r.segment) as arms
+        from pgtrickle._buffers(source) r
+    ) buffers
+$$;
+comment on function pgtrickle._pending_of_sql(oid, text[]) is
+    'Query that counts what is not consumed of a source, one row: changed rows, truncation marks, and those of the rows that changed in these columns, which is null where there is no telling, or none changed in others alone (columns null: of the whole source)';
+
+
+create or replace function pgtrickle._pending_sql(sources oid[], plan jsonb default null)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select format('select pg_catalog.array_agg(p.pending order by p.source), pg_catalog.array_agg(p.markers order by p.source),'
+        ' pg_catalog.pg_current_snapshot(), pg_catalog.array_agg(p.touched order by p.source) from (%s) p',
         string_agg(
-            format('select %s as source, pg_catalog.count(*) filter (where u.__pgt_weight operator(pg_catalog.<>) 0) as pending,'
-                ' pg_catalog.count(*) filter (where u.__pgt_weight operator(pg_catalog.=) 0) as markers from (%s) u', position, arms.sql),
+            format('select %s as source, n.* from (%s) n', position, pgtrickle._pending_of_sql(source,
+                (select array_agg(name) from jsonb_array_elements_text(plan -> 'sources' -> (position::integer - 1) -> 'columns') name))),
             ' union all ' order by position))
     from unnest(sources) with ordinality s(source, position)
-    cross join lateral (
-        select string_agg(
-            format('select b.__pgt_weight from %s b where %s%s%s', r.buffer, r.is_read,
-                pgtrickle._unconsumed('b'), pgtrickle._already_visible(source, 'b')),
-            ' union all ' order by r.segment) as sql
-        from pgtrickle._buffers(source) r
-    ) arms
 $$;
-comment on function pgtrickle._pending_sql(oid[]) is
-    'Statement that counts what is not consumed: per source, in the order given, changed rows (bigint[]) and truncation marks (bigint[]); and the snapshot it saw';
+comment on function pgtrickle._pending_sql(oid[], jsonb) is
+    'Statement that counts what is not consumed: per source, in the order given, changed rows (bigint[]) and truncation marks (bigint[]); the snapshot it saw; and the rows changed in what the plan, if any, reads of them (bigint[], null: all)';
 
 
 create or replace function pgtrickle._pending_changes(target bigint)

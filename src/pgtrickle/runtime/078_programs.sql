@@ -3,8 +3,9 @@
 -- What EXECUTE runs is planned every time, and for some hundred rows that takes longer than running
 -- it. So a stream table has, in pgtrickle_state and owned as its executor is,
 --   pending_<pgt_id>()               what is not consumed, counted
---   delta_<pgt_id>_<which>_<guard>() the delta for one source ("all": for several) and up to so many
---                                    changed rows of each
+--   delta_<pgt_id>_<which>_<guard>() the delta for one source (3), two (0_and_3) or several (all), and up
+--                                    to so many changed rows of each; followed by the sources of which
+--                                    some rows changed in columns that the query does not read
 -- made by the refresh that first needs one. The guard stands in the statement as a constant, so the
 -- planner knows the delta's size with no parameter known to it; more changes than the largest guard
 -- are planned by themselves each time.
@@ -13,7 +14,7 @@
 -- is made anew: after a compilation, a rename, a rebuilt source, an upgrade; and when a relation it reads
 -- has become four times as large, for a kept plan would go on scanning what was small.
 
-create or replace function pgtrickle._aimed(delta text, token text, target oid)
+create or replace function pgtrickle._aimed(delta text, token text, target oid, afresh boolean default false)
     returns text
     language sql
     stable
@@ -21,14 +22,38 @@ create or replace function pgtrickle._aimed(delta text, token text, target oid)
 as $$
     -- Whether a row's place says which row, the planner sees before it plans: what is not asked costs nothing.
     select replace(
-        replace(delta, coalesce(token || '_partitioned', ''), pgtrickle._is_partitioned(target)::text),
+        replace(
+            replace(delta, coalesce(token || '_partitioned', ''), pgtrickle._is_partitioned(target)::text),
+            coalesce(token || '_afresh', ''), afresh::text),
         coalesce(token, ''), pgtrickle._present(target))
 $$;
-comment on function pgtrickle._aimed(text, text, oid) is
-    'A plan''s delta with the table''s present name in the place of its token, and true or false in that of <token>_partitioned';
+comment on function pgtrickle._aimed(text, text, oid, boolean) is
+    'A plan''s delta with the table''s present name in the place of its token, and true or false in those of <token>_partitioned and <token>_afresh';
 
 
-create or replace function pgtrickle._delta_sql(target oid, plan jsonb, relids oid[], which text, guards bigint[])
+create or replace function pgtrickle._which_delta(plan jsonb, changes bigint[])
+    returns text
+    language sql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select case
+            when cardinality(changes) = 1 then '0'
+            when changed is null then 'time'
+            when plan -> 'deltas' ? changed then changed
+            else '*' end
+    from (
+        select string_agg((number - 1)::text, ',' order by number) as changed
+        from unnest(changes) with ordinality c(n, number)
+        where n > 0) sources
+$$;
+comment on function pgtrickle._which_delta(jsonb, bigint[]) is
+    'Name of a plan''s delta for so many changes of each source: "time" for none';
+
+
+create or replace function pgtrickle._delta_sql(
+        target oid, plan jsonb, relids oid[], which text, guards bigint[], partly boolean[] default null,
+        afresh boolean default false)
     returns text
     language sql
     stable
@@ -39,13 +64,17 @@ as $$
         string_agg(
             case
                 when guards is null then format('changes_%s as materialized (%s), ', number, pgtrickle._netted_sql(changes, columns))
-                when guards = '{}' then format('changes_%s as (%s), ', number, changes)  -- materialized where it is read twice
+                when guards = '{}' then format('changes_%s as (%s), ', number,  -- materialized where it is read twice
+                    case when touched then pgtrickle._netted_sql(changes, columns) else changes end)
                 else format('captured_%1$s as materialized (%2$s limit %3$s),'
-                    ' changes_%1$s as not materialized (select * from captured_%1$s where __pgt_weight operator(pg_catalog.<>) 0), ',
-                    number, pgtrickle._changes_sql(relids[number + 1], columns, marked => true), guards[number + 1])
+                    ' changes_%1$s as %4$s, ',
+                    number, pgtrickle._changes_sql(relids[number + 1], columns, marked => true), guards[number + 1],
+                    case when touched then format('materialized (%s)', pgtrickle._netted_sql(
+                        format('select * from captured_%s where __pgt_weight operator(pg_catalog.<>) 0', number), columns))
+                    else format('not materialized (select * from captured_%s where __pgt_weight operator(pg_catalog.<>) 0)', number) end)
             end,
             '' order by number) filter (where included),
-        pgtrickle._aimed(plan -> 'deltas' ->> which, plan ->> 'target', target),
+        pgtrickle._aimed(plan -> 'deltas' ->> which, plan ->> 'target', target, afresh),
         string_agg(
             case
                 when not included then '0'
@@ -55,19 +84,22 @@ as $$
             ', ' order by number),
         coalesce(string_agg(
             case
+                when not included and touched then format('exists (select from (%s) t)', pgtrickle._netted_sql(changes, columns))
                 when not included then pgtrickle._has_changes_sql(relids[number + 1])
                 when guards <> '{}' then format('exists (select from captured_%s where __pgt_weight operator(pg_catalog.=) 0)', number)
             end,
             ' or ' order by number), 'false'))
     from (
-        select position::integer - 1 as number, which in ('*', (position - 1)::text) as included,
+        select position::integer - 1 as number,
+            which = '*' or (position - 1)::text = any (string_to_array(which, ',')) as included,
+            guards is not null and coalesce(partly[position], false) as touched,
             array(select jsonb_array_elements_text(source -> 'columns')) as columns
         from jsonb_array_elements(plan -> 'sources') with ordinality s(source, position)
     ) sources
     cross join lateral pgtrickle._changes_sql(relids[number + 1], columns) changes
 $$;
-comment on function pgtrickle._delta_sql(oid, jsonb, oid[], text, bigint[]) is
-    'Statement that applies a plan''s delta for one source (its number), several ("*") or none ("time"). guards: most rows to read of each source, {} for all, null for all netted. One row: rows inserted, rows deleted, consistent, snapshot, rows read per source (null where there is no guard to compare with), and whether a source left out has changes after all or, where there are guards, one was truncated';
+comment on function pgtrickle._delta_sql(oid, jsonb, oid[], text, bigint[], boolean[], boolean) is
+    'Statement that applies a plan''s delta for one source (its number), two ("0,3"), several ("*") or none ("time"). guards: most rows to read of each source, {} for all, null for all netted; partly: the sources of which some rows changed in other columns alone; afresh: whether groups are aggregated afresh that rarely have to be, without which it is not consistent where one has. One row: rows inserted, rows deleted, consistent, snapshot, rows read per source (null where there is no guard to compare with), and whether a source left out has changes after all or, where there are guards, one was truncated';
 
 
 create or replace function pgtrickle._guard_class(guards bigint[])
@@ -169,6 +201,7 @@ begin
         stream_table.pgt_relid::regclass, stream_table.defining_search_path, stream_table.requested_refresh_mode,
         case when exists (select from pgtrickle.pgt_captures c where c.source_relid = any (relids) and (c.cdc_mode = 'WAL' or c.wal_until is not null))
             then (select string_agg(pgtrickle._reads_wal(relid)::text, ' ' order by relid) from unnest(relids) relid) end,
+        (select sum(cardinality(c.columns)) from pgtrickle.pgt_captures c where c.source_relid = any (relids)),
         string_agg(concat_ws(' ', r.relid,
             (ln(greatest(pg_relation_size(r.relid), 524288)) / ln(4))::integer), ' ' order by r.relid),
         (select string_agg(p.xmin::text, ' ') from pg_proc p where p.oid = 'pgtrickle._create_program(bigint, text, text, text, text, text)'::regprocedure)))
@@ -231,29 +264,47 @@ comment on function pgtrickle._create_program(bigint, text, text, text, text, te
     'Creates, or makes anew, a program: a function that runs one statement, whose row becomes the results ("name type, ..."). Call it as the stream table''s owner';
 
 
+create or replace function pgtrickle._delta_program_name(target bigint, which text, guard bigint, partly boolean[] default null)
+    returns text
+    language plpgsql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if true = any (partly) then
+        return format('delta_%s_%s_%s_%s', target, replace(replace(which, '*', 'all'), ',', '_and_'), guard,
+            (select string_agg((number - 1)::text, '_' order by number) from unnest(partly) with ordinality p(is_partly, number) where is_partly));
+    end if;
+    return format('delta_%s_%s_%s', target, replace(replace(which, '*', 'all'), ',', '_and_'), guard);
+end
+$$;
+comment on function pgtrickle._delta_program_name(bigint, text, bigint, boolean[]) is
+    'Name of the program for a delta; partly as in _delta_sql';
+
+
 create or replace function pgtrickle._delta_program(
-        stream_table pgtrickle.pgt_stream_tables, plan jsonb, mark text, relids oid[], which text, guard bigint)
+        stream_table pgtrickle.pgt_stream_tables, plan jsonb, mark text, relids oid[], which text, guard bigint, partly boolean[])
     returns text
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    name constant text := format('delta_%s_%s_%s', stream_table.pgt_id, replace(which, '*', 'all'), guard);
+    name constant text := pgtrickle._delta_program_name(stream_table.pgt_id, which, guard, partly);
 begin
     if not pgtrickle._has_program(name, mark) then
         perform pgtrickle._create_program(stream_table.pgt_id, name, mark,
             'pg_snapshot, xid8, bigint, timestamptz, timestamptz',
             'rows_inserted bigint, rows_deleted bigint, consistent boolean, snapshot pg_snapshot, rows_read bigint[], overtaken boolean',
-            pgtrickle._delta_sql(stream_table.pgt_relid, plan, relids, which, array_fill(guard, array[cardinality(relids)])));
+            pgtrickle._delta_sql(stream_table.pgt_relid, plan, relids, which, array_fill(guard, array[cardinality(relids)]), partly));
     end if;
     return format('select * from pgtrickle_state.%I($1, $2, $3, $4, $5)', name);
 end
 $$;
-comment on function pgtrickle._delta_program(pgtrickle.pgt_stream_tables, jsonb, text, oid[], text, bigint) is
+comment on function pgtrickle._delta_program(pgtrickle.pgt_stream_tables, jsonb, text, oid[], text, bigint, boolean[]) is
     'Statement that calls the program for a delta (as _delta_sql, with one guard for all sources), made if it is not there';
 
 
-create or replace function pgtrickle._pending_program(stream_table pgtrickle.pgt_stream_tables, mark text, relids oid[])
+create or replace function pgtrickle._pending_program(stream_table pgtrickle.pgt_stream_tables, plan jsonb, mark text, relids oid[])
     returns text
     language plpgsql
     set search_path = pg_catalog, pg_temp
@@ -262,14 +313,14 @@ declare
     name constant text := format('pending_%s', stream_table.pgt_id);
 begin
     if mark is null then
-        return pgtrickle._pending_sql(relids);
+        return pgtrickle._pending_sql(relids, plan);
     end if;
     if not pgtrickle._has_program(name, mark) then
         perform pgtrickle._create_program(stream_table.pgt_id, name, mark,
-            'pg_snapshot, xid8, bigint', 'pending bigint[], markers bigint[], snapshot pg_snapshot', pgtrickle._pending_sql(relids));
+            'pg_snapshot, xid8, bigint', 'pending bigint[], markers bigint[], snapshot pg_snapshot, touched bigint[]', pgtrickle._pending_sql(relids, plan));
     end if;
     return format('select * from pgtrickle_state.%I($1, $2, $3)', name);
 end
 $$;
-comment on function pgtrickle._pending_program(pgtrickle.pgt_stream_tables, text, oid[]) is
+comment on function pgtrickle._pending_program(pgtrickle.pgt_stream_tables, jsonb, text, oid[]) is
     'Statement that counts what is pending (as _pending_sql) by calling the program for it, made if it is not there';

@@ -32,17 +32,20 @@ comment on function pgtrickle._are_few(bigint, oid[]) is
 
 
 create or replace function pgtrickle._refresh_by_delta(
-        stream_table pgtrickle.pgt_stream_tables, plan jsonb, frontier pgtrickle.pgt_frontiers, relids oid[], pending bigint[], stamp text, stamped pg_snapshot, mark text,
+        stream_table pgtrickle.pgt_stream_tables, plan jsonb, frontier pgtrickle.pgt_frontiers, relids oid[], pending bigint[], touched bigint[], stamp text, stamped pg_snapshot, mark text,
         out rows_inserted bigint, out rows_deleted bigint, out snapshot pg_snapshot, out rows_read bigint, out failure text)
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    which text;
+    which text := pgtrickle._which_delta(plan, touched);
+    partly boolean[] := array(select t < n from unnest(pending, touched) p (n, t));
     -- The guard tells the planner that there are few. Some may arrive after they were counted.
-    guards bigint[] := array(select n + 8 + n / 8 from unnest(pending) n);
+    guards bigint[] := array(select case t when 0 then 8 else n + 8 + n / 8 end from unnest(pending, touched) p (n, t));
     every_source constant text := case cardinality(relids) when 1 then '0' else '*' end;
     class constant bigint := pgtrickle._guard_class(guards);
+    -- Planning for what hardly anybody stores may take longer than all else.
+    afresh boolean := false;
     work_mem constant text := current_setting('work_mem');
     random_page_cost constant text := current_setting('random_page_cost');
     statement text;
@@ -52,22 +55,18 @@ begin
         guards := '{}';
         perform pgtrickle._raise_work_mem();
     end if;
-    if class is not null or pgtrickle._are_few(pgtrickle._sum(pending), relids) then
+    if class is not null or pgtrickle._are_few(pgtrickle._sum(touched), relids) then
         -- What belongs to a few rows just written is in memory, and found through an index.
         perform set_config('random_page_cost', '1.1', true);
     end if;
-    select case count(*) when 0 then 'time' when 1 then min(number - 1)::text else '*' end
-    into which
-    from unnest(pending) with ordinality p(n, number)
-    where n > 0;
-    for attempt in 1 .. 4 loop
+    for attempt in 1 .. 5 loop
         begin
             failure := null;
             if attempt = 1 and class is not null and mark is not null then
                 guards := array_fill(class, array[cardinality(relids)]);
-                statement := pgtrickle._delta_program(stream_table, plan, mark, relids, which, class);
+                statement := pgtrickle._delta_program(stream_table, plan, mark, relids, which, class, partly);
             else
-                statement := pgtrickle._delta_sql(stream_table.pgt_relid, plan, relids, which, guards);
+                statement := pgtrickle._delta_sql(stream_table.pgt_relid, plan, relids, which, guards, partly, afresh);
             end if;
             applied := pgtrickle._apply(stream_table, statement, frontier);
             if applied.overtaken then
@@ -79,6 +78,10 @@ begin
                 raise exception using errcode = 'TR001';
             end if;
             if not coalesce(applied.consistent, false) then
+                if not afresh and strpos(plan -> 'deltas' ->> which, (plan ->> 'target') || '_afresh') > 0 then
+                    afresh := true;
+                    raise exception using errcode = 'TR001';
+                end if;
                 failure := 'a row to be removed was not in the table';
                 raise exception using errcode = 'TR001';
             end if;
@@ -95,7 +98,7 @@ begin
             rows_inserted := applied.rows_inserted;
             rows_deleted := applied.rows_deleted;
             snapshot := applied.snapshot;
-            rows_read := coalesce(pgtrickle._sum(applied.rows_read), pgtrickle._sum(pending));
+            rows_read := coalesce(pgtrickle._sum(applied.rows_read), pgtrickle._sum(touched));
             exit;
         exception
             when sqlstate 'TR001' then
@@ -109,6 +112,7 @@ begin
                     -- and went, which the query never saw. Now all, unguarded, and without such rows.
                     guards := null;
                     which := every_source;
+                    afresh := true;
                 else
                     -- A delta joins rows that never stood side by side, so it may meet an error that the
                     -- query does not have. Recomputing tells: it raises what the query itself raises.
@@ -124,8 +128,8 @@ begin
     perform set_config('random_page_cost', random_page_cost, true);
 end
 $$;
-comment on function pgtrickle._refresh_by_delta(pgtrickle.pgt_stream_tables, jsonb, pgtrickle.pgt_frontiers, oid[], bigint[], text, pg_snapshot, text) is
-    'Applies the pending changes. stamp: of the catalogs when the sources were checked, null where nobody can have changed anything since; stamped: from before it was taken; mark: of the programs to use, null for none. Where that cannot be done nothing is changed and failure says why';
+comment on function pgtrickle._refresh_by_delta(pgtrickle.pgt_stream_tables, jsonb, pgtrickle.pgt_frontiers, oid[], bigint[], bigint[], text, pg_snapshot, text) is
+    'Applies the pending changes. touched: those of them that changed what the query reads; stamp: of the catalogs when the sources were checked, null where nobody can have changed anything since; stamped: from before it was taken; mark: of the programs to use, null for none. Where that cannot be done nothing is changed and failure says why';
 
 
 create or replace function pgtrickle._apply_difference(
@@ -433,6 +437,7 @@ declare
     former_sources oid[];
     pending bigint[];
     markers bigint[];
+    touched bigint[];
     own_seq bigint;
     mark text;
     snapshot pg_snapshot;
@@ -557,10 +562,13 @@ begin
             quiet := true;
         else
             mark := pgtrickle._program_mark(stream_table, stamp, relids);
-            execute pgtrickle._pending_program(stream_table, mark, relids)
-            into pending, markers, snapshot
+            execute pgtrickle._pending_program(stream_table, plan, mark, relids)
+            into pending, markers, snapshot, touched
             using frontier.snapshot, frontier.own_xid, frontier.own_seq;
-            outcome.delta_row_count := pgtrickle._sum(pending);
+            -- To compare the few rows that a statement wrote takes longer than to apply them.
+            touched := case when initiated_by is distinct from 'STATEMENT'
+                then array(select coalesce(t, n) from unnest(pending, touched) p (n, t)) else pending end;
+            outcome.delta_row_count := pgtrickle._sum(touched);
             if stream_table.is_append_only then
                 perform pgtrickle._check_append_only(stream_table, relids, frontier);
             end if;
@@ -583,7 +591,7 @@ begin
     end case;
 
     if outcome.action = 'DIFFERENTIAL' then
-        applied := pgtrickle._refresh_by_delta(stream_table, plan, frontier, relids, pending,
+        applied := pgtrickle._refresh_by_delta(stream_table, plan, frontier, relids, pending, touched,
             case when not locked then stamp end, stamped, mark);
         if applied.failure is null then
             snapshot := applied.snapshot;

@@ -32,13 +32,15 @@ comment on function pgtrickle._is_as_before(pgtrickle.pgt_stream_tables, pgtrick
     'Whether an IMMEDIATE stream table is in order and all it relies on in the catalogs is as it was at its last refresh. relids: its captured sources';
 
 
-create or replace function pgtrickle._which_changed(target bigint, frontier pgtrickle.pgt_frontiers, mark text)
+create or replace function pgtrickle._program_of_changed(target bigint, frontier pgtrickle.pgt_frontiers, mark text)
     returns text
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
 declare
     counted record;
+    changed text[];
+    name text;
 begin
     if not pgtrickle._has_program(format('pending_%s', target), mark) then
         return null;
@@ -49,14 +51,23 @@ begin
     if 0 < any (counted.markers) or 128 <= any (counted.pending) then
         return null;
     end if;
-    return (
-        select case count(*) when 0 then 'none' when 1 then min(number - 1)::text else 'all' end
+    changed := array(
+        select (number - 1)::text
         from unnest(counted.pending) with ordinality p(n, number)
-        where n > 0);
+        where n > 0
+        order by number);
+    if changed = '{}' then
+        return '';
+    end if;
+    name := pgtrickle._delta_program_name(target, array_to_string(changed, ','), 128);
+    if cardinality(changed) > 1 and not pgtrickle._has_program(name, mark) then
+        name := pgtrickle._delta_program_name(target, '*', 128);
+    end if;
+    return name;
 end
 $$;
-comment on function pgtrickle._which_changed(bigint, pgtrickle.pgt_frontiers, text) is
-    'Number, from 0, of the one source of a stream table that has changes; all or none; null where one has many, or was truncated, or the program that counts is missing. mark: of the programs';
+comment on function pgtrickle._program_of_changed(bigint, pgtrickle.pgt_frontiers, text) is
+    'Name of the program for those sources of a stream table that have changes, empty where none has; null where one has many, or was truncated, or the program that counts is missing. mark: of the programs';
 
 
 create or replace function pgtrickle._maintain_by_delta(target bigint)
@@ -74,8 +85,7 @@ declare
     mark text;
     latest bigint;
     changes bigint;
-    which text := '0';
-    program text;
+    program text := pgtrickle._delta_program_name(target, '0', 128);
     applied record;
     outcome pgtrickle.refresh_outcome;
 begin
@@ -95,12 +105,11 @@ begin
     mark := pgtrickle._program_mark(stream_table, frontier.stamp, relids);
     latest := pgtrickle._own_sequence();
     if cardinality(relids) > 1 then
-        which := pgtrickle._which_changed(target, frontier, mark);
-        if which is null or which = 'none' then
-            return which is not null;
+        program := pgtrickle._program_of_changed(target, frontier, mark);
+        if program is null or program = '' then
+            return program is not null;
         end if;
     end if;
-    program := format('delta_%s_%s_128', target, which);
     if not pgtrickle._has_program(program, mark) then
         return false;
     end if;

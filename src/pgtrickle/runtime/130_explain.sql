@@ -57,12 +57,9 @@ begin
       and d.source_number is not null;
     if stream_table.refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE') and plan ->> 'mode' = 'DIFFERENTIAL' and relids is not null then
         kind := 'delta';
-        which := (
-            select case when count(*) filter (where n > 0) = 0 and plan -> 'deltas' ? 'time' then 'time'
-                when count(*) filter (where n > 0) = 1 then (min(number - 1) filter (where n > 0))::text
-                when count(*) = 1 then '0' end
-            from unnest(pending) with ordinality p (n, number));
-        statement := pgtrickle._delta_sql(stream_table.pgt_relid, plan, relids, coalesce(which, '*'),
+        which := pgtrickle._which_delta(plan, pending);
+        statement := pgtrickle._delta_sql(stream_table.pgt_relid, plan, relids,
+            case when plan -> 'deltas' ? which then which else '*' end,
             array(select n + 8 + n / 8 from unnest(pending) n));
     else
         kind := 'recompute';

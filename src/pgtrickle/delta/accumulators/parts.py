@@ -63,7 +63,8 @@ class Accumulator:
     `finish` gives the aggregate's value; it is called with a function that spells a part's name.
     `is_open`: PostgreSQL may give several values for the same rows, by their order. `is_its_part`:
     in a group that has rows, the value is the accumulator's only part (without parts, the group's
-    size), and of its type.
+    size), and of its type. `rarely`: `afresh` holds for values that hardly anybody stores (NaN,
+    infinity).
     """
 
     parts: tuple[Part, ...]
@@ -72,6 +73,7 @@ class Accumulator:
     values: Values | None = None
     is_open: bool = False
     is_its_part: bool = False
+    rarely: bool = False
 
 
 @dataclass(frozen=True, slots=True)

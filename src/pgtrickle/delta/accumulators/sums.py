@@ -58,6 +58,7 @@ def total(call: Input) -> Accumulator | None:
         lambda spell: f"CASE WHEN {spell(found.number)} > 0 THEN {found.value(spell)} END",
         found.afresh,
         is_its_part=len(found.parts) == 1,
+        rarely=True,
     )
 
 
@@ -73,7 +74,7 @@ def average(call: Input) -> Accumulator | None:
         n = spell(found.number)
         return f"CASE WHEN {n} > 0 THEN {found.value(spell)}::{of} / {n}{by} END"
 
-    return Accumulator(found.parts, finish, found.afresh)
+    return Accumulator(found.parts, finish, found.afresh, rarely=True)
 
 
 def variance(*, sample: bool) -> Callable[[Input], Accumulator | None]:
@@ -120,7 +121,7 @@ def _spread(call: Input, sample: bool, of: Callable[[str], str]) -> Accumulator 
             f" THEN {NOT_A_NUMBER} WHEN {above} <= 0 THEN 0 ELSE {of(f'{above} / ({over})')} END"
         )
 
-    return Accumulator((*found.parts, squares), finish, found.afresh)
+    return Accumulator((*found.parts, squares), finish, found.afresh, rarely=True)
 
 
 def _signed(numeric: str) -> str:
@@ -156,7 +157,7 @@ def _sum(call: Input) -> Sum | None:
     parts = (*counts, summed)
     if call.type.oid != NUMERIC:
         return Sum(parts, lambda spell: spell(name), number)
-    afresh = _either(f"({{0}}.{name} IS NOT NULL AND scale({{0}}.{name}) IS NULL)")
+    afresh = _is_special(name)
     if "(" in call.type.name:
         return Sum(parts, lambda spell: spell(name), number, afresh)
     digits = f"{call.id}_d"
@@ -179,7 +180,7 @@ def _sum(call: Input) -> Sum | None:
         (*parts, scales),
         lambda spell: f"coalesce(round({spell(name)}, {scale(spell)}), {spell(name)})",
         number,
-        f"{afresh} OR {_either(f'scale({{0}}.{digits}) IS NULL')}",
+        f"{afresh} OR {_is_special(digits)}",
         scale,
     )
 
@@ -202,6 +203,11 @@ def _of_intervals(call: Input, counts: tuple[Part, ...], number: str) -> Sum:
     return Sum((*counts, summed), lambda spell: spell(name), number, afresh)
 
 
-def _either(condition: str) -> str:
-    """A condition on the state, or on the changes of a group."""
-    return " OR ".join(condition.format(side) for side in ("s", "g"))
+def _is_special(name: str) -> str:
+    """Whether a numeric of the state, or of the changes of a group, is NaN or infinite.
+
+    A group that is new has no state, where it is NULL.
+    """
+    return " OR ".join(
+        f"({side}.{name} IS NOT NULL AND scale({side}.{name}) IS NULL)" for side in ("s", "g")
+    )

@@ -74,6 +74,13 @@ class Analysis:
         return "true" if "true" in conditions else " OR ".join(conditions)
 
     @property
+    def is_rarely_afresh(self) -> bool:
+        """Whether no group need go afresh but for values that hardly anybody stores."""
+        return self.keys_are_images and all(
+            each.rarely for _, each in self.accumulators if each.afresh
+        )
+
+    @property
     def _key_is_gone(self) -> str:
         """Whether the row may be gone that the group's key was taken from."""
         stored = image(f"s.{key}" for key in self.keys)

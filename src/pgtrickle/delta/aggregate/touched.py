@@ -91,7 +91,11 @@ class Touched:
         return f"{alias}.n_{GROUP_SIZE} > 0" if self.analysis.keys else "true"
 
     def _afresh(self, merged: str) -> str:
-        """Parts of the groups that cannot be carried forward, from the child as it is now."""
+        """Parts of the groups that cannot be carried forward, from the child as it is now.
+
+        Where that is for NaN and its like, only in a text that is run when another has met one: to
+        plan it took ten times as long as all else of TPC-H q8, a join of eight tables.
+        """
         analysis = self.analysis
         wanted = self.maintenance.add_cte(
             f"r_{self.suffix}",
@@ -108,6 +112,8 @@ class Touched:
         sql = parts(analysis, restricted)
         if not analysis.keys:
             sql = select(["*"], f"FROM ({sql}) AS a WHERE EXISTS (SELECT FROM {wanted})")
+        if analysis.is_rarely_afresh:
+            sql = select(["*"], f"FROM (\n{sql}\n) AS a WHERE {self.maintenance.states.afresh}")
         return self.maintenance.add_cte(f"a_{self.suffix}", sql)
 
     def _rows(self, merged: str, afresh: str | None) -> str:
