@@ -132,6 +132,12 @@ def _outer_joined(node: OuterJoin, equal: frozenset[tuple[str, str]]) -> list[Ke
     return list(keys(node.left))
 
 
+def meets_one(node: Node, other: Node, condition: Expression | None) -> bool:
+    """Whether a row of `other` meets at most one row of `node` under the condition of their join."""
+    equal = equalities(condition)
+    return bool(equal) and _matches_one(node, keys(node, equal), other, equal)
+
+
 def _matches_one(
     node: Node, unique: tuple[Key, ...], other: Node, equal: frozenset[tuple[str, str]]
 ) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pgtrickle.query.algebra import (
+    Aggregate,
     Filter,
     Join,
     MarkJoin,
@@ -21,10 +22,13 @@ from pgtrickle.query.algebra import (
     Recursion,
     SemiJoin,
     Shared,
+    TopN,
     Window,
+    Working,
+    walk_nodes,
 )
 from pgtrickle.query.expression import Call, Column, Expression, WindowSpec
-from pgtrickle.query.keys import keys
+from pgtrickle.query.keys import keys, meets_one
 from pgtrickle.query.lowering.conditions import conjunction, conjuncts
 from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.moments import reads_moment
@@ -55,6 +59,9 @@ class _Pushing:
                 return self._joined(node, conditions)
             case OuterJoin(full=False) if rejects_missing(conditions, node.right):
                 return self.down(Join(node.left, node.right, node.condition), conditions)
+            case SemiJoin() if _is_a_join(node):
+                joined = self._joined(Join(node.left, node.right, node.condition), conditions)
+                return Project(joined, tuple((each, each.reference) for each in node.attributes))
             case OuterJoin(full=False) | SemiJoin() | MarkJoin():
                 left, rest = _taken(conditions, node.left)
                 moved = replace(node, left=self.down(node.left, left), right=self.down(node.right))
@@ -78,7 +85,7 @@ class _Pushing:
             pushed.append(self.down(each, below))
         joined = pushed.pop(0)
         while pushed:
-            following = next((each for each in pushed if _links(rest, joined, each)), pushed[0])
+            following = _following(joined, pushed, rest)
             pushed.remove(following)
             joined = Join(joined, following)
             on, rest = _taken(rest, joined)
@@ -164,6 +171,33 @@ def _inputs(node: Node) -> tuple[list[Node], tuple[Expression, ...]]:
             if len(inputs) > 1:
                 return inputs, (*inner, *conjuncts(node.predicate))
     return [node], ()
+
+
+def _following(joined: Node, inputs: list[Node], conditions: tuple[Expression, ...]) -> Node:
+    """Which of the inputs to join next: one that is linked, those first that leave rows out.
+
+    What changes on both sides of a join is computed once, and nothing above it leaves any of that out.
+    An input found by its key, of which a filter has left some, makes rows fewer and none more. What is
+    kept as state comes last: it is looked up in as it was (`delta.join`) where it is a side of its own.
+    """
+    linked = [each for each in inputs if _links(conditions, joined, each)]
+
+    def rank(each: Node) -> int:
+        if any(isinstance(below, Aggregate | Window | TopN) for below in walk_nodes(each)):
+            return 2
+        on, _ = _taken(conditions, Join(joined, each))
+        return 0 if isinstance(each, Filter) and meets_one(each, joined, conjunction(on)) else 1
+
+    return min(linked, key=rank, default=inputs[0])
+
+
+def _is_a_join(node: SemiJoin) -> bool:
+    """Whether each row meets one row at most, so that there is none to count and to compare."""
+    return (
+        not (node.negated or reads_moment(node.condition))
+        and meets_one(node.right, node.left, node.condition)
+        and not any(isinstance(each, Working) for each in walk_nodes(node))
+    )
 
 
 def _links(conditions: tuple[Expression, ...], left: Node, right: Node) -> bool:
