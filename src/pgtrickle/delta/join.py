@@ -46,6 +46,17 @@ def _new(node: Join, maintenance: Maintenance) -> Relation:
     return _join(node, maintenance.new(node.left), maintenance.new(node.right))
 
 
+MOST_TERMS = 4
+"""Of a join as it is now; more take longer to plan than what they save."""
+
+
+def _new_terms(node: Join, maintenance: Maintenance) -> list[Relation]:
+    left, right = maintenance.new_terms(node.left), maintenance.new_terms(node.right)
+    if len(left) * len(right) > MOST_TERMS:
+        return [_new(node, maintenance)]
+    return [_join(node, a, b) for a in left for b in right]
+
+
 def _old(node: Join, maintenance: Maintenance) -> Relation:
     return _join(node, maintenance.old(node.left), maintenance.old(node.right))
 
@@ -59,15 +70,15 @@ def _delta(node: Join, maintenance: Maintenance) -> Relation:
             left = maintenance.delta(node.left)
             if left is not None:
                 terms.append(_join(node, left, former))
-            terms.append(_join(node, maintenance.new(node.left), right))
+            terms += [_join(node, each, right) for each in maintenance.new_terms(node.left)]
             return Relation(union_all(term.sql for term in terms), node.ids, weighted=True)
     # Read twice where the right side changed too: old(L) = new(L) - δL.
     left = maintenance.delta(node.left) if right is None else maintenance.shared_delta(node.left)
     if left is not None:
-        terms.append(_join(node, left, maintenance.new(node.right)))
+        terms += [_join(node, left, each) for each in maintenance.new_terms(node.right)]
     if right is not None:
         terms += [_join(node, old, right) for old in maintenance.old_terms(node.left)]
     return Relation(union_all(term.sql for term in terms), node.ids, weighted=True)
 
 
-JOIN = Rules(initial=_initial, new=_new, old=_old, delta=_delta)
+JOIN = Rules(initial=_initial, new=_new, old=_old, delta=_delta, new_terms=_new_terms)

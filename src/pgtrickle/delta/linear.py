@@ -90,6 +90,7 @@ def _of_child(apply: Callable[[Any, Relation], Relation]) -> Rules:
         new=lambda node, m: apply(node, m.new(node.child)),
         old=lambda node, m: apply(node, m.old(node.child)),
         delta=lambda node, m: apply(node, changed(node.child, m)),
+        new_terms=lambda node, m: [apply(node, term) for term in m.new_terms(node.child)],
     )
 
 

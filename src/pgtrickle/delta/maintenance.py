@@ -22,13 +22,14 @@ class Rules:
     """The rules of one operator. Each takes the node and the maintenance it is part of.
 
     `old` is None where the operator cannot be computed at the frontier any better than by taking
-    its delta back.
+    its delta back. `new_terms` are relations that add up to `new`, where there are several.
     """
 
     initial: Callable[[Any, Maintenance], Relation]
     new: Callable[[Any, Maintenance], Relation]
     old: Callable[[Any, Maintenance], Relation] | None
     delta: Callable[[Any, Maintenance], Relation]
+    new_terms: Callable[[Any, Maintenance], list[Relation]] | None = None
 
 
 @dataclass(slots=True)
@@ -68,6 +69,14 @@ class Maintenance:
 
     def new(self, node: Node) -> Relation:
         return self._rules(node).new(node, self)
+
+    def new_terms(self, node: Node) -> list[Relation]:
+        """Relations that add up to `new`; each can be joined through indexes on its own.
+
+        As one UNION ALL, groups that were touched and all others cannot.
+        """
+        rule = self._rules(node).new_terms
+        return [self.new(node)] if rule is None or not self.is_changed(node) else rule(node, self)
 
     def old(self, node: Node) -> Relation:
         if not self.is_changed(node):

@@ -176,12 +176,18 @@ def _number_now(right: Node, parts: Condition, names: list[str], maintenance: Ma
     matching = " AND ".join([*same, *parts.right])
     some = select(
         [],
-        f"FROM {maintenance.new(right).source('r')}",
+        f"FROM {_now(right, maintenance).source('r')}",
         f"WHERE {matching}" if matching else "",
         # Enough rows to tell 0, the change, and anything else apart.
         "LIMIT greatest(c.change, 0) + 1",
     )
     return f"SELECT count(*) AS now FROM ({some}) AS s"
+
+
+def _now(node: Node, maintenance: Maintenance) -> Relation:
+    """`new` as a union of joins: a condition on its columns reaches the indexes of each."""
+    terms = maintenance.new_terms(node)
+    return Relation(union_all(term.sql for term in terms), node.ids, weighted=False)
 
 
 def _through_keys(term: Relation, keys: str, parts: Condition) -> str:
@@ -226,7 +232,7 @@ def _row_by_row(
     counted = _counted_alone if keys is None else _counted_together
     some = select(
         [],
-        f"FROM {maintenance.new(right).source('r')}",
+        f"FROM {_now(right, maintenance).source('r')}",
         f"WHERE {theta}",
         "LIMIT greatest(l.__change, 0) + 1",
     )

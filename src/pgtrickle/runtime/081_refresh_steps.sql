@@ -98,7 +98,8 @@ begin
             rows_inserted := applied.rows_inserted;
             rows_deleted := applied.rows_deleted;
             snapshot := applied.snapshot;
-            rows_read := coalesce(pgtrickle._sum(applied.rows_read), pgtrickle._sum(touched));
+            rows_read := coalesce(pgtrickle._sum(applied.rows_read),
+                (select sum(n) from unnest(pending, touched) p (n, t) where t > 0));
             exit;
         exception
             when sqlstate 'TR001' then

@@ -70,6 +70,11 @@ def _old(node: Aggregate, maintenance: Maintenance) -> Relation:
 def _new(node: Aggregate, maintenance: Maintenance) -> Relation:
     if not maintenance.is_changed(node):
         return _old(node, maintenance)
+    terms = _new_terms(node, maintenance)
+    return Relation(union_all(term.sql for term in terms), node.ids, weighted=False)
+
+
+def _new_terms(node: Aggregate, maintenance: Maintenance) -> list[Relation]:
     analysis, table = state_of(node, maintenance)
     touched = touched_groups(node, maintenance)
     kept = select(
@@ -78,7 +83,7 @@ def _new(node: Aggregate, maintenance: Maintenance) -> Relation:
         f"WHERE NOT EXISTS (SELECT FROM {touched} AS f WHERE {analysis.matching.same('s', 'f')})",
     )
     fresh = select([f"f.n_{id} AS {id}" for id in node.ids], f"FROM {touched} AS f WHERE f.__alive")
-    return Relation(union_all([kept, fresh]), node.ids, weighted=False)
+    return [Relation(sql, node.ids, weighted=False) for sql in (kept, fresh)]
 
 
 def _delta(node: Aggregate, maintenance: Maintenance) -> Relation:
@@ -94,4 +99,4 @@ def _delta(node: Aggregate, maintenance: Maintenance) -> Relation:
     return Relation(union_all(terms), node.ids, weighted=True)
 
 
-AGGREGATE = Rules(initial=_initial, new=_new, old=_old, delta=_delta)
+AGGREGATE = Rules(initial=_initial, new=_new, old=_old, delta=_delta, new_terms=_new_terms)
