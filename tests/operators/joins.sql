@@ -1,0 +1,59 @@
+-- Joins that become others, are put into another order, or match by several conditions.
+--
+-- c (id, name, region) are customers, o (id, cust, amount, q, note, tags) their orders, r (k, v) has
+-- no key, with NULLs and duplicates.
+
+-- family left joins of which a condition rejects the missing row
+select c.id, t.s from c left join (select cust, sum(q) as s from o group by cust) t on t.cust = c.id where t.s > 9;
+select c.id, t.s from c left join (select cust, sum(q) as s from o group by cust) t on t.cust = c.id where t.s > 9 or 20 < t.s * 2;
+select c.id, t.s from c left join (select cust, sum(q) as s from o group by cust) t on t.cust = c.id where t.s + c.id is not null;
+select id, q from o where q > (select avg(q) from o p where p.cust = o.cust);
+select id, q from o where q * 2 <= (select 0.5 * sum(q) from o p where p.cust = o.cust) and note is not null;
+select sum(amount) / 7.0 as s from o, c where c.id = o.cust and c.region = 'r1' and q < (select 0.8 * avg(q) from o p where p.cust = c.id);
+select o.id, c.name from o left join c on c.id = o.cust where c.region = 'r1';
+select o.id, c.name from o left join c on c.id = o.cust and c.region = 'r2' where c.id <> 3;
+select o.id, r.v from o left join r on r.k = o.cust where r.v >= 1;
+
+-- family left joins whose missing row passes
+select c.id, t.s from c left join (select cust, sum(q) as s from o group by cust) t on t.cust = c.id where t.s is null or t.s > 9;
+select c.id, t.s from c left join (select cust, sum(q) as s from o group by cust) t on t.cust = c.id where coalesce(t.s, 0) < 9;
+select c.id, t.s from c left join (select cust, sum(q) as s from o group by cust) t on t.cust = c.id where t.s > 9 or c.id < 5;
+select c.id from c where 2 > (select count(*) from o where o.cust = c.id);
+select o.id, c.name from o left join c on c.id = o.cust where (c.region = 'r1') is not true;
+select o.id, c.name from o left join c on c.id = o.cust where c.region is distinct from 'r1';
+select o.id from o left join c on c.id = o.cust where '{}'::text[] || c.region <> '{r1}';
+
+-- family semi-joins with what is found by its key
+select id, name from c where id in (select cust from o group by cust having count(*) > 7);
+select * from o where cust in (select id from c where region = 'r1');
+select c.name, o.amount from c join o on o.cust = c.id where o.cust in (select k from r group by k having sum(v) > 4);
+select region, count(*) as n from c where id in (select cust from o group by cust having sum(amount) > 30) group by region;
+select id from o where cust in (select id from c where region is not null) and q in (select k from r group by k having count(*) > 2);
+select id from o where exists (select from c where c.id = o.cust and c.name > o.note);
+select id from c where id in (select cust from o group by cust having count(*) > 7) union all select id from o where cust in (select id from c);
+select id from o where cust not in (select id from c where region = 'r1');
+select id from o where q in (select k from r);
+with g as (select cust, count(*) as n from o group by cust) select id from o where cust in (select cust from g where n > 7) and q < (select max(n) from g);
+select id, cust in (select id from c where region = 'r2') as is_r2 from o;
+
+-- family groups joined with groups
+select a.cust, a.s, b.n from (select cust, sum(q) as s from o group by cust) a join (select k, count(*) as n from r group by k) b on b.k = a.cust;
+select c.name, a.s, b.n from c join (select cust, sum(q) as s from o group by cust) a on a.cust = c.id join (select k, count(*) as n from r group by k) b on b.k = c.id and b.n < a.s;
+select o.id, a.s, b.n from o join (select cust, sum(q) as s from o group by cust) a on a.cust = o.cust join (select k, count(*) as n from r where v < 4 group by k) b on b.k = o.q;
+select a.region, b.s from (select region, min(id) as first from c group by region) a join (select cust, max(amount) as s from o group by cust) b on b.cust = a.first;
+select o.id from o where exists (select from c join (select cust, sum(q) as s from o group by cust) a on a.cust = c.id where c.id = o.cust and a.s > 20);
+select o.id, t.s from o left join (select c.region, a.s, c.id from c join (select cust, sum(q) as s from o group by cust) a on a.cust = c.id) t on t.id = o.cust;
+select o.id from o where not exists (select from (select cust, sum(q) as s from o group by cust) a join r on r.k = a.cust where a.cust = o.cust and r.v < a.s);
+
+-- family conditions beside an equality
+select id from o where exists (select from o p where p.cust = o.cust and p.q <> o.q);
+select id from o where not exists (select from o p where p.cust = o.cust and p.amount > o.amount);
+select o.id, p.id as other from o left join o p on p.cust = o.cust and p.amount < o.amount and p.q = 3;
+select c.name, count(*) as n from c join o on o.cust = c.id where exists (select from o p where p.cust = o.cust and p.q <> o.q) and not exists (select from o p where p.cust = o.cust and p.q > o.q and p.note is not null) group by c.name;
+select id, exists (select from r where r.k = o.cust and r.v < o.q) as some from o;
+select o.id, r.v from o full join r on r.k = o.q and r.v = o.cust;
+
+-- family joins in any order
+select c.name, o.id, r.v from o, r, c where r.k = o.q and c.id = o.cust and c.region = 'r1';
+select c.name, sum(o.amount) as s from r, o, c where o.q = r.k and c.id = o.cust and c.region <> 'r2' and r.v = 1 group by c.name;
+select o.id, p.id as other, c.name from o join o p on p.cust = o.cust and p.q = o.q + 1 join c on c.id = p.cust where c.region = 'r1' and o.note is not null;
