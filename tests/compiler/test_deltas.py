@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from pgtrickle.engine import Engine
@@ -11,9 +13,7 @@ def names_of(engine: Engine, sources: int) -> set[str]:
     for i in range(sources):
         engine.connection.execute(f"create table t{i} (id integer primary key, k integer)")
     tables = [f"t{i}" for i in range(sources)]
-    joined = " ".join(
-        f"join {b} on {b}.id = {a}.k" for a, b in zip(tables, tables[1:], strict=False)
-    )
+    joined = " ".join(f"join {b} on {b}.id = {a}.k" for a, b in pairwise(tables))
     return set(engine.compile(f"select t0.id from t0 {joined}").deltas)
 
 

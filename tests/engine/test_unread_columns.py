@@ -21,7 +21,7 @@ def three(engine: Engine) -> Engine:
         ' alter table orders add column "No ""te" json;'
         "create table regions (name text primary key, manager text, note text);"
         "insert into regions select 'r' || i, 'm' || i from generate_series(0, 2) i;"
-        f"insert into orders select 100 + i, 1 + i % 9, i from generate_series(1, 6000) i"
+        "insert into orders select 100 + i, 1 + i % 9, i from generate_series(1, 6000) i"
     )
     engine.create_stream_table("three", THREE, refresh_mode="DIFFERENTIAL")
     for source in ("customers", "orders", "regions"):
@@ -73,19 +73,18 @@ def test_of_some_rows_those_that_changed_are_applied(three: Engine) -> None:
 def test_sources_without_changes_are_left_out(three: Engine) -> None:
     for statements in (
         f"{UNREAD['customers']}; update orders set amount = 7 where id = 2",
-        f"{UNREAD['customers']}; update orders set amount = 6 where id = 2; delete from regions"
-        " where name = 'r2'",
-        "update customers set note = 'y', region = case when id = 1 then 'r2' else region end;"
-        " delete from orders where id = 9; insert into regions values ('r2', 'm2')",
+        f"{UNREAD['customers']}; update orders set amount = 6 where id = 2; delete from regions",
+        (
+            "update customers set note = 'y', region = case when id = 1 then 'r2' else region end;"
+            " delete from orders where id = 9; insert into regions values ('r2', 'm2')"
+        ),
     ):
         assert refreshed(three, statements) == "DIFFERENTIAL"
-    numbers = {
-        name: number
-        for name, number in three.connection.execute(
-            "select d.source_name, d.source_number from pgtrickle.pgt_dependencies d"
-            " join pgtrickle.pgt_stream_tables s using (pgt_id) where s.pgt_name = 'three'"
-        ).fetchall()
-    }
+    rows = three.connection.execute(
+        "select d.source_name, d.source_number from pgtrickle.pgt_dependencies d"
+        " join pgtrickle.pgt_stream_tables s using (pgt_id) where s.pgt_name = 'three'"
+    ).fetchall()
+    numbers = dict(rows)
     customers, orders, regions = (numbers[n] for n in ("customers", "orders", "regions"))
     pair = "_and_".join(str(n) for n in sorted((orders, regions)))
     assert programs(three) == {
@@ -131,8 +130,10 @@ def test_a_statement_of_a_writer_is_followed_at_once(three: Engine) -> None:
         UNREAD["customers"],
         "update orders set amount = amount + 1 where id < 9",
         "update orders set amount = amount + 1 where id < 9",
-        "with c as (update customers set region = 'r1' where id = 2)"
-        " update orders set amount = 3 where id = 4",
+        (
+            "with c as (update customers set region = 'r1' where id = 2)"
+            " update orders set amount = 3 where id = 4"
+        ),
         UNREAD["regions"],
         "update regions set manager = 'new', note = 'new' where name = 'r1'",
     ):

@@ -262,9 +262,9 @@ def _counted_together(term: Relation, change: Relation, theta: str, keys: str) -
     """The same for a condition with equalities, by which a join finds the changes of each row.
 
     Asked for by itself each row would look at all changes: 855 rows and 12,000 changes of TPC-H q21
-    took 350 ms. Which row is which its number says, by a window, so that the sums need not be joined.
-    Where PostgreSQL expects one row only it would look at all changes for each here, too; of the array,
-    which it does not see, it expects ten elements.
+    took 350 ms. Which row is which its number says, by a window, so that no sums need be joined.
+    Where PostgreSQL expects one row only it would look at all changes for each here, too; of the
+    array, which it does not see, it expects ten elements.
     """
     touched = select(["l.*"], f"FROM {term.source('l')}", f"WHERE {keys}", "OFFSET 0")
     numbered = select(

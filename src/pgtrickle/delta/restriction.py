@@ -84,8 +84,8 @@ def restrict(keyed: Relation, matching: Matching, wanted: str) -> list[str]:
 
     Written as ``(keys) IN (SELECT …)``, which PostgreSQL turns into a join that reaches base
     tables through their indexes; rows with a NULL key get an arm of their own, that costs nothing
-    when no wanted key has a NULL. Nor does any arm when nothing is wanted, as mostly nothing is: where
-    no index serves the keys PostgreSQL may compute all of `keyed` before it looks at `wanted`.
+    when no wanted key has a NULL. Nor does any arm when nothing is wanted, as mostly nothing is:
+    where no index serves the keys PostgreSQL may compute `keyed` before it looks at `wanted`.
     """
     if not matching.keys:
         return [keyed.sql]

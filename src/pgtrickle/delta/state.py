@@ -138,8 +138,8 @@ class States:
 
     By the id of a node: the types it asked for (`delta.types`), what was decided about it, the
     state of the one that has it in the stream table, and of outer joins the matches that are known.
-    `token` stands for the stream table's name; in `afresh` for whether groups are aggregated afresh that
-    rarely are, which is known when the SQL is run.
+    `token` stands for the stream table's name; in `afresh` for whether groups are aggregated afresh
+    that rarely are, which is known when the SQL is run.
     `one_equality`: values that are equal by one comparison of the query are so by all; not where a
     nondeterministic collation may meet another one.
     """

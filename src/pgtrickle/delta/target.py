@@ -26,9 +26,9 @@ class Target:
     """The stream table as apply sees it.
 
     `key` holds positions of columns, or is None for row identity; `key_hashed`: it is found by its
-    hash. `token` stands for the table's name in the generated SQL, `token`_partitioned for whether it is
-    partitioned and `token`_afresh (`States.afresh`) for whether this text is run because another met a
-    group that has to be aggregated afresh; both are known when the SQL is run.
+    hash. `token` stands for the table's name in the generated SQL, `token`_partitioned for whether
+    it is partitioned and `token`_afresh (`States.afresh`) for whether this text is run because
+    another met a group that has to be aggregated afresh; both are known when the SQL is run.
     """
 
     token: str

@@ -133,7 +133,7 @@ def _outer_joined(node: OuterJoin, equal: frozenset[tuple[str, str]]) -> list[Ke
 
 
 def meets_one(node: Node, other: Node, condition: Expression | None) -> bool:
-    """Whether a row of `other` meets at most one row of `node` under the condition of their join."""
+    """Whether a row of `other` meets at most one row of `node` under a join's condition."""
     equal = equalities(condition)
     return bool(equal) and _matches_one(node, keys(node, equal), other, equal)
 

@@ -1,6 +1,6 @@
 """What a left join's missing row comes to: whether a condition above can be true of it.
 
-``where amount > (select avg(amount) from t where t.k = s.k)`` becomes a left join with the averages,
+``where amount > (select avg(amount) from t where t.k = s.k)`` becomes a left join with averages,
 and a filter that is NULL where there is none: so it is an inner join. Comparisons and arithmetic of
 PostgreSQL's own are NULL where an operand is; an operator of somebody else's bears its schema here.
 """

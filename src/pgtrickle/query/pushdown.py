@@ -3,8 +3,9 @@
 PostgreSQL does this by itself within one statement's joins. Some deltas are computed once, into a
 common table expression, and it does not look into those: what stands under one must already be
 joined on its condition, or it is a cross product. Likewise a window function: which of its rows are
-wanted (row_number() <= 3) is part of it, so that no others are kept. And a left join whose condition
-above no row without a match passes is an inner join, which has no rows that gain or lose one.
+wanted (row_number() <= 3) is part of it, so that no others are kept. A left join of which no row
+without a match passes a condition above is an inner join, and so is a semi-join with what is found
+by its key: they have no rows that gain or lose a match.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from pgtrickle.query.expression import Call, Column, Expression, WindowSpec
 from pgtrickle.query.keys import keys, meets_one
 from pgtrickle.query.lowering.conditions import conjunction, conjuncts
 from pgtrickle.query.lowering.rewriting import rewrite
-from pgtrickle.query.moments import reads_moment
 from pgtrickle.query.missing import rejects_missing
+from pgtrickle.query.moments import reads_moment
 from pgtrickle.query.pruning import columns_of
 
 
@@ -176,9 +177,10 @@ def _inputs(node: Node) -> tuple[list[Node], tuple[Expression, ...]]:
 def _following(joined: Node, inputs: list[Node], conditions: tuple[Expression, ...]) -> Node:
     """Which of the inputs to join next: one that is linked, those first that leave rows out.
 
-    What changes on both sides of a join is computed once, and nothing above it leaves any of that out.
-    An input found by its key, of which a filter has left some, makes rows fewer and none more. What is
-    kept as state comes last: it is looked up in as it was (`delta.join`) where it is a side of its own.
+    What changes on both sides of a join is computed once, and nothing above it leaves any of it
+    out. An input found by its key, of which a filter has left some, makes rows fewer and none more.
+    What is kept as state comes last: it is looked up in as it was (`delta.join`) where it is a side
+    of its own.
     """
     linked = [each for each in inputs if _links(conditions, joined, each)]
 
