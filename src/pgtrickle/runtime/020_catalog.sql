@@ -27,10 +27,9 @@ create table pgtrickle.pgt_stream_tables (
     defining_query              text not null,
     original_query              text,
     schedule                    text,
-    refresh_mode                text not null default 'DIFFERENTIAL'
-        check (refresh_mode in ('FULL', 'DIFFERENTIAL', 'IMMEDIATE')),
+    refresh_mode                text not null default 'DIFFERENTIAL',
     status                      text not null default 'INITIALIZING'
-        check (status in ('INITIALIZING', 'ACTIVE', 'SUSPENDED', 'ERROR')),
+        check (status = any ('{INITIALIZING,ACTIVE,SUSPENDED,ERROR}')),
     is_populated                boolean not null default false,
     data_timestamp              timestamptz,
     frontier                    jsonb,
@@ -43,25 +42,21 @@ create table pgtrickle.pgt_stream_tables (
     topk_limit                  integer,
     topk_order_by               text,
     topk_offset                 integer,
-    diamond_consistency         text not null default 'atomic'
-        check (diamond_consistency in ('none', 'atomic')),
-    diamond_schedule_policy     text not null default 'fastest'
-        check (diamond_schedule_policy in ('fastest', 'slowest')),
+    diamond_consistency         text not null default 'atomic',
+    diamond_schedule_policy     text not null default 'fastest',
     has_keyless_source          boolean not null default false,
     function_hashes             text,
-    requested_cdc_mode          text check (requested_cdc_mode in ('auto', 'trigger', 'wal')),
+    requested_cdc_mode          text,
     is_append_only              boolean not null default false,
     scc_id                      integer,
     last_fixpoint_iterations    integer,
     max_differential_joins      integer,
     max_delta_fraction          double precision,
     pooler_compatibility_mode   boolean not null default false,
-    refresh_tier                text not null default 'hot'
-        check (refresh_tier in ('hot', 'warm', 'cold', 'frozen')),
+    refresh_tier                text not null default 'hot',
     effective_refresh_mode      text,
-    fuse_mode                   text not null default 'off' check (fuse_mode in ('off', 'on', 'auto')),
-    fuse_state                  text not null default 'armed'
-        check (fuse_state in ('armed', 'blown', 'disabled')),
+    fuse_mode                   text not null default 'off',
+    fuse_state                  text not null default 'armed',
     fuse_ceiling                bigint,
     fuse_sensitivity            integer,
     blown_at                    timestamptz,
@@ -74,13 +69,11 @@ create table pgtrickle.pgt_stream_tables (
     st_placement                text not null default 'local',
     temporal_mode               boolean not null default false,
     storage_backend             text not null default 'heap',
-    post_refresh_action         text not null default 'none'
-        check (post_refresh_action in ('none', 'analyze', 'reindex', 'reindex_if_drift')),
+    post_refresh_action         text not null default 'none',
     created_at                  timestamptz not null default now(),
     updated_at                  timestamptz not null default now(),
     -- ours
-    requested_refresh_mode      text not null default 'AUTO'
-        check (requested_refresh_mode in ('AUTO', 'FULL', 'DIFFERENTIAL', 'IMMEDIATE')),
+    requested_refresh_mode      text not null default 'AUTO',
     refresh_reason              text,
     last_error_code             text,
     defining_search_path        text not null,
@@ -88,10 +81,10 @@ create table pgtrickle.pgt_stream_tables (
     pgt_owner                   oid not null,
     st_partitions               oid[],
     unique (pgt_schema, pgt_name),
-    -- What the scheduler reckons with for all owners: none may bring it to an error.
+    -- Each check is read and planned anew by each refresh, which updates the row; what it does not write
+    -- is checked by a trigger (032). What the scheduler reckons with for all owners: none may bring it to an error.
     constraint moments_are_finite check (
-        isfinite(data_timestamp) and isfinite(last_refresh_at) and isfinite(last_error_at) and isfinite(blown_at)),
-    constraint deadline_is_a_time check (freshness_deadline_ms between 1 and 9000000000000000)
+        isfinite(data_timestamp) and isfinite(last_refresh_at) and isfinite(last_error_at) and isfinite(blown_at))
 );
 comment on table pgtrickle.pgt_stream_tables is 'One row per stream table';
 comment on column pgtrickle.pgt_stream_tables.defining_query is 'Canonical text: what PostgreSQL itself understands the query to be, fully qualified';
@@ -192,11 +185,13 @@ create table pgtrickle.pgt_frontiers (
     locked_by  xid8,
     moment     timestamptz,
     statement_moment timestamptz,
-    stamp      text
+    stamp      text,
+    quiet_seq  bigint
 );
 comment on table pgtrickle.pgt_frontiers is 'What each stream table has consumed, and the row every refresh of it locks';
 comment on column pgtrickle.pgt_frontiers.snapshot is 'Snapshot of the statement that last read the sources';
 comment on column pgtrickle.pgt_frontiers.own_seq is 'Last change sequence number consumed of those written by own_xid itself';
+comment on column pgtrickle.pgt_frontiers.quiet_seq is 'Change sequence number at which nothing was pending and nobody in flight had drawn one: nothing is while no other is drawn. Null where a refresh under this stamp has yet to find out';
 comment on column pgtrickle.pgt_frontiers.moment is 'now() of the last refresh: what the query said of time then';
 comment on column pgtrickle.pgt_frontiers.statement_moment is 'statement_timestamp() of the last refresh';
 comment on column pgtrickle.pgt_frontiers.stamp is 'What _catalog_stamp was when a refresh last found that nothing it relies on had changed';

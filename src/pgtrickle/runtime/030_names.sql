@@ -9,13 +9,14 @@ create or replace function pgtrickle._parse_name(name text, out schema_name text
 as $$
 declare
     parts text[];
+    part text;
 begin
     if name is null then
         raise exception using
             errcode = '22004',
             message = 'the name of a stream table must not be null';
     end if;
-    if name ~ '"' then
+    if pg_catalog.strpos(name, '"') operator(pg_catalog.>) 0 then
         begin
             parts := pg_catalog.parse_ident(name);
         exception when invalid_parameter_value then
@@ -39,11 +40,13 @@ begin
             message = pg_catalog.format('"%s" is not the name of a table', name),
             hint = 'Give schema.table, or table alone for the first schema of search_path';
     end if;
-    if exists (select from pg_catalog.unnest(parts) part where pg_catalog.octet_length(part) > 63) then
-        raise exception using
-            errcode = '42622',
-            message = pg_catalog.format('"%s" has a part longer than 63 bytes', name);
-    end if;
+    foreach part in array parts loop
+        if pg_catalog.octet_length(part) > 63 then
+            raise exception using
+                errcode = '42622',
+                message = pg_catalog.format('"%s" has a part longer than 63 bytes', name);
+        end if;
+    end loop;
     object_name := parts[pg_catalog.cardinality(parts)];
     schema_name := case when pg_catalog.cardinality(parts) = 2 then parts[1] else pg_catalog.current_schema() end;
     if schema_name is null then
@@ -60,11 +63,13 @@ comment on function pgtrickle._parse_name(text) is
 
 create or replace function pgtrickle._quoted(schema_name text, object_name text)
     returns text
-    language sql
+    language plpgsql
     immutable
     set search_path = pg_catalog, pg_temp
 as $$
-    select format('%I.%I', schema_name, object_name)
+begin
+    return format('%I.%I', schema_name, object_name);
+end
 $$;
 comment on function pgtrickle._quoted(text, text) is 'Schema and name as SQL reads them';
 
@@ -235,13 +240,18 @@ comment on function pgtrickle._kind_of(oid) is 'What a relation is, in words: "a
 
 create or replace function pgtrickle._setting(name text)
     returns text
-    language sql
+    language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select coalesce(
-        nullif(current_setting('pg_trickle.' || name, true), ''),
-        (select s.value from pgtrickle.settings s where s.name = $1))
+declare
+    here constant text := current_setting('pg_trickle.' || name, true);
+begin
+    if here <> '' then
+        return here;
+    end if;
+    return (select s.value from pgtrickle.settings s where s.name = _setting.name);
+end
 $$;
 comment on function pgtrickle._setting(text) is
     'Value of a setting: the session''s pg_trickle.<name>, else the row in pgtrickle.settings, else null';

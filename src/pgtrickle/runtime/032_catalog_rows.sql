@@ -94,3 +94,41 @@ comment on function pgtrickle._check_readable_source() is
 create or replace trigger readable_source
     before insert or update of source_relid, source_number on pgtrickle.pgt_dependencies
     for each row execute function pgtrickle._check_readable_source();
+
+
+create or replace function pgtrickle._refuse_choice()
+    returns trigger
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    raise exception using
+        errcode = '23514',
+        message = format('what is chosen for stream table %I.%I is none of the choices there are', new.pgt_schema, new.pgt_name),
+        hint = 'pgtrickle.alter_stream_table changes a stream table, and says what may be chosen',
+        schema = tg_table_schema,
+        table = tg_table_name,
+        constraint = tg_name;
+end
+$$;
+comment on function pgtrickle._refuse_choice() is 'Trigger: refuses a stream table''s row in which a choice is unknown';
+
+-- As a check of the table each of these would be read and planned by every refresh.
+create or replace trigger known_choices
+    before insert or update of
+        refresh_mode, requested_refresh_mode, diamond_consistency, diamond_schedule_policy, requested_cdc_mode,
+        refresh_tier, fuse_mode, fuse_state, post_refresh_action, freshness_deadline_ms
+    on pgtrickle.pgt_stream_tables
+    for each row
+    when (not (
+        new.refresh_mode in ('FULL', 'DIFFERENTIAL', 'IMMEDIATE')
+        and new.requested_refresh_mode in ('AUTO', 'FULL', 'DIFFERENTIAL', 'IMMEDIATE')
+        and new.diamond_consistency in ('none', 'atomic')
+        and new.diamond_schedule_policy in ('fastest', 'slowest')
+        and new.requested_cdc_mode in ('auto', 'trigger', 'wal')
+        and new.refresh_tier in ('hot', 'warm', 'cold', 'frozen')
+        and new.fuse_mode in ('off', 'on', 'auto')
+        and new.fuse_state in ('armed', 'blown', 'disabled')
+        and new.post_refresh_action in ('none', 'analyze', 'reindex', 'reindex_if_drift')
+        and new.freshness_deadline_ms between 1 and 9000000000000000))
+    execute function pgtrickle._refuse_choice();

@@ -21,12 +21,11 @@ create or replace function pgtrickle._cluster_id()
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-declare
-    database oid := (select d.oid from pg_database d where d.datname = current_database());
 begin
-    return format('%s/%s', (select c.system_identifier from pg_control_system() c), database);
-exception when insufficient_privilege then
-    return format('unknown/%s', database);
+    if has_function_privilege('pg_control_system()'::regprocedure, 'EXECUTE') then
+        return concat_ws('/', (pg_control_system()).system_identifier, (select d.oid from pg_database d where d.datname = current_database()));
+    end if;
+    return concat_ws('/', 'unknown', (select d.oid from pg_database d where d.datname = current_database()));
 end
 $$;
 comment on function pgtrickle._cluster_id() is

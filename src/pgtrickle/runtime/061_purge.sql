@@ -107,14 +107,18 @@ declare
     first constant bigint := coalesce(pg_relation_size(to_regclass(format('pgtrickle_changes.changes_%s_0', source))), 0);
     second constant bigint := coalesce(pg_relation_size(to_regclass(format('pgtrickle_changes.changes_%s_1', source))), 0);
 begin
-    return first >= least_bytes
-        or second >= least_bytes
-        or first > 0 and second > 0
-        or coalesce(pg_relation_size(to_regclass(format('pgtrickle_changes.changes_%s_2', source))), 0) > 0;
+    if first >= least_bytes or second >= least_bytes or first > 0 and second > 0 then
+        return true;
+    end if;
+    -- An archive that was emptied by DELETE keeps its size.
+    if coalesce(pg_relation_size(to_regclass(format('pgtrickle_changes.changes_%s_2', source))), 0) > 0 then
+        return exists (select from pgtrickle.pgt_captures c where c.source_relid = source and c.archived_until is not null);
+    end if;
+    return false;
 end
 $$;
 comment on function pgtrickle._is_to_be_purged(oid, bigint) is
-    'Whether _purge, which is asked after each refresh, could find anything to do: by the sizes of files alone';
+    'Whether _purge, which is asked after each refresh, could find anything to do: by the sizes of files, and nearly always by them alone';
 
 
 create or replace function pgtrickle._archive(segment regclass, source oid)
@@ -292,6 +296,47 @@ end
 $$;
 comment on function pgtrickle._purge(oid, bigint, boolean) is
     'Empties a segment of the source''s buffer when every consumer has consumed it, or moves its rows to the archive, and trims that; true when it did something. Waits for nobody but, at most a second, for who makes or drops the capture. Keeps its locks until commit, so truncate only at the end of a transaction; otherwise it deletes. least_bytes: a segment below this size is left as it is';
+
+
+create or replace function pgtrickle._to_be_purged(sources oid[], least_bytes bigint default 262144)
+    returns oid[]
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    source oid;
+    found_sources oid[] := '{}';
+begin
+    foreach source in array sources loop
+        if pgtrickle._is_to_be_purged(source, least_bytes) then
+            found_sources := found_sources || source;
+        end if;
+    end loop;
+    return found_sources;
+end
+$$;
+comment on function pgtrickle._to_be_purged(oid[], bigint) is 'Those of the sources for which _is_to_be_purged, in the same order';
+
+
+create or replace function pgtrickle._purge_consumed(sources oid[], least_bytes bigint default 262144)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    source oid;
+    purged boolean;
+begin
+    -- Equal times: the first statement of its transaction. (A client that prepares it has other
+    -- times, and deletes, though it may be alone.)
+    foreach source in array sources loop
+        purged := pgtrickle._purge(source, least_bytes, truncates => transaction_timestamp() = statement_timestamp());
+    end loop;
+end
+$$;
+comment on function pgtrickle._purge_consumed(oid[], bigint) is
+    '_purge, at the end of a refresh, of sources: in ascending order, since what is locked stays so until commit';
 
 
 create or replace function pgtrickle._is_abandoned(capture pgtrickle.pgt_captures)

@@ -120,12 +120,15 @@ create or replace function pgtrickle._functions_of(p_pgt_id bigint)
     returns setof regprocedure
     language sql
     stable
+    rows 10
     set search_path = pg_catalog, pg_temp
 as $$
+    -- By ranges of an index: the functions of a database are many. ("`" is what follows "_".)
     select p.oid::regprocedure
-    from pg_proc p
+    from (select format('%s_%s', kind, p_pgt_id) as name from unnest('{refresh,verify,maintain,pending,delta}'::text[]) kind) made
+    join pg_proc p on p.proname >= made.name and p.proname < made.name || '`'
     where p.pronamespace = 'pgtrickle_state'::regnamespace
-      and p.proname ~ format('^(refresh|verify|maintain|pending|delta)_%s(_|$)', p_pgt_id)
+      and (p.proname = made.name or starts_with(p.proname, made.name || '_'))
 $$;
 comment on function pgtrickle._functions_of(bigint) is 'The functions that were made for a stream table in pgtrickle_state, and others that bear their names';
 
@@ -185,6 +188,42 @@ $$;
 comment on function pgtrickle._drop_programs(bigint) is 'Drops the programs of a stream table, which the next refreshes make again as they need them';
 
 
+create or replace function pgtrickle._mark(
+        stamp text, stream_table oid, search_path text, requested_mode text, wal text, relids oid[], runtime text)
+    returns text
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    relid oid;
+    sizes text := '';
+begin
+    -- The sizes are those of files, to the power of four, from half a megabyte on. (A loop: nothing of it
+    -- starts an executor.)
+    foreach relid in array relids || stream_table loop
+        sizes := concat_ws(' ', sizes, relid, (ln(greatest(pg_relation_size(relid), 524288)) / ln(4))::integer);
+    end loop;
+    return md5(concat_ws(' ', stamp, stream_table::regclass, search_path, requested_mode, wal, sizes, runtime));
+end
+$$;
+comment on function pgtrickle._mark(text, oid, text, text, text, oid[], text) is
+    'Hash of what a stream table''s programs are made from and were planned for. relids: its captured sources, ascending; wal: which are read from the log, null where none is; runtime: as _runtime_version()';
+
+
+create or replace function pgtrickle._runtime_version()
+    returns text
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return (select string_agg(p.xmin::text, ' ') from pg_proc p where p.oid = 'pgtrickle._create_program(bigint, text, text, text, text, text)'::regprocedure);
+end
+$$;
+comment on function pgtrickle._runtime_version() is 'Changes when the runtime is installed anew, which may make other programs of the same plan';
+
+
 create or replace function pgtrickle._program_mark(
         stream_table pgtrickle.pgt_stream_tables, stamp text, relids oid[], out mark text)
     language plpgsql
@@ -192,27 +231,18 @@ create or replace function pgtrickle._program_mark(
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    -- The sizes are those of files, to the power of four, from half a megabyte on.
-    if stamp is null then
+    -- Sizes of partitions are costly to ask, and nothing else tells that they have grown.
+    if stamp is null or exists (select from pg_class c where c.oid = any (relids || stream_table.pgt_relid) and c.relkind = 'p') then
         return;
     end if;
-    select md5(concat_ws(' ',
-        stamp,
-        stream_table.pgt_relid::regclass, stream_table.defining_search_path, stream_table.requested_refresh_mode,
+    mark := pgtrickle._mark(stamp, stream_table.pgt_relid, stream_table.defining_search_path, stream_table.requested_refresh_mode,
         case when exists (select from pgtrickle.pgt_captures c where c.source_relid = any (relids) and (c.cdc_mode = 'WAL' or c.wal_until is not null))
             then (select string_agg(pgtrickle._reads_wal(relid)::text, ' ' order by relid) from unnest(relids) relid) end,
-        (select sum(cardinality(c.columns)) from pgtrickle.pgt_captures c where c.source_relid = any (relids)),
-        string_agg(concat_ws(' ', r.relid,
-            (ln(greatest(pg_relation_size(r.relid), 524288)) / ln(4))::integer), ' ' order by r.relid),
-        (select string_agg(p.xmin::text, ' ') from pg_proc p where p.oid = 'pgtrickle._create_program(bigint, text, text, text, text, text)'::regprocedure)))
-    into mark
-    from unnest(relids || stream_table.pgt_relid) r (relid)
-    -- Sizes of partitions are costly to ask, and nothing else tells that they have grown.
-    having not exists (select from pg_class c where c.oid = any (relids || stream_table.pgt_relid) and c.relkind = 'p');
+        array(select relid from unnest(relids) relid order by relid), pgtrickle._runtime_version());
 end
 $$;
 comment on function pgtrickle._program_mark(pgtrickle.pgt_stream_tables, text, oid[]) is
-    'Hash of what a stream table''s programs are made from and were planned for; null where it is to have none. stamp: of the catalogs, the plan among them';
+    'As _mark, looked up; null where a stream table is to have no programs. stamp: of the catalogs, the plan among them';
 
 
 create or replace function pgtrickle._has_program(name text, mark text)

@@ -108,6 +108,28 @@ comment on function pgtrickle._weigh(pgtrickle.pgt_stream_tables, bigint, double
     'Whether the past decides what is cheaper, and why recomputing is, null where it is not. share: the changes by the sources'' rows, null if unknown; ratio: as _change_ratio';
 
 
+create or replace function pgtrickle._took_long(target bigint)
+    returns boolean
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return exists (
+        select
+        from (
+            select h.start_time, h.end_time
+            from pgtrickle.pgt_refresh_history h
+            where h.pgt_id = target
+            order by h.refresh_id desc
+            limit 1
+        ) latest
+        where latest.end_time - latest.start_time > interval '500 ms');
+end
+$$;
+comment on function pgtrickle._took_long(bigint) is 'Whether the last refresh took more than half a second';
+
+
 create or replace function pgtrickle._recompute_is_cheaper(
         stream_table pgtrickle.pgt_stream_tables, relids oid[], changes bigint)
     returns text
@@ -124,17 +146,7 @@ begin
         return null;
     end if;
     -- A few changes are worth a thought where recomputing takes little, and the last refresh took long.
-    if changes <= 1000 and not exists (
-        select
-        from (
-            select h.start_time, h.end_time
-            from pgtrickle.pgt_refresh_history h
-            where h.pgt_id = stream_table.pgt_id
-            order by h.refresh_id desc
-            limit 1
-        ) latest
-        where latest.end_time - latest.start_time > interval '500 ms')
-    then
+    if changes <= 1000 and not pgtrickle._took_long(stream_table.pgt_id) then
         return null;
     end if;
     select sum(c.reltuples)

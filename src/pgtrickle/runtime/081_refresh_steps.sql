@@ -428,9 +428,11 @@ declare
     plan jsonb;
     differential boolean;
     asked constant text := upper(coalesce(mode, ''));
-    cluster constant text := pgtrickle._cluster_id();
+    latest constant bigint := pgtrickle._own_sequence();
+    is_first constant boolean := pg_current_xact_id_if_assigned() is null;  -- asked after the number
+    past_all boolean;
+    cluster text;
     relids oid[];
-    source oid;
     locked boolean;  -- against whoever would rewrite a source or take its triggers away
     stamp text;
     stamped pg_snapshot;
@@ -446,6 +448,13 @@ declare
     applied record;
     outcome pgtrickle.refresh_outcome;
 begin
+    if asked = '' and initiated_by is distinct from 'STATEMENT' and current_setting('transaction_isolation') = 'read committed' then
+        outcome := pgtrickle._refresh_as_before(target, initiated_by, wait, latest, is_first);
+        if outcome.pgt_id is not null then
+            return outcome;
+        end if;
+    end if;
+    cluster := pgtrickle._cluster_id();
     outcome.pgt_id := target;
     outcome.status := 'COMPLETED';
     outcome.was_full_fallback := false;
@@ -484,6 +493,8 @@ begin
     end if;
 
     relids := pgtrickle._captured_sources(target);
+    -- Before the buffers are looked at, all who drew a number up to the latest have ended.
+    past_all := is_first and pg_snapshot_xmin(pg_current_snapshot()) = pg_current_xact_id();
     if asked = '' and initiated_by is distinct from 'STATEMENT' and pgtrickle._is_unchanged(stream_table, frontier, relids, cluster) then
         outcome.action := 'NO_DATA';
         outcome.delta_row_count := 0;
@@ -491,6 +502,10 @@ begin
         outcome.rows_deleted := 0;
         outcome.duration_ms := 1000 * extract(epoch from clock_timestamp() - started);
         perform pgtrickle._record_success(outcome, started, initiated_by, true);
+        if past_all then
+            -- The next one finds it and has less to ask.
+            update pgtrickle.pgt_frontiers f set quiet_seq = latest where f.pgt_id = target;
+        end if;
         return outcome;
     end if;
 
@@ -563,7 +578,8 @@ begin
             quiet := true;
         else
             mark := pgtrickle._program_mark(stream_table, stamp, relids);
-            execute pgtrickle._pending_program(stream_table, plan, mark, relids)
+            -- By another name where the moment counts: _refresh_as_before, which does not know, is to find none.
+            execute pgtrickle._pending_program(stream_table, plan, case when plan -> 'deltas' ? 'time' then md5(mark) else mark end, relids)
             into pending, markers, snapshot, touched
             using frontier.snapshot, frontier.own_xid, frontier.own_seq;
             -- To compare the few rows that a statement wrote takes longer than to apply them.
@@ -639,11 +655,12 @@ begin
             cluster_id = cluster,
             moment = transaction_timestamp(),
             statement_moment = statement_timestamp(),
-            stamp = _refresh_frontier.stamp
+            stamp = _refresh_frontier.stamp,
+            quiet_seq = null
         from (select snapshot, own_seq, stamp) _refresh_frontier
         where f.pgt_id = target;
     elsif frontier.stamp is distinct from stamp then
-        update pgtrickle.pgt_frontiers f set stamp = _refresh_frontier.stamp from (select stamp) _refresh_frontier where f.pgt_id = target;
+        update pgtrickle.pgt_frontiers f set stamp = _refresh_frontier.stamp, quiet_seq = null from (select stamp) _refresh_frontier where f.pgt_id = target;
     end if;
     outcome.duration_ms := 1000 * extract(epoch from clock_timestamp() - started);
     perform pgtrickle._record_success(outcome, started, case asked when 'INITIAL' then 'INITIAL' else initiated_by end, differential);
@@ -653,13 +670,7 @@ begin
         where former <> all (coalesce(relids, '{}'));
     end if;
     if relids is not null and not quiet then
-        -- Equal times: the first statement of its transaction. (A client that prepares it has other
-        -- times, and deletes, though it may be alone.) What is locked stays so: one order for all.
-        for source in select relid from unnest(relids) relid order by relid loop
-            if pgtrickle._is_to_be_purged(source) then
-                perform pgtrickle._purge(source, truncates => transaction_timestamp() = statement_timestamp());
-            end if;
-        end loop;
+        perform pgtrickle._purge_consumed(pgtrickle._to_be_purged(array(select relid from unnest(relids) relid order by relid)));
     end if;
     if initiated_by is distinct from 'STATEMENT' then
         perform pgtrickle._fire_deferred();

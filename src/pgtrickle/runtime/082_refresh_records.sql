@@ -66,39 +66,41 @@ create or replace function pgtrickle._record_success(
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    has_subscribers boolean;
 begin
-    if initiated_by = 'STATEMENT' and outcome.rows_inserted + outcome.rows_deleted = 0 and exists (
-        select
-        from pgtrickle.pgt_stream_tables s
-        where s.pgt_id = outcome.pgt_id
-          and s.status = 'ACTIVE'
-          and not s.needs_reinit)
-    then
-        return;
+    if initiated_by = 'STATEMENT' and outcome.rows_inserted + outcome.rows_deleted = 0 then
+        if exists (select from pgtrickle.pgt_stream_tables s where s.pgt_id = outcome.pgt_id and s.status = 'ACTIVE' and not s.needs_reinit) then
+            return;
+        end if;
     end if;
-    update pgtrickle.pgt_stream_tables s
-    set status = 'ACTIVE',
-        is_populated = true,
-        needs_reinit = s.needs_reinit and outcome.action = 'NO_DATA',
-        data_timestamp = case when outcome.action = 'NO_DATA' then s.data_timestamp else started end,
-        last_refresh_at = started,
-        consecutive_errors = 0,
-        last_error_message = null,
-        last_error_code = null,
-        last_error_at = null,
-        effective_refresh_mode = case when s.refresh_mode = 'IMMEDIATE' then 'IMMEDIATE' when differential then 'DIFFERENTIAL' else 'FULL' end,
-        last_full_ms = case when outcome.action in ('FULL', 'REINITIALIZE') then outcome.duration_ms else s.last_full_ms end
-    where s.pgt_id = outcome.pgt_id;
+    with recorded as (
+        update pgtrickle.pgt_stream_tables s
+        set status = 'ACTIVE',
+            is_populated = true,
+            needs_reinit = s.needs_reinit and outcome.action = 'NO_DATA',
+            data_timestamp = case when outcome.action = 'NO_DATA' then s.data_timestamp else started end,
+            last_refresh_at = started,
+            consecutive_errors = 0,
+            last_error_message = null,
+            last_error_code = null,
+            last_error_at = null,
+            effective_refresh_mode = case when s.refresh_mode = 'IMMEDIATE' then 'IMMEDIATE' when differential then 'DIFFERENTIAL' else 'FULL' end,
+            last_full_ms = case when outcome.action in ('FULL', 'REINITIALIZE') then outcome.duration_ms else s.last_full_ms end
+        where s.pgt_id = outcome.pgt_id
+    )
     insert into pgtrickle.pgt_refresh_history (
         pgt_id, data_timestamp, start_time, end_time, action, rows_inserted, rows_deleted, delta_row_count,
         was_full_fallback, status, initiated_by, reason)
     values (
         outcome.pgt_id, started, started, clock_timestamp(), outcome.action, outcome.rows_inserted, outcome.rows_deleted,
-        coalesce(outcome.delta_row_count, 0), outcome.was_full_fallback, 'COMPLETED', nullif(initiated_by, 'STATEMENT'), outcome.reason);
-    if initiated_by is distinct from 'STATEMENT' then
+        coalesce(outcome.delta_row_count, 0), outcome.was_full_fallback, 'COMPLETED', nullif(initiated_by, 'STATEMENT'), outcome.reason)
+    returning exists (select from pgtrickle.pgt_subscriptions c where c.pgt_id = outcome.pgt_id)
+    into has_subscribers;
+    if outcome.action <> 'NO_DATA' and initiated_by is distinct from 'STATEMENT' then
         perform pgtrickle._alert_refresh(outcome);  -- not for each statement of a writer
     end if;
-    if outcome.rows_inserted + outcome.rows_deleted > 0 then
+    if has_subscribers and outcome.rows_inserted + outcome.rows_deleted > 0 then
         perform pgtrickle._tell_subscribers(outcome);
     end if;
 end

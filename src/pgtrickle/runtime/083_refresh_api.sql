@@ -171,15 +171,31 @@ comment on function pgtrickle._check_executor(pgtrickle.pgt_stream_tables, text)
     'Errors where a function of a stream table''s owner in pgtrickle_state is missing, may not be called, or would not run as its owner';
 
 
+create or replace function pgtrickle._call_executor(target bigint, mode text, initiated_by text, wait boolean, catch boolean)
+    returns pgtrickle.refresh_outcome
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    called record;
+begin
+    -- Not "select * from": that would be planned, and its row kept, at greater length.
+    execute format('select pgtrickle_state.refresh_%s($1, $2, $3, $4) as outcome', target)
+    into called
+    using mode, upper(initiated_by), coalesce(wait, true), catch;
+    return called.outcome;
+end
+$$;
+comment on function pgtrickle._call_executor(bigint, text, text, boolean, boolean) is
+    'Calls a stream table''s executor, which was looked at before';
+
+
 create or replace function pgtrickle._execute_refresh(
         stream_table pgtrickle.pgt_stream_tables, mode text, initiated_by text, wait boolean, catch boolean)
     returns pgtrickle.refresh_outcome
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
-declare
-    executor constant text := format('pgtrickle_state.refresh_%s', stream_table.pgt_id);
-    outcome pgtrickle.refresh_outcome;
 begin
     if pg_is_in_recovery() then
         raise exception using
@@ -188,14 +204,29 @@ begin
             hint = 'Refresh it on the primary; the standby follows';
     end if;
     perform pgtrickle._check_executor(stream_table, format('refresh_%s(text, text, boolean, boolean)', stream_table.pgt_id));
-    execute format('select * from %s($1, $2, $3, $4)', executor)
-    into outcome
-    using mode, upper(initiated_by), coalesce(wait, true), catch;
-    return outcome;
+    return pgtrickle._call_executor(stream_table.pgt_id, mode, initiated_by, wait, catch);
 end
 $$;
 comment on function pgtrickle._execute_refresh(pgtrickle.pgt_stream_tables, text, text, boolean, boolean) is
     'Calls a stream table''s executor; errors 25006 on a standby, 42501 where the caller may not';
+
+
+create or replace function pgtrickle._refresh_by_name(name text, mode text, initiated_by text, wait boolean, catch boolean)
+    returns pgtrickle.refresh_outcome
+    language plpgsql
+as $$
+declare
+    wanted constant record := pgtrickle._parse_name(name);
+    target constant bigint := pgtrickle._at_hand(wanted.schema_name, wanted.object_name);
+begin
+    if target is null then
+        return pgtrickle._execute_refresh(pgtrickle._find(name), mode, initiated_by, wait, catch);
+    end if;
+    return pgtrickle._call_executor(target, mode, initiated_by, wait, catch);
+end
+$$;
+comment on function pgtrickle._refresh_by_name(text, text, text, boolean, boolean) is
+    'Finds a stream table as _find does, and calls its executor; errors where the caller may not, or it is not to run';
 
 
 create or replace function pgtrickle.refresh_stream_table(name text)
@@ -205,7 +236,7 @@ as $$
 declare
     outcome pgtrickle.refresh_outcome;
 begin
-    outcome := pgtrickle._execute_refresh(pgtrickle._find(name), null, 'MANUAL', true, false);
+    outcome := pgtrickle._refresh_by_name(name, null, 'MANUAL', true, false);
     if outcome.status = 'SKIPPED' then
         -- Not an error: that would undo what is recorded, such as a fuse that has just blown.
         raise warning using message = pg_catalog.format('stream table %s was not refreshed: %s', name, outcome.reason);
@@ -224,7 +255,7 @@ as $$
 begin
     perform pgtrickle._parse_choice('mode', mode, array['full', 'reinitialize']);
     perform pgtrickle._parse_choice('initiated_by', initiated_by, array['scheduler', 'manual', 'initial', 'self_monitor']);
-    return pgtrickle._execute_refresh(pgtrickle._find(name), mode, initiated_by, wait, true);
+    return pgtrickle._refresh_by_name(name, mode, initiated_by, wait, true);
 end
 $$;
 comment on function pgtrickle.try_refresh(text, boolean, text, text) is

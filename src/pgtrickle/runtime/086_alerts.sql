@@ -18,16 +18,21 @@ comment on function pgtrickle._alerts(pgtrickle.pgt_stream_tables) is
 
 create or replace function pgtrickle._fitted(payload jsonb)
     returns text
-    language sql
+    language plpgsql
     immutable
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    whole constant text := payload::text;
+begin
     -- There is room for less than 8,000 bytes, and texts in it come from users.
-    select case when octet_length(payload::text) < 8000 then payload::text
-        else (
-            select jsonb_object_agg(key, case when jsonb_typeof(value) = 'string' then to_jsonb(left(value #>> '{}', 200)) else value end)::text
-            from jsonb_each(payload))
-        end
+    if octet_length(whole) < 8000 then
+        return whole;
+    end if;
+    return (
+        select jsonb_object_agg(key, case when jsonb_typeof(value) = 'string' then to_jsonb(left(value #>> '{}', 200)) else value end)::text
+        from jsonb_each(payload));
+end
 $$;
 comment on function pgtrickle._fitted(jsonb) is 'The text of an event''s payload, its own texts cut to 200 characters where it would not fit into a notification';
 
@@ -92,9 +97,6 @@ create or replace function pgtrickle._tell_subscribers(outcome pgtrickle.refresh
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if not exists (select from pgtrickle.pgt_subscriptions c where c.pgt_id = outcome.pgt_id) then
-        return;
-    end if;
     perform pg_notify(c.channel, jsonb_build_object(
         'stream_table', pgtrickle._quoted(s.pgt_schema, s.pgt_name),
         'action', outcome.action,

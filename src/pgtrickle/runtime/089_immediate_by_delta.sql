@@ -77,11 +77,10 @@ create or replace function pgtrickle._maintain_by_delta(target bigint)
 as $$
 declare
     started constant timestamptz := clock_timestamp();
-    guarded constant text := coalesce(current_setting('pgtrickle.internal_refresh', true), '');
     stream_table pgtrickle.pgt_stream_tables;
     frontier pgtrickle.pgt_frontiers;
     relids oid[];
-    stamped pg_snapshot;
+    stamped text;
     mark text;
     latest bigint;
     changes bigint;
@@ -97,12 +96,13 @@ begin
     relids := pgtrickle._captured_sources(target);
     if not pgtrickle._is_written_here(relids) then
         perform pgtrickle._lock_sources(target);
-        stamped := pg_current_snapshot();
+        stamped := pg_current_snapshot()::text;
     end if;
     if not coalesce(pgtrickle._is_as_before(stream_table, frontier, relids), false) then
         return false;
     end if;
-    mark := pgtrickle._program_mark(stream_table, frontier.stamp, relids);
+    mark := pgtrickle._mark(frontier.stamp, stream_table.pgt_relid, stream_table.defining_search_path, stream_table.requested_refresh_mode,
+        null, relids, pgtrickle._runtime_version());
     latest := pgtrickle._own_sequence();
     if cardinality(relids) > 1 then
         program := pgtrickle._program_of_changed(target, frontier, mark);
@@ -113,27 +113,18 @@ begin
     if not pgtrickle._has_program(program, mark) then
         return false;
     end if;
-    perform set_config('pgtrickle.internal_refresh', target::text, true);
-    execute format('select * from pgtrickle_state.%I($1, $2, $3, $4, $5)', program)
-    into applied
-    using frontier.snapshot, frontier.own_xid, frontier.own_seq, frontier.moment, frontier.statement_moment;
-    perform set_config('pgtrickle.internal_refresh', guarded, true);
-    if not coalesce(applied.consistent, false) or 128 <= any (applied.rows_read) or applied.overtaken
-        or pg_current_snapshot()::text <> stamped::text and pgtrickle._catalog_stamp(target) <> frontier.stamp
-    then
-        raise exception using errcode = 'TR001';
+    applied := pgtrickle._apply_program(target, frontier, program, 128);
+    -- Where this statement has locked its source, or no transaction has ended since, nobody can have changed a catalog.
+    if stamped is not null then
+        if pg_current_snapshot()::text <> stamped and pgtrickle._catalog_stamp(target) <> frontier.stamp then
+            raise exception using errcode = 'TR001';
+        end if;
     end if;
-    changes := pgtrickle._sum(applied.rows_read);
+    changes := applied.rows_read;
     if changes = 0 then
         return true;
     end if;
-    update pgtrickle.pgt_frontiers f
-    set snapshot = applied.snapshot,
-        own_xid = pg_current_xact_id(),
-        own_seq = latest,
-        moment = transaction_timestamp(),
-        statement_moment = statement_timestamp()
-    where f.pgt_id = target;
+    perform pgtrickle._move_frontier(target, applied.snapshot, latest, false);
     outcome.pgt_id := target;
     outcome.status := 'COMPLETED';
     outcome.action := 'DIFFERENTIAL';
@@ -144,9 +135,7 @@ begin
     perform pgtrickle._record_success(outcome, started, 'STATEMENT', true);
     -- Once for so many changes; and what grows is read by each statement that follows.
     if latest % 32 < changes then
-        perform pgtrickle._purge(relid, 65536, transaction_timestamp() = statement_timestamp())
-        from (select relid from unnest(relids) relid order by relid) sources
-        where pgtrickle._is_to_be_purged(relid, 65536);
+        perform pgtrickle._purge_consumed(pgtrickle._to_be_purged(relids, 65536), 65536);
     end if;
     return true;
 exception when others then

@@ -210,6 +210,29 @@ def test_no_value_of_one_owner_stops_the_scheduler_of_all(
     assert owner.execute("select count(*) from marts.t").fetchone() == (2,)
 
 
+@pytest.mark.parametrize(
+    "choice",
+    [
+        "refresh_mode = 'SOMETIMES'",
+        "requested_refresh_mode = 'auto'",
+        "diamond_consistency = ''",
+        "diamond_schedule_policy = 'fast'",
+        "requested_cdc_mode = 'log'",
+        "refresh_tier = 'lukewarm'",
+        "fuse_mode = 'blown', requested_cdc_mode = null",
+        "fuse_state = 'on'",
+        "post_refresh_action = 'vacuum'",
+        "freshness_deadline_ms = 0",
+        "status = 'WELL'",
+    ],
+)
+def test_a_choice_that_there_is_not_is_refused(
+    victim: Engine, owner: Connection, choice: str
+) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation):
+        owner.execute(f"update pgtrickle.pgt_stream_tables set {choice}")  # type: ignore[arg-type]
+
+
 CLAIMED = (
     "insert into pgtrickle.pgt_dependencies"
     " (pgt_id, source_relid, source_type, source_schema, source_name, source_number)"
