@@ -19,11 +19,13 @@ class Source:
     """A captured relation and the columns captured from it.
 
     `whole`: the query uses its rows as values, so a column added to it ends the plan.
+    `fans_out`: one changed row may lead to many, so rows that came and went are left out first.
     """
 
     relid: int
     columns: tuple[str, ...]
     whole: bool = False
+    fans_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import psycopg
 import pytest
 
@@ -58,6 +60,17 @@ def test_there_is_one_for_each_set_of_changed_sources(engine: Engine) -> None:
         "delta_1_all_128",
         "pending_1",
     ]
+
+
+def test_many_changes_that_are_few_of_the_table_have_a_program(engine: Engine) -> None:
+    run = engine.connection.execute
+    run("insert into orders select 100 + i, 1 + i % 9, i from generate_series(1, 200000) i")
+    engine.create_stream_table("totals", TOTALS, refresh_mode="DIFFERENTIAL")
+    run("analyze orders")
+    touch(engine, 1700)  # each goes and comes
+    assert engine.refresh("totals").action == "DIFFERENTIAL"
+    assert sorted(programs(engine)) == ["delta_1_0_16384", "pending_1"]
+    assert engine.verify("totals").equal
 
 
 @pytest.mark.parametrize(("inserted", "made"), [(1000, "delta_1_0_2048"), (5000, None)])
@@ -168,3 +181,89 @@ def test_a_search_path_that_would_be_sql_is_a_path(engine: Engine) -> None:
     assert "pending_1" in programs(engine)
     assert engine.connection.execute("select count(*) > 0 from customers").fetchone() == (True,)
     assert engine.verify("totals").equal
+
+
+THREE = (
+    "select o.id, c.region, r.name from orders o join customers c on c.id = o.customer"
+    " left join regions r on r.code = c.region"
+)
+
+
+def test_what_has_not_changed_is_left_out(engine: Engine) -> None:
+    run = engine.connection.execute
+    run("create table regions (code text primary key, name text)")
+    run("insert into regions select 'r' || i, 'region ' || i from generate_series(0, 9) i")
+    engine.create_stream_table("three", THREE, refresh_mode="DIFFERENTIAL")
+    for region in ("r5", "r6"):
+        run(f"update customers set region = '{region}' where id = 1")
+        run("update regions set name = name || '!' where code = 'r5'")
+        assert engine.refresh("three").action == "DIFFERENTIAL"
+        assert engine.verify("three").equal
+    ((order,),) = run(
+        "select array_position(array(select source_relid from pgtrickle.pgt_dependencies"
+        " where source_number is not null order by source_number), 'orders'::regclass::oid) - 1"
+    )
+    (name,) = {name for name in programs(engine) if name.startswith("delta")}
+    assert str(order) not in name.removeprefix("delta_1_").removesuffix("_128")
+
+
+def test_what_was_left_out_is_looked_at_for_late_changes(engine: Engine) -> None:
+    run = engine.connection.execute
+    run("create table regions (code text primary key, name text)")
+    engine.create_stream_table("three", THREE, refresh_mode="DIFFERENTIAL")
+    ((statement, buffer),) = run(
+        "select pgtrickle._delta_sql(s.pgt_relid, p.plan, d.relids, '0,2', '{9,9,9}'),"
+        " format('pgtrickle_changes.changes_%s_0', d.relids[2])"
+        " from pgtrickle.pgt_stream_tables s join pgtrickle.pgt_plans p using (pgt_id)"
+        " cross join (select array_agg(source_relid order by source_number) as relids"
+        " from pgtrickle.pgt_dependencies where source_number is not null) d"
+    )
+    delta, _, end = statement.rpartition(" from outcome o")
+    assert "where false" in delta.partition("changes_1 as")[2].partition("changes_2 as")[0]
+    assert f"exists (select from {buffer} b" in delta.rpartition("pg_current_snapshot()")[2]
+    assert end == ""
+
+
+def test_there_are_not_ever_more_sets(engine: Engine) -> None:
+    run = engine.connection.execute
+    names = [f"part_{i}" for i in range(6)]
+    for name in names:
+        run(f"create table {name} (id int primary key, v int); insert into {name} values (1, 1)")
+    joined = " ".join(f"join {name} using (id)" for name in names[1:])
+    items = ", ".join(f"{name}.v as {name}" for name in names)
+    query = f"select id, {items} from part_0 {joined}"
+    engine.create_stream_table("wide", query, refresh_mode="DIFFERENTIAL")
+    for changed in [*combinations(names, 2), *combinations(names, 3), names]:
+        for name in changed:
+            run(f"update {name} set v = v + 1")
+        assert engine.refresh("wide").action == "DIFFERENTIAL"
+    assert engine.verify("wide").equal
+    made = [name for name in programs(engine) if name.startswith("delta")]
+    assert len(made) == 25
+    assert "delta_1_all_128" in made
+
+
+def test_sets_of_sources_are_named_by_their_numbers(engine: Engine) -> None:
+    def which(*changes: int) -> object:
+        return engine.connection.execute(
+            "select pgtrickle._which_delta(%s::bigint[])", [list(changes)]
+        ).fetchone()
+
+    assert which(3) == ("0",)
+    assert which(0, 0) == ("time",)
+    assert which(0, 3) == ("1",)
+    assert which(1, 0, 7) == ("0,2",)
+    assert which(1, 1, 7) == ("*",)
+
+
+def test_a_name_of_many_sources_is_still_a_name(engine: Engine) -> None:
+    def name(which: str, partly: list[bool] | None = None) -> str:
+        ((found,),) = engine.connection.execute(
+            "select pgtrickle._delta_program_name(7, %s, 128, %s)", [which, partly]
+        )
+        return found
+
+    assert name("0,2") == "delta_7_0_and_2_128"
+    assert name("*", [True, False, True]) == "delta_7_all_128_0_2"
+    many = [",".join(map(str, range(first, 20))) for first in (0, 1)]
+    assert len({name(which)[:63] for which in many}) == 2

@@ -69,7 +69,7 @@ def _advise(node: Node, states: States, equal: Equal) -> Iterator[IndexAdvice]:
             yield from _lookups(node.right, node.left, pairs, states)
             yield from _lookups(node.left, node.right, pairs, states)
             equal = pairs if isinstance(node, Join) else frozenset()
-        case Aggregate() if node.keys and _reads_again(node, states):
+        case Aggregate() if node.keys and reads_again(node, states):
             keys = [expression for _, expression in node.keys]
             why = f"groups of {node.construct.lower()} are aggregated again"
             yield from _of_columns(node.child, _names(keys), why, states)
@@ -87,7 +87,8 @@ def _advise(node: Node, states: States, equal: Equal) -> Iterator[IndexAdvice]:
         yield from _advise(child, states, equal)
 
 
-def _reads_again(node: Aggregate, states: States) -> bool:
+def reads_again(node: Aggregate, states: States) -> bool:
+    """Whether a change of a group may have the whole group aggregated again."""
     analysis: aggregate.Analysis = states.analyses[id(node)]
     return (
         analysis.is_open

@@ -6,13 +6,14 @@ only what PostgreSQL itself refuses is an error here.
 
 from __future__ import annotations
 
-from itertools import combinations
+from dataclasses import replace
 from uuid import uuid4
 
 from pgtrickle import __version__
 from pgtrickle.compiler.advice import advise
 from pgtrickle.compiler.clock import check_clock
 from pgtrickle.compiler.facts import DatabaseFacts
+from pgtrickle.compiler.fan_out import fan_out
 from pgtrickle.compiler.functions import check_functions, groups_as_compared
 from pgtrickle.compiler.json_values import check_json_values
 from pgtrickle.compiler.outline import outline
@@ -105,8 +106,15 @@ def _differential(session: Session, canonical: Canonical, path: list[str]) -> Pl
     target = _target(root, canonical, facts)
     prepare(root, target, maintenance(frozenset()))
     check_states(root, states, facts)
+    expensive = fan_out(root, states)
+    sources = tuple(replace(s, fans_out=s.relid in expensive) for s in sources)
+    variants = {str(number): frozenset({number}) for number in numbers.values()}
+    if len(sources) > 1:
+        variants["*"] = frozenset(numbers.values())
+    if sources and moves(root):
+        variants[TIME] = frozenset()
     deltas = {}
-    for name, changed in _variants(len(sources), moves(root)).items():
+    for name, changed in variants.items():
         variant = maintenance(changed)
         if not variant.is_changed(root):
             raise NotIncremental("sources", "no source contributes to the result")
@@ -157,26 +165,6 @@ def _trusted_tree(
     check_json_values(session, inlined.query)
     facts.read_functions(inlined.query)
     return with_moments(inlined.query), groups_as_compared(uses)
-
-
-MOST_IN_PAIRS = 8
-"""Of more sources any two may change together, and the texts for all pairs would be a long plan."""
-
-
-def _variants(sources: int, moving: bool) -> dict[str, frozenset[int]]:
-    """The sets of sources that have a delta of their own: one, two, any, and none but time.
-
-    An order and its lines change together, and the customers, parts and places beside them do not:
-    what is joined for the sake of changes that are not there costs little to run, and much to plan.
-    """
-    variants = {str(number): frozenset({number}) for number in range(sources)}
-    if 2 < sources <= MOST_IN_PAIRS:
-        variants |= {f"{a},{b}": frozenset({a, b}) for a, b in combinations(range(sources), 2)}
-    if sources > 1:
-        variants["*"] = frozenset(range(sources))
-    if sources and moving:
-        variants[TIME] = frozenset()
-    return variants
 
 
 MOST_COLUMNS = 1597

@@ -14,6 +14,9 @@ other way round:
 Its state is a table with an index, and looked up in; what it is now are two sets of rows, of which
 PostgreSQL would read all. And the three terms would give three rows for each of δL, and a query of
 fifteen such values, joined one after the other, 3^15 of them.
+
+A change is joined first with what its condition reads. PostgreSQL would find that by itself in a
+join of twelve tables, but not of more: what stands further out it joins last, with all the rest.
 """
 
 from __future__ import annotations
@@ -21,21 +24,73 @@ from __future__ import annotations
 from pgtrickle.delta.maintenance import Maintenance, Rules
 from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
 from pgtrickle.delta.single import known_as_it_was
-from pgtrickle.query.algebra import Join
+from pgtrickle.query.algebra import Filter, Join, Node
+from pgtrickle.query.expression import Expression
+from pgtrickle.query.lowering.conditions import conjunction, conjuncts
+from pgtrickle.query.pruning import columns_of
 from pgtrickle.query.render import render_expression
 
 
 def _join(node: Join, left: Relation, right: Relation) -> Relation:
+    return _joined(node.condition, left, right)
+
+
+def _joined(condition: Expression | None, left: Relation, right: Relation) -> Relation:
     weighted = left.weighted or right.weighted
     items = [f"l.{id}" for id in left.ids] + [f"r.{id}" for id in right.ids]
     if weighted:
         items.append(f"{left.weights('l')} * {right.weights('r')} AS {WEIGHT}")
-    if node.condition is None:
+    if condition is None:
         source = f"FROM {left.source('l')} CROSS JOIN {right.source('r')}"
     else:
-        condition = render_expression(node.condition)
-        source = f"FROM {left.source('l')} JOIN {right.source('r')} ON {condition}"
+        on = render_expression(condition)
+        source = f"FROM {left.source('l')} JOIN {right.source('r')} ON {on}"
     return Relation(select(items, source), left.ids + right.ids, weighted)
+
+
+def _present_with_change(node: Join, change: Relation, maintenance: Maintenance) -> list[Relation]:
+    """new(L) ⋈ δR, by terms."""
+    terms = maintenance.new_terms(node.left)
+    if len(terms) > 1:
+        return [_join(node, term, change) for term in terms]
+    return [_from_change(node.left, change, node.condition, maintenance)]
+
+
+def _from_change(
+    left: Node, change: Relation, condition: Expression | None, maintenance: Maintenance
+) -> Relation:
+    """new(left) ⋈ change, joined from the change on."""
+    if type(left) is Filter:
+        near = _from_change(left.child, change, condition, maintenance)
+        where = f"WHERE {render_expression(left.predicate)}"
+        return Relation(select(["*"], f"FROM {near.source('f')}", where), near.ids, weighted=True)
+    if isinstance(left, Join):
+        for child, other in ((left.left, left.right), (left.right, left.left)):
+            first, rest = _of_child(condition, child, change)
+            if first is None:
+                continue
+            near = _from_change(child, change, first, maintenance)
+            both = conjunction([*conjuncts(left.condition), *rest])
+            rows = _joined(both, near, maintenance.new(other))
+            ids = left.ids + change.ids
+            sql = select([*ids, WEIGHT], f"FROM {rows.source('j')}")
+            return Relation(sql, ids, weighted=True)
+    return _joined(condition, maintenance.new(left), change)
+
+
+def _of_child(
+    condition: Expression | None, child: Node, change: Relation
+) -> tuple[Expression | None, list[Expression]]:
+    """What of a condition ties a change to a child, and the rest of it; nothing where none does."""
+    here, there = frozenset(child.ids), frozenset(change.ids)
+    first: list[Expression] = []
+    rest: list[Expression] = []
+    for conjunct in conjuncts(condition):
+        reads = columns_of(conjunct)
+        (first if reads <= here | there else rest).append(conjunct)
+    if not any(columns_of(conjunct) & here for conjunct in first):
+        return None, []
+    return conjunction(first), rest
 
 
 def _initial(node: Join, maintenance: Maintenance) -> Relation:
@@ -70,14 +125,19 @@ def _delta(node: Join, maintenance: Maintenance) -> Relation:
             left = maintenance.delta(node.left)
             if left is not None:
                 terms.append(_join(node, left, former))
-            terms += [_join(node, each, right) for each in maintenance.new_terms(node.left)]
+            terms += _present_with_change(node, right, maintenance)
             return Relation(union_all(term.sql for term in terms), node.ids, weighted=True)
     # Read twice where the right side changed too: old(L) = new(L) - δL.
     left = maintenance.delta(node.left) if right is None else maintenance.shared_delta(node.left)
     if left is not None:
         terms += [_join(node, left, each) for each in maintenance.new_terms(node.right)]
     if right is not None:
-        terms += [_join(node, old, right) for old in maintenance.old_terms(node.left)]
+        present, *taken_back = maintenance.old_terms(node.left)
+        if maintenance.has_old(node.left) and maintenance.is_changed(node.left):
+            terms.append(_join(node, present, right))
+        else:
+            terms += _present_with_change(node, right, maintenance)
+        terms += [_join(node, old, right) for old in taken_back]
     return Relation(union_all(term.sql for term in terms), node.ids, weighted=True)
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
+from pgtrickle.delta.relation import WEIGHT, Relation, select, taken_for_several, union_all
 from pgtrickle.delta.state import States
 from pgtrickle.query.algebra import Node, Scan, moves_itself
 from pgtrickle.query.lowering import NotIncremental
@@ -133,7 +133,8 @@ class Maintenance:
         """A relation as a CTE of its own."""
         if relation.is_shared:
             return relation
-        name = self.add_cte(self.fresh_name("x"), relation.sql)
+        width = len(relation.ids) + relation.weighted
+        name = self.add_cte(self.fresh_name("x"), taken_for_several(relation.sql, width))
         return Relation(f"SELECT * FROM {name}", relation.ids, relation.weighted, is_shared=True)
 
     def fresh_name(self, letter: str) -> str:

@@ -8,39 +8,45 @@ PostgreSQL was free to choose (row_number() among peers, LIMIT among ties):
     δ(P)   = P(new(child) restricted to K) - state restricted to K, without unchanged rows
     new(P) = the state table without K + P(new(child) restricted to K)
 
-Without a partition everything is one partition, and any change computes the operator again; what
-stands above it still gets a small delta. Common table expressions of one operator:
+Without a partition everything is one partition, and any change computes a window function again;
+what stands above it still gets a small delta. First rows follow from those that were kept, where
+enough of them stay (`first_rows`). Common table expressions of one operator:
 
     k_n   the touched partitions
-    b_n   the operator's new rows in them, numbered among equal rows
-    o_n   the stored rows in them, likewise
+    o_n   the stored rows in them, numbered among equal rows
+    b_n   the operator's new rows in them, likewise
     g_n, c_n   the rows gone and come
+    e_n, v_n, r_n   of first rows: what changed, what is known now, partitions to compute again
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pgtrickle.delta.first_rows import carry_forward, first_rows
 from pgtrickle.delta.linear import changed
 from pgtrickle.delta.maintenance import Maintenance, Rules
 from pgtrickle.delta.relation import WEIGHT, Relation, image, select, union_all
 from pgtrickle.delta.restriction import HASH, Matching, restrict, textual
 from pgtrickle.delta.state import States, StateTable, fit_an_index
 from pgtrickle.query.algebra import TopN, Window
-from pgtrickle.query.expression import Column
+from pgtrickle.query.expression import Column, Expression
 from pgtrickle.query.keys import not_null_ids
 from pgtrickle.query.lowering import NotIncremental
-from pgtrickle.query.render import render_expression, render_parts, sort_parts
+from pgtrickle.query.render import render_expression
 
 Partitioned = Window | TopN
-RANK = "__rank"
 
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """The partition keys as columns p1…pn of the state, and how partitions are matched."""
+    """The columns of the state that are the partition keys, and how partitions are matched.
+
+    `added` are those that are no columns of the input.
+    """
 
     keys: tuple[str, ...]
+    added: tuple[str, ...]
     matching: Matching
 
 
@@ -59,11 +65,28 @@ def prepare(node: Partitioned, maintenance: Maintenance) -> None:
         [*analysis.matching.hash_column("b"), "b.*"],
         f"FROM ({_body(node, _with_partition(node, child)).sql}) AS b",
     )
-    states.add(id(node), fill, index=analysis.matching.index)
+    matching = analysis.matching
+    states.add(id(node), fill, index=matching.index, lookup=matching.lookup)
 
 
 def _keys(node: Partitioned) -> tuple[str, ...]:
-    return tuple(f"p{i}" for i in range(1, len(node.partition) + 1))
+    """A column of the input under its own name, so that whoever joins by it finds the index."""
+    keys: list[str] = []
+    for number, expression in enumerate(node.partition, start=1):
+        name = _column_name(expression)
+        own = name in node.child.ids and name not in keys
+        keys.append(name if name is not None and own else f"p{number}")
+    return tuple(keys)
+
+
+def _added(node: Partitioned) -> tuple[str, ...]:
+    return tuple(key for key in _keys(node) if key not in node.child.ids)
+
+
+def _column_name(expression: Expression) -> str | None:
+    return (
+        expression.name if isinstance(expression, Column) and expression.relation is None else None
+    )
 
 
 def _analyse(node: Partitioned, states: States) -> Analysis:
@@ -76,23 +99,22 @@ def _analyse(node: Partitioned, states: States) -> Analysis:
     nullable = tuple(
         key
         for key, expression in zip(keys, node.partition, strict=True)
-        if not (
-            isinstance(expression, Column)
-            and expression.relation is None
-            and expression.name in not_null
-        )
+        if _column_name(expression) not in not_null
     )
     bounded = fit_an_index(type.width for type in types)
-    return Analysis(keys, Matching(keys, nullable, bounded, textual(keys, types)))
+    matching = Matching(keys, nullable, bounded, textual(keys, types))
+    return Analysis(keys, _added(node), matching)
 
 
 def _with_partition(node: Partitioned, child: Relation) -> Relation:
     """The child with the partition keys as columns."""
-    names = _keys(node)
+    added = _added(node)
     keys = [
-        f"{render_expression(e)} AS {key}" for e, key in zip(node.partition, names, strict=True)
+        f"{render_expression(e)} AS {key}"
+        for e, key in zip(node.partition, _keys(node), strict=True)
+        if key in added
     ]
-    ids = child.ids + names
+    ids = child.ids + added
     return Relation(select(["c.*", *keys], f"FROM {child.source('c')}"), ids, child.weighted)
 
 
@@ -109,46 +131,7 @@ def _body(node: Partitioned, keyed: Relation) -> Relation:
         kept = f"WHERE {render_expression(node.where)}"
         sql = select([f"w.{id}" for id in ids], f"FROM {windowed.source('w')}", kept)
         return Relation(sql, ids, weighted=False)
-    return Relation(_first_rows(node, keyed), ids, weighted=False)
-
-
-def _first_rows(node: TopN, keyed: Relation) -> str:
-    limit = None if node.limit is None else render_expression(node.limit)
-    offset = None if node.offset is None else render_expression(node.offset)
-    order = f"ORDER BY {render_parts(sort_parts(node.order_by))}" if node.order_by else ""
-    if not node.partition:
-        tail = [order]
-        tail += [f"OFFSET {offset}"] if offset else []
-        if limit:
-            tail.append(f"FETCH FIRST ({limit}) ROWS WITH TIES" if node.ties else f"LIMIT {limit}")
-        return select([f"t.{id}" for id in keyed.ids], f"FROM {keyed.source('t')}", *tail)
-    partition = ", ".join(f"t.p{i}" for i in range(1, len(node.partition) + 1))
-    function = "rank()" if node.ties else "row_number()"
-    ranked = select(
-        ["t.*", f"{function} OVER (PARTITION BY {partition} {order}) AS {RANK}"]
-        + ([f"row_number() OVER (PARTITION BY {partition} {order}) AS __number"] if offset else []),
-        f"FROM {keyed.source('t')}",
-    )
-    conditions = []
-    if limit is not None:
-        conditions.append(_within(f"t.{RANK}", limit, offset))
-    if offset is not None:
-        conditions.append(f"t.__number > coalesce({_whole(offset)}, 0)")
-    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    return select([f"t.{id}" for id in keyed.ids], f"FROM ({ranked}) AS t", where)
-
-
-def _within(place: str, limit: str, offset: str | None) -> str:
-    """Whether a row's place is one of the first: all are, where the limit is NULL."""
-    if offset is not None:
-        place = f"{place} - coalesce({_whole(offset)}, 0)"
-    within = f"{place} <= {_whole(limit)}"
-    return within if limit.isdigit() else f"({_whole(limit)} IS NULL OR {within})"
-
-
-def _whole(number: str) -> str:
-    """A number of rows as LIMIT takes it: rounded."""
-    return number if number.isdigit() else f"({number})::bigint"
+    return Relation(first_rows(node, _keys(node), keyed), ids, weighted=False)
 
 
 def _initial(node: Partitioned, maintenance: Maintenance) -> Relation:
@@ -211,33 +194,15 @@ def _add(
     node: Partitioned, analysis: Analysis, table: StateTable, maintenance: Maintenance
 ) -> None:
     matching, suffix = analysis.matching, table.suffix
-    child = _with_partition(node, changed(node.child, maintenance))
-    hash = analysis.matching.hash_column("c")
+    columns = (*node.ids, *analysis.added)
+    change = maintenance.share(_with_partition(node, changed(node.child, maintenance)))
     keys = [f"c.{key}" for key in analysis.keys]
+    hash = matching.hash_column("c")
     touched = maintenance.add_cte(
         f"k_{suffix}",
-        select([*hash, *keys] or ["1 AS one"], f"FROM {child.source('c')}", _distinct(keys)),
+        select([*hash, *keys] or ["1 AS one"], f"FROM {change.source('c')}", _distinct(keys)),
     )
-    keyed = _with_partition(node, maintenance.new(node.child))
-    restricted = Relation(union_all(restrict(keyed, matching, touched)), keyed.ids, weighted=False)
-    body = _body(node, restricted)
-    if not analysis.keys:
-        sql = select(["b.*"], f"FROM {body.source('b')}", f"WHERE EXISTS (SELECT FROM {touched})")
-        body = Relation(sql, body.ids, weighted=False)
-    columns = (*node.ids, *analysis.keys)
     number = "row_number() OVER (PARTITION BY {}) AS __copy"
-    fresh = maintenance.add_cte(
-        f"b_{suffix}",
-        select(
-            [
-                *analysis.matching.hash_column("b"),
-                *(f"b.{id}" for id in columns),
-                f"{image(f'b.{id}' for id in columns)} AS __image",
-                number.format(image(f"b.{id}" for id in columns)),
-            ],
-            f"FROM {body.source('b')}",
-        ),
-    )
     stored = maintenance.add_cte(
         f"o_{suffix}",
         select(
@@ -249,6 +214,28 @@ def _add(
             ],
             # A join and not EXISTS, for each is touched once: so it may begin with what is touched.
             f"FROM {table.qualified} AS s JOIN {touched} AS k ON {matching.same('s', 'k')}",
+        ),
+    )
+    carried = None
+    if isinstance(node, TopN):
+        carried = carry_forward(node, change, stored, analysis.keys, hash, suffix)
+    if carried is None:
+        rows = _computed_again(node, analysis, touched, maintenance)
+    else:
+        for name, sql in carried.ctes:
+            maintenance.add_cte(name, sql)
+        again = _computed_again(node, analysis, carried.short, maintenance)
+        rows = union_all([carried.rows, again])
+    fresh = maintenance.add_cte(
+        f"b_{suffix}",
+        select(
+            [
+                *matching.hash_column("b"),
+                *(f"b.{id}" for id in columns),
+                f"{image(f'b.{id}' for id in columns)} AS __image",
+                number.format(image(f"b.{id}" for id in columns)),
+            ],
+            f"FROM ({rows}) AS b",
         ),
     )
     same = "b.__image = o.__image AND b.__copy = o.__copy"
@@ -269,6 +256,20 @@ def _add(
     maintenance.add_change(
         f"i_{suffix}",
         f"INSERT INTO {table.qualified} ({names}) SELECT {names} FROM {come}",
+    )
+
+
+def _computed_again(
+    node: Partitioned, analysis: Analysis, wanted: str, maintenance: Maintenance
+) -> str:
+    """The operator's rows in the partitions whose keys are in the CTE `wanted`."""
+    keyed = _with_partition(node, maintenance.new(node.child))
+    restricted = union_all(restrict(keyed, analysis.matching, wanted))
+    body = _body(node, Relation(restricted, keyed.ids, weighted=False))
+    return select(
+        [f"b.{id}" for id in body.ids],
+        f"FROM {body.source('b')}",
+        "" if analysis.keys else f"WHERE EXISTS (SELECT FROM {wanted})",
     )
 
 

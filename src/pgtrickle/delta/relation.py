@@ -50,6 +50,17 @@ def union_all(parts: Iterable[str]) -> str:
     return "\nUNION ALL\n".join(parts)
 
 
+def taken_for_several(sql: str, width: int) -> str:
+    """A select of so many columns of which the planner expects ten rows more than it would.
+
+    It knows nothing of what changes hold, and where it takes them for one row it joins them with a
+    whole relation by a nested loop. That costs as much as a hash of it for one row, and for three
+    hundred three hundred times as much. What is looked up by an index stays so.
+    """
+    none = select(["NULL"] * width, "FROM unnest(ARRAY(SELECT 1 WHERE false)) AS n")
+    return union_all([sql, none])
+
+
 def netted(relation: Relation) -> Relation:
     """A weighted relation in which no row is both added and taken away."""
     rows = select(

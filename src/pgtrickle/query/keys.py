@@ -116,9 +116,9 @@ def group_key(node: Node) -> tuple[str, ...] | None:
 def _joined(node: Join, equal: frozenset[tuple[str, str]]) -> list[Key]:
     left, right = keys(node.left, equal), keys(node.right, equal)
     found = [a | b for a in left for b in right]
-    if _matches_one(node.right, right, node.left, equal):
+    if matches_one(node.right, right, node.left, equal):
         found += left
-    if _matches_one(node.left, left, node.right, equal):
+    if matches_one(node.left, left, node.right, equal):
         found += right
     return found
 
@@ -127,7 +127,7 @@ def _outer_joined(node: OuterJoin, equal: frozenset[tuple[str, str]]) -> list[Ke
     """The left side's keys, where each left row meets at most one right row."""
     equal |= equalities(node.condition)
     right = keys(node.right, equal)
-    if node.full or not _matches_one(node.right, right, node.left, equal):
+    if node.full or not matches_one(node.right, right, node.left, equal):
         return []
     return list(keys(node.left))
 
@@ -135,10 +135,10 @@ def _outer_joined(node: OuterJoin, equal: frozenset[tuple[str, str]]) -> list[Ke
 def meets_one(node: Node, other: Node, condition: Expression | None) -> bool:
     """Whether a row of `other` meets at most one row of `node` under a join's condition."""
     equal = equalities(condition)
-    return bool(equal) and _matches_one(node, keys(node, equal), other, equal)
+    return bool(equal) and matches_one(node, keys(node, equal), other, equal)
 
 
-def _matches_one(
+def matches_one(
     node: Node, unique: tuple[Key, ...], other: Node, equal: frozenset[tuple[str, str]]
 ) -> bool:
     """Whether a row of `other` meets at most one row of `node`, whose keys are `unique`.

@@ -3,7 +3,7 @@
 -- What EXECUTE runs is planned every time, and for some hundred rows that takes longer than running
 -- it. So a stream table has, in pgtrickle_state and owned as its executor is,
 --   pending_<pgt_id>()               what is not consumed, counted
---   delta_<pgt_id>_<which>_<guard>() the delta for one source (3), two (0_and_3) or several (all), and up
+--   delta_<pgt_id>_<which>_<guard>() the delta for one source (3), several (0_and_3) or all of them, and up
 --                                    to so many changed rows of each; followed by the sources of which
 --                                    some rows changed in columns that the query does not read
 -- made by the refresh that first needs one. The guard stands in the statement as a constant, so the
@@ -31,24 +31,36 @@ comment on function pgtrickle._aimed(text, text, oid, boolean) is
     'A plan''s delta with the table''s present name in the place of its token, and true or false in those of <token>_partitioned and <token>_afresh';
 
 
-create or replace function pgtrickle._which_delta(plan jsonb, changes bigint[])
+create or replace function pgtrickle._no_changes_sql(changes text)
     returns text
     language sql
     immutable
     set search_path = pg_catalog, pg_temp
 as $$
-    select case
-            when cardinality(changes) = 1 then '0'
-            when changed is null then 'time'
-            when plan -> 'deltas' ? changed then changed
-            else '*' end
-    from (
-        select string_agg((number - 1)::text, ',' order by number) as changed
-        from unnest(changes) with ordinality c(n, number)
-        where n > 0) sources
+    -- The planner leaves out whatever is joined with it.
+    select format('select * from (%s) c where false', changes)
 $$;
-comment on function pgtrickle._which_delta(jsonb, bigint[]) is
-    'Name of a plan''s delta for so many changes of each source: "time" for none';
+comment on function pgtrickle._no_changes_sql(text) is 'A query for changes, as _changes_sql gives it, that finds none';
+
+
+create or replace function pgtrickle._which_delta(changes bigint[])
+    returns text
+    language plpgsql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return case
+        when cardinality(changes) = 1 then '0'
+        when 0 < all (changes) then '*'
+        else coalesce(
+            (select string_agg((number - 1)::text, ',' order by number) from unnest(changes) with ordinality c(n, number) where n > 0),
+            'time')
+    end;
+end
+$$;
+comment on function pgtrickle._which_delta(bigint[]) is
+    'For which sources a delta is wanted, given the changes of each: their numbers, from 0 ("0,3"), "*" for all, "time" for none';
 
 
 create or replace function pgtrickle._delta_sql(
@@ -63,18 +75,17 @@ as $$
         'with %s%s select o.rows_inserted, o.rows_deleted, o.consistent, pg_catalog.pg_current_snapshot(), array[%s]::bigint[], %s from outcome o',
         string_agg(
             case
+                when not included then format('changes_%s as not materialized (%s), ', number, pgtrickle._no_changes_sql(changes))
                 when guards is null then format('changes_%s as materialized (%s), ', number, pgtrickle._netted_sql(changes, columns))
                 when guards = '{}' then format('changes_%s as (%s), ', number,  -- materialized where it is read twice
-                    case when touched then pgtrickle._netted_sql(changes, columns) else changes end)
-                else format('captured_%1$s as materialized (%2$s limit %3$s),'
-                    ' changes_%1$s as %4$s, ',
-                    number, pgtrickle._changes_sql(relids[number + 1], columns, marked => true), guards[number + 1],
-                    case when touched then format('materialized (%s)', pgtrickle._netted_sql(
-                        format('select * from captured_%s where __pgt_weight operator(pg_catalog.<>) 0', number), columns))
-                    else format('not materialized (select * from captured_%s where __pgt_weight operator(pg_catalog.<>) 0)', number) end)
+                    case when touched then pgtrickle._settled_sql(relids[number + 1], changes, columns) else changes end)
+                else format('captured_%s as materialized (%s limit %s), changes_%s as %s (%s), ',
+                    number, pgtrickle._changes_sql(relids[number + 1], columns, marked => true), guards[number + 1], number,
+                    case when touched then 'materialized' else 'not materialized' end,
+                    case when touched then pgtrickle._settled_sql(relids[number + 1], present, columns) else present end)
             end,
-            '' order by number) filter (where included),
-        pgtrickle._aimed(plan -> 'deltas' ->> which, plan ->> 'target', target, afresh),
+            '' order by number) filter (where included or delta = '*'),
+        pgtrickle._aimed(plan -> 'deltas' ->> min(delta), plan ->> 'target', target, afresh),
         string_agg(
             case
                 when not included then '0'
@@ -84,22 +95,27 @@ as $$
             ', ' order by number),
         coalesce(string_agg(
             case
-                when not included and touched then format('exists (select from (%s) t)', pgtrickle._netted_sql(changes, columns))
+                when not included and touched then format(
+                    'exists (select from (%s) t) or exists (select from (%s) m where __pgt_weight operator(pg_catalog.=) 0)',
+                    pgtrickle._settled_sql(relids[number + 1], changes, columns),
+                    pgtrickle._changes_sql(relids[number + 1], columns, marked => true))
                 when not included then pgtrickle._has_changes_sql(relids[number + 1])
                 when guards <> '{}' then format('exists (select from captured_%s where __pgt_weight operator(pg_catalog.=) 0)', number)
             end,
             ' or ' order by number), 'false'))
     from (
         select position::integer - 1 as number,
+            case when which ~ ',' then '*' else which end as delta,
             which = '*' or (position - 1)::text = any (string_to_array(which, ',')) as included,
             guards is not null and coalesce(partly[position], false) as touched,
             array(select jsonb_array_elements_text(source -> 'columns')) as columns
         from jsonb_array_elements(plan -> 'sources') with ordinality s(source, position)
     ) sources
     cross join lateral pgtrickle._changes_sql(relids[number + 1], columns) changes
+    cross join lateral format('select * from captured_%s where __pgt_weight operator(pg_catalog.<>) 0', number) present
 $$;
 comment on function pgtrickle._delta_sql(oid, jsonb, oid[], text, bigint[], boolean[], boolean) is
-    'Statement that applies a plan''s delta for one source (its number), two ("0,3"), several ("*") or none ("time"). guards: most rows to read of each source, {} for all, null for all netted; partly: the sources of which some rows changed in other columns alone; afresh: whether groups are aggregated afresh that rarely have to be, without which it is not consistent where one has. One row: rows inserted, rows deleted, consistent, snapshot, rows read per source (null where there is no guard to compare with), and whether a source left out has changes after all or, where there are guards, one was truncated';
+    'Statement that applies a plan''s delta for some sources, as _which_delta names them. guards: most rows to read of each source, {} for all, null for all netted; partly: the sources of which some rows changed in other columns alone; afresh: whether groups are aggregated afresh that rarely have to be, without which it is not consistent where one has. One row: rows inserted, rows deleted, consistent, snapshot, rows read per source (null where there is no guard to compare with), and whether a source left out has changes after all or, where there are guards, one was truncated';
 
 
 create or replace function pgtrickle._guard_class(guards bigint[])
@@ -109,7 +125,7 @@ create or replace function pgtrickle._guard_class(guards bigint[])
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return case when 128 >= all (guards) then 128 when 2048 >= all (guards) then 2048 end;
+    return case when 128 >= all (guards) then 128 when 2048 >= all (guards) then 2048 when 16384 >= all (guards) then 16384 end;
 end
 $$;
 comment on function pgtrickle._guard_class(bigint[]) is
@@ -300,12 +316,13 @@ create or replace function pgtrickle._delta_program_name(target bigint, which te
     immutable
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    name text := format('delta_%s_%s_%s', target, replace(replace(which, '*', 'all'), ',', '_and_'), guard);
 begin
     if true = any (partly) then
-        return format('delta_%s_%s_%s_%s', target, replace(replace(which, '*', 'all'), ',', '_and_'), guard,
-            (select string_agg((number - 1)::text, '_' order by number) from unnest(partly) with ordinality p(is_partly, number) where is_partly));
+        name := name || (select string_agg('_' || number - 1, '' order by number) from unnest(partly) with ordinality p(is_partly, number) where is_partly);
     end if;
-    return format('delta_%s_%s_%s', target, replace(replace(which, '*', 'all'), ',', '_and_'), guard);
+    return case when length(name) > 63 then format('delta_%s_%s', target, md5(name)) else name end;
 end
 $$;
 comment on function pgtrickle._delta_program_name(bigint, text, bigint, boolean[]) is
@@ -319,9 +336,16 @@ create or replace function pgtrickle._delta_program(
     set search_path = pg_catalog, pg_temp
 as $$
 declare
+    most constant integer := 24;
     name constant text := pgtrickle._delta_program_name(stream_table.pgt_id, which, guard, partly);
 begin
     if not pgtrickle._has_program(name, mark) then
+        -- Ten sources have a thousand sets; which of them change together is a few, or anything.
+        if (which ~ ',' or true = any (partly))
+            and (select count(*) from pgtrickle._functions_of(stream_table.pgt_id) f where f::text ~ '\mdelta_') >= most
+        then
+            return pgtrickle._delta_program(stream_table, plan, mark, relids, '*', guard, null);
+        end if;
         perform pgtrickle._create_program(stream_table.pgt_id, name, mark,
             'pg_snapshot, xid8, bigint, timestamptz, timestamptz',
             'rows_inserted bigint, rows_deleted bigint, consistent boolean, snapshot pg_snapshot, rows_read bigint[], overtaken boolean',

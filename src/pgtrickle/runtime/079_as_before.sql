@@ -95,7 +95,7 @@ begin
         end if;
     end loop;
     guard := case when guard <= 128 then 128 when guard <= 2048 then 2048 end;
-    if changed > 1 and (changed = cardinality(pending) or length(which) > 24) then
+    if changed > 1 and changed = cardinality(pending) then
         which := '*';
     end if;
 end

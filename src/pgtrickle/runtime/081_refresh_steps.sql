@@ -38,12 +38,13 @@ create or replace function pgtrickle._refresh_by_delta(
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    which text := pgtrickle._which_delta(plan, touched);
+    which text := pgtrickle._which_delta(touched);
     partly boolean[] := array(select t < n from unnest(pending, touched) p (n, t));
     -- The guard tells the planner that there are few. Some may arrive after they were counted.
     guards bigint[] := array(select case t when 0 then 8 else n + 8 + n / 8 end from unnest(pending, touched) p (n, t));
     every_source constant text := case cardinality(relids) when 1 then '0' else '*' end;
-    class constant bigint := pgtrickle._guard_class(guards);
+    class bigint := pgtrickle._guard_class(guards);
+    few constant boolean := coalesce(class <= 2048, false) or pgtrickle._are_few(pgtrickle._sum(touched), relids);
     -- Planning for what hardly anybody stores may take longer than all else.
     afresh boolean := false;
     work_mem constant text := current_setting('work_mem');
@@ -51,11 +52,16 @@ declare
     statement text;
     applied record;
 begin
+    if class > 2048 and not few then
+        class := null;  -- what is much of a small table is planned for as what it is
+    end if;
     if class is null then
         guards := '{}';
+    end if;
+    if class is null or class > 2048 then
         perform pgtrickle._raise_work_mem();
     end if;
-    if class is not null or pgtrickle._are_few(pgtrickle._sum(touched), relids) then
+    if few then
         -- What belongs to a few rows just written is in memory, and found through an index.
         perform set_config('random_page_cost', '1.1', true);
     end if;

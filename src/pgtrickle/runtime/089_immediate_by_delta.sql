@@ -39,7 +39,6 @@ create or replace function pgtrickle._program_of_changed(target bigint, frontier
 as $$
 declare
     counted record;
-    changed text[];
     name text;
 begin
     if not pgtrickle._has_program(format('pending_%s', target), mark) then
@@ -51,16 +50,11 @@ begin
     if 0 < any (counted.markers) or 128 <= any (counted.pending) then
         return null;
     end if;
-    changed := array(
-        select (number - 1)::text
-        from unnest(counted.pending) with ordinality p(n, number)
-        where n > 0
-        order by number);
-    if changed = '{}' then
+    if not 0 < any (counted.pending) then
         return '';
     end if;
-    name := pgtrickle._delta_program_name(target, array_to_string(changed, ','), 128);
-    if cardinality(changed) > 1 and not pgtrickle._has_program(name, mark) then
+    name := pgtrickle._delta_program_name(target, pgtrickle._which_delta(counted.pending), 128);
+    if not pgtrickle._has_program(name, mark) then
         name := pgtrickle._delta_program_name(target, '*', 128);
     end if;
     return name;

@@ -57,9 +57,11 @@ begin
       and d.source_number is not null;
     if stream_table.refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE') and plan ->> 'mode' = 'DIFFERENTIAL' and relids is not null then
         kind := 'delta';
-        which := pgtrickle._which_delta(plan, pending);
-        statement := pgtrickle._delta_sql(stream_table.pgt_relid, plan, relids,
-            case when plan -> 'deltas' ? which then which else '*' end,
+        which := pgtrickle._which_delta(pending);
+        if which = 'time' and not plan -> 'deltas' ? 'time' then
+            which := '*';
+        end if;
+        statement := pgtrickle._delta_sql(stream_table.pgt_relid, plan, relids, which,
             array(select n + 8 + n / 8 from unnest(pending) n));
     else
         kind := 'recompute';
