@@ -90,9 +90,8 @@ class Check:
 class Plan:
     """A compiled query. `mode` is DIFFERENTIAL, or FULL with `construct` and `reason`.
 
-    `deltas` maps the number of a source that changed alone, or those of two (``0,3``), or ``*``, or
-    `TIME`, to the CTEs of the refresh statement. `target` is the token that stands for the stream
-    table's name in them.
+    `deltas` maps the number of a source that changed alone, or ``*``, or `TIME`, to the CTEs of
+    the refresh statement. `target` is the token that stands for the stream table's name in them.
     `open` is what PostgreSQL leaves open in the result: 'keys' (equal group keys print
     differently), 'order' (aggregates that depend on the order of rows), 'ties' (rows or numbers
     among peers); then `result` is the SELECT that gives the table's first rows from what its state

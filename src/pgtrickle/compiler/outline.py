@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgtrickle.delta.aggregate import Analysis
+from pgtrickle.delta.first_rows import can_be_carried
 from pgtrickle.delta.moving import range_of
 from pgtrickle.delta.state import States
 from pgtrickle.query.algebra import (
@@ -95,7 +96,8 @@ def _line(node: Node, states: States) -> str:
             return f"window ({len(node.partition)} keys): touched partitions computed again{kept}"
         case TopN():
             what = f"{node.construct.lower()} ({len(node.partition)} keys)"
-            return f"{what}: touched partitions computed again"
+            how = "carried forward from the rows kept, or computed again"
+            return f"{what}: {how if can_be_carried(node) else 'touched partitions computed again'}"
         case Aggregate():
             return _aggregate(node, states)
     return type(node).__name__

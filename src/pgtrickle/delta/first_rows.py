@@ -73,6 +73,12 @@ def _whole(number: str) -> str:
     return number if number.isdigit() else f"({number})::bigint"
 
 
+def can_be_carried(node: TopN) -> bool:
+    """Whether first rows may follow from those that were: so many of all, ties cut off."""
+    limit = "" if node.limit is None else render_expression(node.limit)
+    return limit.isdigit() and int(limit) > 0 and node.offset is None and not node.ties
+
+
 @dataclass(frozen=True, slots=True)
 class Carried:
     """CTEs that carry first rows forward, as (name, select) in order.
@@ -95,9 +101,9 @@ def carry_forward(
     touched partitions, numbered among equal ones (`__image`, `__copy`); `hash`: select item for the
     hash of the keys of an alias c, or none.
     """
-    limit = "" if node.limit is None else render_expression(node.limit)
-    if node.ties or node.offset is not None or not limit.isdigit() or int(limit) == 0:
+    if node.limit is None or not can_be_carried(node):
         return None
+    limit = render_expression(node.limit)
     came = f"e_{suffix}"
     seen = f"v_{suffix}"
     short = f"r_{suffix}"
