@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgtrickle.delta.aggregate import Analysis
-from pgtrickle.delta.first_rows import can_be_carried
+from pgtrickle.delta.first_rows import cut
 from pgtrickle.delta.moving import range_of
 from pgtrickle.delta.state import States
 from pgtrickle.query.algebra import (
@@ -93,11 +93,9 @@ def _line(node: Node, states: States) -> str:
             return "expand rows: linear"
         case Window():
             kept = "" if node.where is None else ", some of the rows kept"
-            return f"window ({len(node.partition)} keys): touched partitions computed again{kept}"
+            return f"window ({len(node.partition)} keys): {_of_partitions(node)}{kept}"
         case TopN():
-            what = f"{node.construct.lower()} ({len(node.partition)} keys)"
-            how = "carried forward from the rows kept, or computed again"
-            return f"{what}: {how if can_be_carried(node) else 'touched partitions computed again'}"
+            return f"{node.construct.lower()} ({len(node.partition)} keys): {_of_partitions(node)}"
         case Aggregate():
             return _aggregate(node, states)
     return type(node).__name__
@@ -131,3 +129,9 @@ def _aggregate(node: Aggregate, states: States) -> str:
             "; afresh where the row is removed that shows the key, of those that print differently"
         )
     return f"{node.construct.lower()} ({len(node.keys)} keys, {len(calls)} aggregates): {how}"
+
+
+def _of_partitions(node: Window | TopN) -> str:
+    if cut(node) is None:
+        return "touched partitions computed again"
+    return "carried forward from the rows kept, or computed again"

@@ -1,4 +1,4 @@
-"""The first rows of partitions: LIMIT and DISTINCT ON, computed and carried forward.
+"""The first rows of partitions: LIMIT, DISTINCT ON and rank() <= n, computed and carried forward.
 
 The rows that were kept, and what changed, tell the first rows anew where enough of them stand no
 later than the last one kept did. For a partition that had L rows kept, L being the limit, let b be
@@ -14,6 +14,10 @@ than L rows kept, all its rows are known.
 
 A row that went may have copies that were not kept. It is taken from those that were, which can
 only make them too few.
+
+Of a window function whose rows are wanted up to a number the same is true: of rank() all peers of b
+are kept, and a row after L others has a higher rank; row_number() is wanted so only where its order
+is one of single rows.
 """
 
 from __future__ import annotations
@@ -22,7 +26,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pgtrickle.delta.relation import WEIGHT, Relation, image, netted, select, union_all
-from pgtrickle.query.algebra import TopN
+from pgtrickle.query.algebra import TopN, Window
+from pgtrickle.query.expression import Column, Expression, Operator, SortKey, WindowSpec
 from pgtrickle.query.render import render_expression, render_parts, sort_parts
 
 RANK = "__rank"
@@ -32,7 +37,7 @@ def first_rows(node: TopN, keys: Sequence[str], keyed: Relation) -> str:
     """Select of the first rows of `keyed` for each combination of the `keys`."""
     limit = None if node.limit is None else render_expression(node.limit)
     offset = None if node.offset is None else render_expression(node.offset)
-    order = _order(node)
+    order = _order(node.order_by)
     if not keys:
         tail = [order]
         tail += [f"OFFSET {offset}"] if offset else []
@@ -55,8 +60,8 @@ def first_rows(node: TopN, keys: Sequence[str], keyed: Relation) -> str:
     return select([f"t.{id}" for id in keyed.ids], f"FROM ({ranked}) AS t", where)
 
 
-def _order(node: TopN, *further: str) -> str:
-    parts = [render_parts(sort_parts(node.order_by))] if node.order_by else []
+def _order(order_by: Sequence[SortKey], *further: str) -> str:
+    parts = [render_parts(sort_parts(order_by))] if order_by else []
     return f"ORDER BY {', '.join([*parts, *further])}" if parts or further else ""
 
 
@@ -73,10 +78,50 @@ def _whole(number: str) -> str:
     return number if number.isdigit() else f"({number})::bigint"
 
 
-def can_be_carried(node: TopN) -> bool:
-    """Whether first rows may follow from those that were: so many of all, ties cut off."""
-    limit = "" if node.limit is None else render_expression(node.limit)
-    return limit.isdigit() and int(limit) > 0 and node.offset is None and not node.ties
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """That of each partition, in an order, the first `limit` rows are wanted.
+
+    `number` is the column that tells a row's place, by `function`; None where nobody asks.
+    """
+
+    limit: int
+    order_by: tuple[SortKey, ...]
+    number: str | None = None
+    function: str = "row_number"
+
+
+def cut(node: Window | TopN) -> Cut | None:
+    """The first rows that a node wants, where they may follow from those that were."""
+    match node:
+        case TopN(limit=Expression() as limit, offset=None, ties=False):
+            first = _number(limit)
+            return Cut(first, node.order_by) if first else None
+        case Window(calls=((attribute, call),), where=Operator() as where):
+            last = _last_wanted(where, attribute.id)
+            numbering = call.name in (("row_number",), ("rank",)) and call.filter is None
+            if last and numbering and isinstance(call.over, WindowSpec) and not call.over.frame:
+                return Cut(last, call.over.order_by, attribute.id, call.name[0])
+    return None
+
+
+def _last_wanted(where: Operator, number: str) -> int:
+    match where:
+        case Operator(name=("<=",), left=Column(relation=None, name=name), right=limit):
+            last = _number(limit)
+        case Operator(name=("<",), left=Column(relation=None, name=name), right=limit):
+            last = _number(limit) - 1
+        case Operator(name=("=",), left=Column(relation=None, name=name), right=limit):
+            last = 1 if _number(limit) == 1 else 0
+        case _:
+            return 0
+    return max(last, 0) if name == number else 0
+
+
+def _number(limit: Expression) -> int:
+    """A whole number as it is spelled; 0 where it is none."""
+    text = render_expression(limit)
+    return int(text) if text.isdigit() else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,56 +138,32 @@ class Carried:
 
 
 def carry_forward(
-    node: TopN, change: Relation, stored: str, keys: Sequence[str], hash: list[str], suffix: str
+    node: Window | TopN,
+    change: Relation,
+    stored: str,
+    keys: Sequence[str],
+    hash: list[str],
+    suffix: str,
 ) -> Carried | None:
     """How the first rows follow from those that were; None where more has to be known.
 
     `change`: the delta of the input with partition keys; `stored`: the CTE of the rows kept in the
-    touched partitions, numbered among equal ones (`__image`, `__copy`); `hash`: select item for the
-    hash of the keys of an alias c, or none.
+    touched partitions; `hash`: select item for the hash of the keys of an alias c, or none.
     """
-    if node.limit is None or not can_be_carried(node):
+    wanted = cut(node)
+    if wanted is None:
         return None
-    limit = render_expression(node.limit)
-    came = f"e_{suffix}"
-    seen = f"v_{suffix}"
-    short = f"r_{suffix}"
-    columns = change.ids
-    same_image = image(f"e.{id}" for id in columns)
-    entering = select(
-        [
-            *(f"e.{id}" for id in columns),
-            f"e.{WEIGHT}",
-            f"{same_image} AS __image",
-            f"row_number() OVER (PARTITION BY {same_image}, e.{WEIGHT}) AS __copy",
-        ],
-        f"FROM {netted(change).source('e')}",
-    )
-    gone = (
-        f"EXISTS (SELECT FROM {came} AS e WHERE e.{WEIGHT} < 0"
-        " AND e.__image = o.__image AND e.__copy = o.__copy)"
-    )
-    candidates = union_all(
-        [
-            select(
-                [*(f"o.{id}" for id in columns), "true AS __kept", f"NOT {gone} AS __here"],
-                f"FROM {stored} AS o",
-            ),
-            select(
-                [*(f"e.{id}" for id in columns), "false AS __kept", "true AS __here"],
-                f"FROM {came} AS e WHERE e.{WEIGHT} > 0",
-            ),
-        ]
-    )
+    came, seen, short = f"e_{suffix}", f"v_{suffix}", f"r_{suffix}"
     partition = f"PARTITION BY {', '.join(keys)}" if keys else ""
-    follows = f"{partition} {_order(node)} RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING"
+    order = _order(wanted.order_by)
+    follows = f"{partition} {order} RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING"
     reached = select(
         [
             "u.*",
             f"bool_or(u.__kept) OVER ({follows}) AS __reached",
-            f"count(*) FILTER (WHERE u.__kept) OVER ({partition}) < {limit} AS __all",
+            f"count(*) FILTER (WHERE u.__kept) OVER ({partition}) < {wanted.limit} AS __all",
         ],
-        f"FROM ({candidates}) AS u",
+        f"FROM ({_candidates(change.ids, stored, came)}) AS u",
     )
     grouped = f"GROUP BY {', '.join(f'c.{key}' for key in keys)}" if keys else ""
     missing = select(
@@ -150,16 +171,62 @@ def carry_forward(
         f"FROM {seen} AS c",
         grouped,
         "HAVING NOT bool_or(c.__all)"
-        f" AND count(*) FILTER (WHERE c.__here AND c.__reached) < {limit}",
+        f" AND count(*) FILTER (WHERE c.__here AND c.__reached) < {wanted.limit}",
     )
+    within = order if wanted.function == "rank" else _order(wanted.order_by, "NOT __kept")
     numbered = select(
         [
-            *columns,
-            f"row_number() OVER ({partition} {_order(node, 'NOT __kept')}) AS __place",
-            f"__all OR count(*) OVER ({partition}) >= {limit} AS __known",
+            *change.ids,
+            f"{wanted.function}() OVER ({partition} {within}) AS __place",
+            f"__all OR count(*) OVER ({partition}) >= {wanted.limit} AS __known",
         ],
         f"FROM {seen}",
         "WHERE __here AND (__reached OR __all)",
     )
-    rows = select(columns, f"FROM ({numbered}) AS n", f"WHERE __known AND __place <= {limit}")
-    return Carried(((came, entering), (seen, reached), (short, missing)), rows, short)
+    number = [f"__place AS {wanted.number}"] if wanted.number else []
+    own, added = change.ids[: len(node.child.ids)], change.ids[len(node.child.ids) :]
+    rows = select(
+        [*own, *number, *added],
+        f"FROM ({numbered}) AS n",
+        f"WHERE __known AND __place <= {wanted.limit}",
+    )
+    ctes = ((came, _entering(change)), (seen, reached), (short, missing))
+    return Carried(ctes, rows, short)
+
+
+def _copies(columns: Sequence[str], alias: str, *further: str) -> list[str]:
+    """Select items: a row's image, and its number among those with the same."""
+    same = image(f"{alias}.{id}" for id in columns)
+    number = f"row_number() OVER (PARTITION BY {', '.join([same, *further])}) AS __copy"
+    return [f"{same} AS __image", number]
+
+
+def _entering(change: Relation) -> str:
+    """What changed in sum."""
+    items = [*(f"e.{id}" for id in change.ids), f"e.{WEIGHT}"]
+    copies = _copies(change.ids, "e", f"e.{WEIGHT}")
+    return select([*items, *copies], f"FROM {netted(change).source('e')}")
+
+
+def _candidates(columns: Sequence[str], stored: str, came: str) -> str:
+    """What was kept, and whether it is still here; and what came."""
+    kept = select(
+        [*(f"s.{id}" for id in columns), *_copies(columns, "s")],
+        f"FROM {stored} AS s",
+    )
+    gone = (
+        f"EXISTS (SELECT FROM {came} AS e WHERE e.{WEIGHT} < 0"
+        " AND e.__image = o.__image AND e.__copy = o.__copy)"
+    )
+    return union_all(
+        [
+            select(
+                [*(f"o.{id}" for id in columns), "true AS __kept", f"NOT {gone} AS __here"],
+                f"FROM ({kept}) AS o",
+            ),
+            select(
+                [*(f"e.{id}" for id in columns), "false AS __kept", "true AS __here"],
+                f"FROM {came} AS e WHERE e.{WEIGHT} > 0",
+            ),
+        ]
+    )

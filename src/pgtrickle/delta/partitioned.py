@@ -9,8 +9,8 @@ PostgreSQL was free to choose (row_number() among peers, LIMIT among ties):
     new(P) = the state table without K + P(new(child) restricted to K)
 
 Without a partition everything is one partition, and any change computes a window function again;
-what stands above it still gets a small delta. First rows follow from those that were kept, where
-enough of them stay (`first_rows`). Common table expressions of one operator:
+what stands above it still gets a small delta. First rows, of a window function too, follow from
+those that were kept, where enough of them stay (`first_rows`). The common table expressions are
 
     k_n   the touched partitions
     o_n   the stored rows in them, numbered among equal rows
@@ -216,9 +216,7 @@ def _add(
             f"FROM {table.qualified} AS s JOIN {touched} AS k ON {matching.same('s', 'k')}",
         ),
     )
-    carried = None
-    if isinstance(node, TopN):
-        carried = carry_forward(node, change, stored, analysis.keys, hash, suffix)
+    carried = carry_forward(node, change, stored, analysis.keys, hash, suffix)
     if carried is None:
         rows = _computed_again(node, analysis, touched, maintenance)
     else:

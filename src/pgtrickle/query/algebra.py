@@ -312,7 +312,7 @@ class Window(Node):
     """Every row with window functions over its partition; all calls have the same PARTITION BY.
 
     `where` says which of the rows come out, their functions computed over all. There is one only
-    where the order of each function is one of single rows.
+    where each function has one value for a row: by its order there are no peers, or they share it.
     """
 
     child: Node

@@ -120,8 +120,12 @@ class _Pushing:
         return replace(node, branches=tuple(map(self.down, node.children)))  # type: ignore[call-arg]
 
 
+RANKS = frozenset({("rank",), ("dense_rank",), ("percent_rank",), ("cume_dist",)})
+"""Functions that give all peers one value, whatever their order."""
+
+
 def _is_settled(node: Window) -> bool:
-    """Whether each function's order is one of single rows, so that it has one value for each."""
+    """Whether each function has one value for each row: peers share it, or there are none."""
     of_partition = [key.name for key in node.partition if isinstance(key, Column)]
     unique = keys(node.child)
 
@@ -130,7 +134,7 @@ def _is_settled(node: Window) -> bool:
         by = [key.expression.name for key in order if isinstance(key.expression, Column)]
         return any(key <= {*of_partition, *by} for key in unique)
 
-    return all(orders_single_rows(call) for _, call in node.calls)
+    return all(call.name in RANKS or orders_single_rows(call) for _, call in node.calls)
 
 
 def _window_below(node: Node) -> bool:

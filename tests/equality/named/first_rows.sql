@@ -114,3 +114,47 @@ delete from r where k in (0, 2);
 delete from r where k > 4;
 -- change
 insert into r select i + 200, i % 10, i * 10 from generate_series(1, 20) i;
+
+-- case of_windows
+create table r (id integer primary key, k integer, v integer);
+insert into r select i, nullif(i % 5, 0), i / 3 from generate_series(1, 60) i;
+-- query
+select id, k, n from (select id, k, row_number() over (partition by k order by v desc, id) as n from r) w where n <= 3;
+-- query
+select id, n from (select id, rank() over (order by v) as n from r) w where n <= 7;
+-- query
+select k, v, n from (select k, v, rank() over (partition by k order by v desc nulls last) as n from r) w where n < 4;
+-- query
+select k, v from (select k, v, rank() over (partition by k order by v) as n from r) w where n = 1;
+-- query
+select k, s, n from (select k, s, rank() over (order by s desc) as n from (select k, sum(v) as s from r group by k) g) w where n <= 2;
+-- query
+select id, n from (select id, dense_rank() over (partition by k order by v) as n from r) w where n <= 2;
+-- query
+select id, n from (select id, v, rank() over (partition by k order by v) as n from r) w where n <= 4 and v > 3;
+-- change
+update r set v = v + 1 where id > 55;
+-- change
+update r set v = v - 100 where id > 50;
+-- change
+insert into r values (100, 1, 1000), (101, null, 1000), (102, 9, 1), (103, 1, -5);
+-- change
+delete from r where id in (100, 101);
+-- change
+update r set k = 1 where k = 2;
+-- change
+update r set k = null where k = 3; update r set v = 7 where id % 2 = 0;
+-- change
+update r set v = null where id % 7 = 0; delete from r where k = 9;
+-- change
+insert into r select 200 + i, i % 2, 7 from generate_series(1, 12) i;
+-- change
+delete from r where id % 3 <> 0;
+-- change
+delete from r where k = 1; insert into r values (1, 1, 1);
+-- change
+truncate r;
+-- change
+insert into r select i, i % 3, i % 4 from generate_series(1, 20) i;
+-- change
+delete from r where v = 0;
