@@ -243,6 +243,20 @@ def test_there_are_not_ever_more_sets(engine: Engine) -> None:
     assert "delta_1_all_128" in made
 
 
+def test_a_program_of_an_earlier_version_is_made_anew(engine: Engine) -> None:
+    engine.create_stream_table("totals", TOTALS, refresh_mode="DIFFERENTIAL")
+    touch(engine)
+    engine.refresh("totals")
+    engine.connection.execute(
+        "drop function pgtrickle_state.pending_1;"
+        "create function pgtrickle_state.pending_1(pg_snapshot, xid8, bigint, out n bigint)"
+        " language sql as 'select 0::bigint'"
+    )
+    touch(engine)
+    assert engine.refresh("totals").action == "DIFFERENTIAL"
+    assert engine.verify("totals").equal
+
+
 def test_sets_of_sources_are_named_by_their_numbers(engine: Engine) -> None:
     def which(*changes: int) -> object:
         return engine.connection.execute(

@@ -291,16 +291,24 @@ create or replace function pgtrickle._create_program(
 as $$
 declare
     stream_table pgtrickle.pgt_stream_tables;
+    command text;
 begin
     perform pgtrickle._drop_planted(target);
     select s.* into strict stream_table from pgtrickle.pgt_stream_tables s where s.pgt_id = target;
-    perform pgtrickle._create_as_defined(stream_table, format(
+    command := format(
         'create or replace function pgtrickle_state.%I(%s, %s) language plpgsql set search_path from current'
         ' set plan_cache_mode = force_generic_plan set jit = off set random_page_cost = 1.1 set join_collapse_limit = 12 set from_collapse_limit = 12 as %L',
         name, arguments,
         (select string_agg('out ' || r, ', ') from regexp_split_to_table(results, ', ') r),
         format(E'#variable_conflict use_column\nbegin\n    %s\n    into %s;\nend\n', statement,
-            (select string_agg(split_part(r, ' ', 1), ', ') from regexp_split_to_table(results, ', ') r))));
+            (select string_agg(split_part(r, ' ', 1), ', ') from regexp_split_to_table(results, ', ') r)));
+    begin
+        perform pgtrickle._create_as_defined(stream_table, command);
+    exception when invalid_function_definition then
+        -- One that an earlier version made has other results.
+        perform pgtrickle._drop_routines(array[format('pgtrickle_state.%I(%s)', name, arguments)::regprocedure]);
+        perform pgtrickle._create_as_defined(stream_table, command);
+    end;
     execute format('revoke all on function pgtrickle_state.%I(%s) from public', name, arguments);
     execute format('comment on function pgtrickle_state.%I(%s) is %L', name, arguments,
         format('A statement of the refresh of stream table %I.%I, kept planned; made from %s', stream_table.pgt_schema, stream_table.pgt_name, mark));
