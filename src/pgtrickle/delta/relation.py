@@ -50,15 +50,15 @@ def union_all(parts: Iterable[str]) -> str:
     return "\nUNION ALL\n".join(parts)
 
 
-def taken_for_several(sql: str, width: int) -> str:
-    """A select of so many columns of which the planner expects ten rows more than it would.
+def taken_for_several(sql: str) -> str:
+    """A select of which the planner expects ten rows more than it would.
 
     It knows nothing of what changes hold, and where it takes them for one row it joins them with a
     whole relation by a nested loop. That costs as much as a hash of it for one row, and for three
     hundred three hundred times as much. What is looked up by an index stays so.
     """
-    none = select(["NULL"] * width, "FROM unnest(ARRAY(SELECT 1 WHERE false)) AS n")
-    return union_all([sql, none])
+    none = "SELECT d.* FROM d CROSS JOIN unnest(ARRAY(SELECT 1 WHERE false)) LIMIT 10"
+    return f"WITH d AS MATERIALIZED (\n{sql}\n)\nSELECT * FROM d UNION ALL ({none})"
 
 
 def netted(relation: Relation) -> Relation:

@@ -350,7 +350,7 @@ begin
     if not pgtrickle._has_program(name, mark) then
         -- Ten sources have a thousand sets; which of them change together is a few, or anything.
         if (which ~ ',' or true = any (partly))
-            and (select count(*) from pgtrickle._functions_of(stream_table.pgt_id) f where f::text ~ '\mdelta_') >= most
+            and (select count(*) from pgtrickle._functions_of(stream_table.pgt_id) f where starts_with(f::text, 'pgtrickle_state.delta')) >= most
         then
             return pgtrickle._delta_program(stream_table, plan, mark, relids, '*', guard, null);
         end if;
