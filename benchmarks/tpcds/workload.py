@@ -23,7 +23,7 @@ LONGEST = 30
 """Seconds after which a recomputation is given up, and counts as having taken so long."""
 LONGEST_CREATION = 300
 """Seconds that a stream table may take to be created; those that take longer are left out."""
-LONGEST_VERIFICATION = 60
+LONGEST_VERIFICATION = 30
 """Seconds after which the comparison with the query is given up; those are named."""
 
 
