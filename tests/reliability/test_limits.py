@@ -94,17 +94,22 @@ def test_a_timeout_leaves_the_table_as_it_was(
     assert sums.verify("sums").equal
 
 
-def test_no_room_for_temporary_files(sums: Engine) -> None:
-    before = sums.session.rows("select * from sums order by 1")
-    sums.connection.execute("insert into item select n, n, n from generate_series(5001, 60000) n")
-    sums.connection.execute("set temp_file_limit = 0; set work_mem = '64kB'")
+def test_no_room_for_temporary_files(engine: Engine) -> None:
+    """More than a refresh allows itself in memory, however little is allowed."""
+    run = engine.connection.execute
+    run("create table note (id integer primary key, body text)")
+    run("insert into note select n, n from generate_series(1, 100) n")
+    engine.create_stream_table("bodies", "select body, count(*) as n from note group by body")
+    before = engine.session.rows("select * from bodies order by 1")
+    run("insert into note select n, lpad(n::text, 1000, 'x') from generate_series(101, 200000) n")
+    run("set temp_file_limit = 0; set work_mem = '64kB'")
     with pytest.raises((RefreshFailed, psycopg.errors.ConfigurationLimitExceeded)) as failed:
-        sums.session.rows("select pgtrickle.refresh_stream_table('sums')")
+        engine.session.rows("select pgtrickle.refresh_stream_table('bodies')")
     assert failed.value.sqlstate == "53400"  # type: ignore[attr-defined]
-    sums.connection.execute("reset temp_file_limit; reset work_mem")
-    assert sums.session.rows("select * from sums order by 1") == before
-    sums.refresh("sums")
-    assert sums.verify("sums").equal
+    run("reset temp_file_limit; reset work_mem")
+    assert engine.session.rows("select * from bodies order by 1") == before
+    engine.refresh("bodies")
+    assert engine.verify("bodies").equal
 
 
 @pytest.mark.slow
