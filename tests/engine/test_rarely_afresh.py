@@ -41,3 +41,20 @@ def test_a_new_group_is_none_of_them(engine: Engine) -> None:
     assert "on orders" not in plan, plan
     assert engine.refresh("sums").action == "DIFFERENTIAL"
     assert engine.verify("sums").equal
+
+
+def test_it_is_met_in_the_delta_for_some_of_the_sources(engine: Engine) -> None:
+    run = engine.connection.execute
+    run("create table regions (name text primary key, manager text)")
+    run("insert into regions select distinct region, 'm' from customers")
+    engine.create_stream_table(
+        "managed",
+        "select r.manager, sum(o.amount) as s from orders o join customers c on c.id = o.customer"
+        " join regions r on r.name = c.region group by 1",
+        refresh_mode="DIFFERENTIAL",
+    )
+    for amount in ("'NaN'", "1.5"):
+        run(f"update orders set amount = {amount} where id = 1")
+        run("update regions set manager = manager || '!'")
+        assert engine.refresh("managed").action == "DIFFERENTIAL"
+        assert engine.verify("managed").equal

@@ -63,6 +63,19 @@ comment on function pgtrickle._which_delta(bigint[]) is
     'For which sources a delta is wanted, given the changes of each: their numbers, from 0 ("0,3"), "*" for all, "time" for none';
 
 
+create or replace function pgtrickle._delta_text(plan jsonb, which text)
+    returns text
+    language plpgsql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return plan -> 'deltas' ->> case when which ~ ',' then '*' else which end;
+end
+$$;
+comment on function pgtrickle._delta_text(jsonb, text) is 'The text in a plan that a delta for these sources, as _which_delta names them, is made of';
+
+
 create or replace function pgtrickle._delta_sql(
         target oid, plan jsonb, relids oid[], which text, guards bigint[], partly boolean[] default null,
         afresh boolean default false)
@@ -84,8 +97,8 @@ as $$
                     case when touched then 'materialized' else 'not materialized' end,
                     case when touched then pgtrickle._settled_sql(relids[number + 1], present, columns) else present end)
             end,
-            '' order by number) filter (where included or delta = '*'),
-        pgtrickle._aimed(plan -> 'deltas' ->> min(delta), plan ->> 'target', target, afresh),
+            '' order by number) filter (where included or which ~ ','),
+        pgtrickle._aimed(pgtrickle._delta_text(plan, which), plan ->> 'target', target, afresh),
         string_agg(
             case
                 when not included then '0'
@@ -105,7 +118,6 @@ as $$
             ' or ' order by number), 'false'))
     from (
         select position::integer - 1 as number,
-            case when which ~ ',' then '*' else which end as delta,
             which = '*' or (position - 1)::text = any (string_to_array(which, ',')) as included,
             guards is not null and coalesce(partly[position], false) as touched,
             array(select jsonb_array_elements_text(source -> 'columns')) as columns

@@ -84,7 +84,7 @@ begin
                 raise exception using errcode = 'TR001';
             end if;
             if not coalesce(applied.consistent, false) then
-                if not afresh and strpos(plan -> 'deltas' ->> which, (plan ->> 'target') || '_afresh') > 0 then
+                if not afresh and strpos(pgtrickle._delta_text(plan, which), (plan ->> 'target') || '_afresh') > 0 then
                     afresh := true;
                     raise exception using errcode = 'TR001';
                 end if;

@@ -477,3 +477,19 @@ delete from s where ctid = any (array(select min(ctid) from s group by k));
 insert into r values (1);
 -- change
 insert into s select generate_series(0, 15);
+
+-- case extremes_beside_counted_values
+create table r (id integer primary key, k integer, v integer);
+insert into r select i, i % 4, i % 7 from generate_series(1, 40) i;
+-- query
+select k, count(distinct v) as n, min(v) as a, max(v) as b, count(v) as c from r group by k;
+-- query
+select min(v) as a, count(distinct v) as n from r;
+-- change
+update r set v = v + 1 where id % 3 = 0;
+-- change
+delete from r where v in (0, 7);
+-- change
+insert into r values (100, 1, 0), (101, 1, 0), (102, 9, null);
+-- change
+delete from r where id in (100, 102); update r set v = 9 where k = 2;

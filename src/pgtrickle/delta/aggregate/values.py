@@ -57,7 +57,11 @@ def join_values(
             continue
         alike = (values.argument, values.condition)
         if alike not in counted:
-            concerns = [v.concern for v in found if (v.argument, v.condition) == alike]
+            concerns = [
+                other.concern
+                for other in found
+                if not other.stored and (other.argument, other.condition) == alike
+            ]
             concerned = _concerned(node, keyed, groups, values.id, concerns, maintenance)
             name = f"{state.suffix}_{values.id}"
             counted[alike] = _net(analysis, analysis.matching, values, concerned, name, maintenance)
