@@ -67,6 +67,9 @@ SETTINGS = {
 # Where the servers of this run live: made by the process that begins it, named to its workers.
 _DIRECTORY = "PGTRICKLE_TEST_DIRECTORY"
 _PREFIX = "pgtrickle-tests-of-"
+_MEMORY = Path("/dev/shm")
+_ROOM = 6 << 30
+"""Ten times what the servers of a run came to hold at once."""
 
 FreshDatabase = Callable[..., AbstractContextManager[str]]
 
@@ -74,11 +77,24 @@ FreshDatabase = Callable[..., AbstractContextManager[str]]
 def pytest_configure(config: pytest.Config) -> None:
     if _DIRECTORY not in os.environ:
         _remove_servers_of_the_dead()
-        directory = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
+        place = _MEMORY if _has_room_in_memory() else None
+        directory = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=place)
         # Root's servers run under another account, which passes through here.
         Path(directory).chmod(0o711)
         os.environ[_DIRECTORY] = directory
         config.add_cleanup(_remove_servers)
+
+
+def _has_room_in_memory() -> bool:
+    """Whether servers may live in memory: a new database is a few hundred files, and making them
+    there takes a half to a seventh of the processor time that it takes on a disk."""
+    return (
+        _MEMORY.is_dir()
+        and os.access(_MEMORY, os.W_OK)
+        and not os.statvfs(_MEMORY).f_flag & os.ST_NOEXEC  # some tests bring programs
+        and shutil.disk_usage(_MEMORY).free > _ROOM
+        and psutil.virtual_memory().available > 2 * _ROOM
+    )
 
 
 def _remove_servers() -> None:
@@ -87,7 +103,8 @@ def _remove_servers() -> None:
 
 def _remove_servers_of_the_dead() -> None:
     """A run that was killed leaves its servers to the next one."""
-    for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    places = (Path(tempfile.gettempdir()), _MEMORY)
+    for directory in (found for place in places for found in place.glob(f"{_PREFIX}*")):
         run = int(directory.name.removeprefix(_PREFIX).split("-")[0])
         with contextlib.suppress(FileNotFoundError):  # another run ends, and removes its own
             if directory.stat().st_uid == os.geteuid() and not _lives(run):
