@@ -10,7 +10,8 @@ from pgtrickle.engine import Engine
 
 ABOUT = (
     "Milliseconds of a refresh of all ten queries for 1,000 updated rows, warm, by the number of"
-    " orders; and of one stream table among many on one source."
+    " orders; of one stream table among many on one source; and of one for ten updated rows, with"
+    " nothing else in the change buffer and with what another one has yet to consume."
 )
 CHANGED = 1000
 
@@ -35,8 +36,8 @@ def run(engine: Engine, *, sizes: tuple[int, ...], cycles: int) -> Result:
         for number in range(len(QUERIES)):
             engine.drop_stream_table(f"st_{number}")
         connection.execute("drop table orders, customers")
-    several = _several(engine, cycles)
-    return Result("growth", ABOUT, [*cases.values(), several], equal, {"cycles": cycles})
+    several, unread = _several(engine, cycles), _unread(engine, max(sizes) // 30, cycles)
+    return Result("growth", ABOUT, [*cases.values(), several, unread], equal, {"cycles": cycles})
 
 
 def _several(engine: Engine, cycles: int) -> Case:
@@ -54,4 +55,27 @@ def _several(engine: Engine, cycles: int) -> Case:
             )
             times = [timed(partial(engine.refresh, f"of_{n}")) for n in range(number + 1)]
             case.add({f"{number + 1} stream tables": sum(times) / len(times)})
+    return case
+
+
+def _unread(engine: Engine, waiting: int, cycles: int) -> Case:
+    """A refresh of what has seen nearly all, beside one that has not looked for a long time."""
+    connection = engine.connection
+    connection.execute("create table lines (id integer primary key, n integer not null)")
+    connection.execute("insert into lines select i, i from generate_series(1, 1000) i")
+    engine.create_stream_table("quick", "select n % 10 as n, count(*) from lines group by 1")
+    engine.create_stream_table("slow", "select n % 10 as n, max(id) from lines group by 1")
+    case = Case("10 of 1,000 rows, beside changes that others have yet to consume")
+    for buffer in ("alone", f"{waiting:,} waiting"):
+        if buffer != "alone":
+            engine.refresh("slow")
+            connection.execute(
+                f"insert into lines select 1000 + i, i from generate_series(1, {waiting}) i"
+            )
+            engine.refresh("quick")
+        for cycle in range(cycles + 1):
+            connection.execute(f"update lines set n = n + 1 where id % 100 = {cycle} and id < 1000")
+            time = timed(partial(engine.refresh, "quick"))
+            if cycle > 0:
+                case.add({buffer: time})
     return case

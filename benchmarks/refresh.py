@@ -27,6 +27,7 @@ def run(engine: Engine, *, rows: int, cycles: int) -> Result:
         engine.create_stream_table(tables[query], sql, refresh_mode="AUTO")
         engine.connection.execute(f"create materialized view mv_{tables[query]} as {sql}")
     floor = Floor(engine.connection)
+    call = "select pgtrickle.refresh_stream_table"
     cases = []
     for share, shown in SHARES.items():
         of_share = {
@@ -36,7 +37,9 @@ def run(engine: Engine, *, rows: int, cycles: int) -> Result:
             change(engine.connection, rows, share, cycle)
             for number, (query, table) in enumerate(tables.items(), 1):
                 sides = {
-                    "stream table": lambda table=table: engine.refresh(table),
+                    "stream table": lambda table=table: engine.connection.execute(
+                        f"{call}('{table}')"
+                    ),
                     "REFRESH": lambda table=table: engine.connection.execute(
                         f"refresh materialized view mv_{table}"
                     ),

@@ -15,6 +15,10 @@ CASES = {
         "select region, stddev(amount::float) as x from sales group by 1",
         {"sales"},
     ),
+    "extremes whose rows are counted": (
+        "select region, min(amount) as least, max(shop) as last from sales group by 1",
+        set(),
+    ),
     "a partition": ("select id, rank() over (partition by shop order by id) from sales", {"sales"}),
     "first rows": ("select id from sales order by amount limit 3", {"sales"}),
     "many meet one": (f"select s.id, p.owner {JOINED}", {"shops"}),

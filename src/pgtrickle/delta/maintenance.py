@@ -133,7 +133,7 @@ class Maintenance:
         """A relation as a CTE of its own."""
         if relation.is_shared:
             return relation
-        name = self.add_cte(self.fresh_name("x"), taken_for_several(relation.sql))
+        name = self.add_cte(self.fresh_name("x"), taken_for_several(relation))
         return Relation(f"SELECT * FROM {name}", relation.ids, relation.weighted, is_shared=True)
 
     def fresh_name(self, letter: str) -> str:

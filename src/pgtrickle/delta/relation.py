@@ -50,15 +50,18 @@ def union_all(parts: Iterable[str]) -> str:
     return "\nUNION ALL\n".join(parts)
 
 
-def taken_for_several(sql: str) -> str:
-    """A select of which the planner expects ten rows more than it would.
+def taken_for_several(relation: Relation) -> str:
+    """The relation's rows, which the planner takes for ten at least.
 
     It knows nothing of what changes hold, and where it takes them for one row it joins them with a
     whole relation by a nested loop. That costs as much as a hash of it for one row, and for three
     hundred three hundred times as much. What is looked up by an index stays so.
+
+    The other side of the join is empty, and an array of unknown length is taken for ten elements.
+    (UNION ALL with as many rows of NULLs would make base types of domains.)
     """
-    none = "SELECT d.* FROM d CROSS JOIN unnest(ARRAY(SELECT 1 WHERE false)) LIMIT 10"
-    return f"WITH d AS MATERIALIZED (\n{sql}\n)\nSELECT * FROM d UNION ALL ({none})"
+    none = "unnest(ARRAY(SELECT 1 WHERE false)) AS n ON false"
+    return select(["d.*"], f"FROM {relation.source('d')}", f"FULL JOIN {none}")
 
 
 def netted(relation: Relation) -> Relation:

@@ -301,18 +301,30 @@ comment on function pgtrickle._pending_changes(bigint) is
     'Captured rows per source that the stream table has not consumed, and whether it was truncated since; no row where nothing was consumed yet';
 
 
+create or replace function pgtrickle._buffer_bytes(sources oid[])
+    returns bigint
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- The size of a file, so that nothing has to be planned and read. A row not committed yet has one.
+    return (
+        select sum(coalesce(pg_relation_size(to_regclass(format('pgtrickle_changes.changes_%s_%s', source, segment))), 1))
+        from unnest(sources) source
+        cross join generate_series(0, 2) segment);
+end
+$$;
+comment on function pgtrickle._buffer_bytes(oid[]) is
+    'Size of the change buffers of these sources, archives included; null for none, and 0 says that nothing is pending for any consumer';
+
+
 create or replace function pgtrickle._buffers_are_empty(sources oid[])
     returns boolean
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    -- The size of a file, so that nothing has to be planned and read. A row not committed yet has one.
-    return not exists (
-        select
-        from unnest(sources) source
-        cross join generate_series(0, 2) segment
-        where coalesce(pg_relation_size(to_regclass(format('pgtrickle_changes.changes_%s_%s', source, segment))), 1) > 0);
+    return coalesce(pgtrickle._buffer_bytes(sources), 0) = 0;
 end
 $$;
 comment on function pgtrickle._buffers_are_empty(oid[]) is

@@ -11,7 +11,8 @@
 -- Where somebody lags, the old segment would stay and the other one grow, for everybody to scan. So
 -- when one consumer has consumed all of it and another has not, its rows move to the archive, a third
 -- table that everybody reads in the same statement as the segments, up to its highest transaction: who
--- has consumed all before that one does not scan it. Rows move by DELETE and INSERT, so that
+-- has consumed all before that one does not scan it. (Not when its rows were read for the first time
+-- just now: the others may be about to.) Rows move by DELETE and INSERT, so that
 -- every snapshot sees each of them once; a segment is truncated after that, and a snapshot of before
 -- would miss what was in it, which _check_buffers notices.
 --
@@ -20,6 +21,33 @@
 -- before consumption was checked are deleted. Nothing is lost to a new consumer: it holds the row
 -- in pgt_captures from before it is populated, and the purge, which writes that row, skips it
 -- while held.
+
+create or replace function pgtrickle._is_pending_for_some(segment regclass, source oid)
+    returns boolean
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    sample record;
+begin
+    execute format('select b.__pgt_xid as xid, b.__pgt_seq as seq from %s b limit 1', segment) into sample;
+    return sample.xid is not null and exists (
+        select
+        from pgtrickle.pgt_dependencies d
+        left join pgtrickle.pgt_frontiers f using (pgt_id)
+        where d.source_relid = source
+          and d.source_number is not null
+          -- As _unconsumed says it.
+          and (f.snapshot is null
+              or sample.xid >= pg_snapshot_xmin(f.snapshot)
+                  and case when sample.xid = f.own_xid then sample.seq > f.own_seq
+                      else not pg_visible_in_snapshot(sample.xid, f.snapshot) end));
+end
+$$;
+comment on function pgtrickle._is_pending_for_some(regclass, oid) is
+    'Whether a consumer of the source has not consumed the first row of a segment. It answers at once where _consumption would read all rows';
+revoke all on function pgtrickle._is_pending_for_some(regclass, oid) from public;
+
 
 create or replace function pgtrickle._consumption(segment regclass, source oid, out by_all boolean, out by_some boolean)
     language plpgsql
@@ -229,7 +257,34 @@ comment on function pgtrickle._trim_archive(oid, boolean) is
 revoke all on function pgtrickle._trim_archive(oid, boolean) from public;
 
 
-create or replace function pgtrickle._purge(source oid, least_bytes bigint default 262144, truncates boolean default true)
+create or replace function pgtrickle._was_just_read(segment regclass, source oid, least_bytes bigint, just_read bigint)
+    returns boolean
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    width bigint;
+    bytes bigint;
+begin
+    select sum(pg_relation_size(b.buffer::regclass)) - pg_relation_size(_was_just_read.segment)
+    into bytes
+    from pgtrickle._buffers(source) b
+    where b.segment < 2;
+    if just_read = 0 or bytes >= least_bytes then
+        return false;
+    end if;
+    execute format('select pg_column_size(b.*) from %s b limit 1', segment) into width;
+    return coalesce(2 * just_read * (width + 4) >= pg_relation_size(segment), true);
+end
+$$;
+comment on function pgtrickle._was_just_read(regclass, oid, bigint, bigint) is
+    'Whether a refresh that has read so many changes has probably read those of an old segment for the first time, while the other segment has yet to grow';
+revoke all on function pgtrickle._was_just_read(regclass, oid, bigint, bigint) from public;
+
+
+create or replace function pgtrickle._purge(
+        source oid, least_bytes bigint default 262144, truncates boolean default true, just_read bigint default 0)
     returns boolean
     language plpgsql
     security definer
@@ -241,6 +296,7 @@ declare
     looked_at pg_snapshot;
     seen pg_snapshot;
     has_rows boolean;
+    archives boolean;
     consumed record;
     trimmed boolean;
 begin
@@ -256,11 +312,15 @@ begin
     if not (has_rows or truncates) then
         return trimmed;
     end if;
+    archives := pg_relation_size(segment) >= least_bytes and not pgtrickle._was_just_read(segment, source, least_bytes, just_read);
+    if not archives and pgtrickle._is_pending_for_some(segment, source) then
+        return trimmed;
+    end if;
     -- Looked at once without keeping anybody out, so that a lagging consumer costs nobody anything.
     looked_at := pg_current_snapshot();
     consumed := pgtrickle._consumption(segment, source);
     if not consumed.by_all then
-        if consumed.by_some and pg_relation_size(segment) >= least_bytes then
+        if consumed.by_some and archives then
             return pgtrickle._archive(segment, source) or trimmed;
         end if;
         return trimmed;
@@ -294,8 +354,8 @@ exception when lock_not_available or deadlock_detected or object_in_use or undef
     return false;
 end
 $$;
-comment on function pgtrickle._purge(oid, bigint, boolean) is
-    'Empties a segment of the source''s buffer when every consumer has consumed it, or moves its rows to the archive, and trims that; true when it did something. Waits for nobody but, at most a second, for who makes or drops the capture. Keeps its locks until commit, so truncate only at the end of a transaction; otherwise it deletes. least_bytes: a segment below this size is left as it is';
+comment on function pgtrickle._purge(oid, bigint, boolean, bigint) is
+    'Empties a segment of the source''s buffer when every consumer has consumed it, or moves its rows to the archive, and trims that; true when it did something. Waits for nobody but, at most a second, for who makes or drops the capture. Keeps its locks until commit, so truncate only at the end of a transaction; otherwise it deletes. least_bytes: a segment below this size is left as it is; just_read: how many changes the refresh before it has read';
 
 
 create or replace function pgtrickle._to_be_purged(sources oid[], least_bytes bigint default 262144)
@@ -319,7 +379,7 @@ $$;
 comment on function pgtrickle._to_be_purged(oid[], bigint) is 'Those of the sources for which _is_to_be_purged, in the same order';
 
 
-create or replace function pgtrickle._purge_consumed(sources oid[], least_bytes bigint default 262144)
+create or replace function pgtrickle._purge_consumed(sources oid[], just_read bigint, least_bytes bigint default 262144)
     returns void
     language plpgsql
     set search_path = pg_catalog, pg_temp
@@ -331,12 +391,12 @@ begin
     -- Equal times: the first statement of its transaction. (A client that prepares it has other
     -- times, and deletes, though it may be alone.)
     foreach source in array sources loop
-        purged := pgtrickle._purge(source, least_bytes, truncates => transaction_timestamp() = statement_timestamp());
+        purged := pgtrickle._purge(source, least_bytes, transaction_timestamp() = statement_timestamp(), just_read);
     end loop;
 end
 $$;
-comment on function pgtrickle._purge_consumed(oid[], bigint) is
-    '_purge, at the end of a refresh, of sources: in ascending order, since what is locked stays so until commit';
+comment on function pgtrickle._purge_consumed(oid[], bigint, bigint) is
+    '_purge, at the end of a refresh that has read so many changes, of sources: in ascending order, since what is locked stays so until commit';
 
 
 create or replace function pgtrickle._is_abandoned(capture pgtrickle.pgt_captures)

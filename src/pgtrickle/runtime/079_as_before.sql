@@ -232,6 +232,7 @@ declare
     started constant timestamptz := clock_timestamp();
     frontier constant pgtrickle.pgt_frontiers := pgtrickle._lock_alone(target, latest, wait);
     ordinary record;
+    bytes bigint;
     called record;
     counted record;
     pending record;
@@ -252,9 +253,12 @@ begin
     end if;
     if not idle then
         ordinary := pgtrickle._programmed(target);
+        bytes := pgtrickle._buffer_bytes(ordinary.relids);
         -- Nothing in the buffers is seen without locks. To ask how large a source is waits for who has locked it.
+        -- Many changes are not for here, and to count them twice takes a while.
         if ordinary.mark is null
-            or pgtrickle._buffers_are_empty(ordinary.relids)
+            or bytes = 0
+            or bytes > 2097152
             or not wait and not pgtrickle._try_lock_sources(target)
             or ordinary.mark <> pgtrickle._mark(frontier.stamp, ordinary.relid, ordinary.search_path, ordinary.requested_mode,
                 null, ordinary.relids, pgtrickle._runtime_version())
@@ -327,7 +331,7 @@ begin
     outcome.duration_ms := 1000 * extract(epoch from clock_timestamp() - started);
     perform pgtrickle._record_success(outcome, started, initiated_by, true);
     if purgeable <> '{}' then
-        perform pgtrickle._purge_consumed(purgeable);
+        perform pgtrickle._purge_consumed(purgeable, outcome.delta_row_count);
     end if;
     if changes > 0 then
         perform pgtrickle._fire_deferred();

@@ -676,7 +676,7 @@ begin
         where former <> all (coalesce(relids, '{}'));
     end if;
     if relids is not null and not quiet then
-        perform pgtrickle._purge_consumed(pgtrickle._to_be_purged(array(select relid from unnest(relids) relid order by relid)));
+        perform pgtrickle._purge_consumed(pgtrickle._to_be_purged(array(select relid from unnest(relids) relid order by relid)), coalesce(outcome.delta_row_count, 0));
     end if;
     if initiated_by is distinct from 'STATEMENT' then
         perform pgtrickle._fire_deferred();

@@ -129,7 +129,7 @@ begin
     perform pgtrickle._record_success(outcome, started, 'STATEMENT', true);
     -- Once for so many changes; and what grows is read by each statement that follows.
     if latest % 32 < changes then
-        perform pgtrickle._purge_consumed(pgtrickle._to_be_purged(relids, 65536), 65536);
+        perform pgtrickle._purge_consumed(pgtrickle._to_be_purged(relids, 65536), 0, 65536);
     end if;
     return true;
 exception when others then
