@@ -94,7 +94,7 @@ begin
             end if;
         end if;
     end loop;
-    guard := case when guard <= 128 then 128 when guard <= 2048 then 2048 end;
+    guard := case when guard <= 128 then 128 when guard <= 2048 then 2048 when guard <= 16384 then 16384 end;
     if changed > 1 and changed = cardinality(pending) then
         which := '*';
     end if;
@@ -240,6 +240,7 @@ declare
     applied record;
     purgeable oid[] := '{}';
     idle constant boolean := coalesce(latest = frontier.quiet_seq, false);
+    work_mem constant text := current_setting('work_mem');
     seen pg_snapshot;
     past_all boolean := false;
     changes bigint := 0;
@@ -258,7 +259,7 @@ begin
         -- Many changes are not for here, and to count them twice takes a while.
         if ordinary.mark is null
             or bytes = 0
-            or bytes > 2097152
+            or bytes > 1048576
             or not wait and not pgtrickle._try_lock_sources(target)
             or ordinary.mark <> pgtrickle._mark(frontier.stamp, ordinary.relid, ordinary.search_path, ordinary.requested_mode,
                 null, ordinary.relids, pgtrickle._runtime_version())
@@ -281,6 +282,7 @@ begin
         end if;
         if changes > 0 then
             if pending.guard is null
+                or pending.guard > 2048 and not pgtrickle._are_few(changes, ordinary.relids)
                 or ordinary.is_append_only
                 or ordinary.requested_mode = 'AUTO' and (changes > 1000 or pgtrickle._took_long(target))
                     and pgtrickle._recompute_is_cheaper(pgtrickle._stream_table(target), ordinary.relids, changes) is not null
@@ -291,7 +293,11 @@ begin
             if not pgtrickle._has_program(program, ordinary.mark) then
                 return null;
             end if;
+            if pending.guard > 2048 then
+                perform pgtrickle._raise_work_mem();
+            end if;
             applied := pgtrickle._apply_program(target, frontier, program, pending.guard);
+            perform set_config('work_mem', work_mem, true);
             seen := applied.snapshot;
         end if;
         if pgtrickle._catalog_stamp(target) is distinct from frontier.stamp then

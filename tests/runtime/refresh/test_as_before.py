@@ -77,6 +77,34 @@ def test_no_care_is_needed(no_care: None, owner: Connection, writer: Connection)
     assert latest(owner) == ("NO_DATA", 0, 0, 0, "MANUAL", None)
 
 
+def test_no_care_is_needed_for_thousands_that_are_few_of_the_source(
+    owner: Connection, connect: Connect
+) -> None:
+    """And is where they are no small part of it."""
+    owner.execute("create table src.many (id int primary key, amount int not null)")
+    owner.execute("insert into src.many select i, i % 200 from generate_series(1, 200000) i")
+    owner.execute("analyze src.many")
+    plans.positive_amounts(owner, "marts.many", "src.many")
+    some = "update src.many set amount = amount + 1 where id between %s and %s"
+
+    def refreshed() -> bool:
+        outcome = plans.refresh(owner, "marts.many")
+        assert plans.difference(owner, "marts.many") == []
+        return bool(outcome.action == "DIFFERENTIAL")
+
+    for first in (1, 3001):  # the first one makes what the others need
+        owner.execute(some, [first, first + 1500])
+        assert refreshed()
+    without_care(connect())
+    work_mem = owner.execute("show work_mem").fetchone()
+    owner.execute(some, [6001, 7500])
+    assert refreshed()
+    assert owner.execute("show work_mem").fetchone() == work_mem
+    owner.execute(some, [9001, 12000])
+    outcome = plans.attempt(owner, "marts.many", wait=True)
+    assert outcome.error_message == "care was needed"
+
+
 def test_a_refresh_without_changes_is_recorded(no_care: None, owner: Connection) -> None:
     question = "select last_refresh_at, data_timestamp from pgtrickle.pgt_stream_tables where pgt_name = 'positive'"
     refreshed, current = owner.execute(question).fetchone() or (None, None)
