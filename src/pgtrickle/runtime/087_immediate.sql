@@ -281,6 +281,7 @@ as $$
 declare
     depth constant integer := coalesce(nullif(current_setting('pgtrickle.open_statements', true), ''), '1')::integer - 1;
     touched text;
+    written text;
     due bigint[] := '{}';
     id bigint;
 begin
@@ -294,6 +295,8 @@ begin
         touched := current_setting('pgtrickle.touched', true);
         if touched <> '' then
             perform set_config('pgtrickle.touched', '', true);
+            written := concat_ws(',', written, touched);
+            perform set_config('pgtrickle.written', written, true);
             due := due || pgtrickle._immediate_on(string_to_array(touched, ',')::oid[]);
         end if;
         exit when due = '{}';

@@ -32,36 +32,26 @@ comment on function pgtrickle._is_as_before(pgtrickle.pgt_stream_tables, pgtrick
     'Whether an IMMEDIATE stream table is in order and all it relies on in the catalogs is as it was at its last refresh. relids: its captured sources';
 
 
-create or replace function pgtrickle._program_of_changed(target bigint, frontier pgtrickle.pgt_frontiers, mark text)
+create or replace function pgtrickle._program_of_written(target bigint, mark text)
     returns text
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    counted record;
-    name text;
+    -- A guess that costs nothing: where another source has changes, the program finds them.
+    written constant oid[] := string_to_array(coalesce(current_setting('pgtrickle.written', true), ''), ',');
+    name constant text := pgtrickle._delta_program_name(target, pgtrickle._which_delta(array(
+        select (d.source_relid = any (written))::integer::bigint
+        from pgtrickle.pgt_dependencies d
+        where d.pgt_id = target
+          and d.source_number is not null
+        order by d.source_number)), 128);
 begin
-    if not pgtrickle._has_program(format('pending_%s', target), mark) then
-        return null;
-    end if;
-    execute format('select * from pgtrickle_state.pending_%s($1, $2, $3)', target)
-    into counted
-    using frontier.snapshot, frontier.own_xid, frontier.own_seq;
-    if 0 < any (counted.markers) or 128 <= any (counted.pending) then
-        return null;
-    end if;
-    if not 0 < any (counted.pending) then
-        return '';
-    end if;
-    name := pgtrickle._delta_program_name(target, pgtrickle._which_delta(counted.pending), 128);
-    if not pgtrickle._has_program(name, mark) then
-        name := pgtrickle._delta_program_name(target, '*', 128);
-    end if;
-    return name;
+    return case when pgtrickle._has_program(name, mark) then name else pgtrickle._delta_program_name(target, '*', 128) end;
 end
 $$;
-comment on function pgtrickle._program_of_changed(bigint, pgtrickle.pgt_frontiers, text) is
-    'Name of the program for those sources of a stream table that have changes, empty where none has; null where one has many, or was truncated, or the program that counts is missing. mark: of the programs';
+comment on function pgtrickle._program_of_written(bigint, text) is
+    'Name of the program for those sources of a stream table that the statement has written, as _end_statement notes them, or, where that is not there, for all. mark: of the programs';
 
 
 create or replace function pgtrickle._maintain_by_delta(target bigint)
@@ -99,10 +89,7 @@ begin
         null, relids, pgtrickle._runtime_version());
     latest := pgtrickle._own_sequence();
     if cardinality(relids) > 1 then
-        program := pgtrickle._program_of_changed(target, frontier, mark);
-        if program is null or program = '' then
-            return program is not null;
-        end if;
+        program := pgtrickle._program_of_written(target, mark);
     end if;
     if not pgtrickle._has_program(program, mark) then
         return false;
