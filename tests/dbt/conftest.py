@@ -15,6 +15,7 @@ import dbt.cli
 import psycopg
 import pytest
 from dbt_common.behavior_flags import BehaviorFlagRendered
+from dbt_common.tests import disable_test_caching, enable_test_caching
 from psycopg.conninfo import conninfo_to_dict
 from tests.conftest import VERSION, FreshDatabase
 from tests.dbt.project import REPOSITORY, Project
@@ -63,6 +64,14 @@ def quick_flags() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BehaviorFlagRendered, "_default_source", lambda _: "tests")
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parsed_texts() -> Iterator[None]:
+    """Have dbt keep what it made of a text, and where it found plugins, as in its own tests."""
+    enable_test_caching()
+    yield
+    disable_test_caching()
 
 
 @pytest.fixture(scope="session", autouse=True)
