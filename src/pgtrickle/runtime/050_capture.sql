@@ -372,17 +372,33 @@ comment on function pgtrickle._capture_fits(oid, text[], name) is
     'Whether a source''s buffer has these columns, with their types, and the role may read them';
 
 
-create or replace function pgtrickle._capture_covers(source oid, columns text[], role name)
+create or replace function pgtrickle._captures_columns(source oid, columns text[])
     returns boolean
-    language sql
+    language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select exists (
-            select from pgtrickle.pgt_captures c
-            where c.source_relid = source
-              and c.triggers = pgtrickle._capture_fingerprint(source))
-        and pgtrickle._capture_fits(source, columns, role)
+begin
+    return exists (
+        select from pgtrickle.pgt_captures c
+        where c.source_relid = source
+          and c.columns @> _captures_columns.columns
+          and c.triggers = pgtrickle._capture_fingerprint(source));
+end
+$$;
+comment on function pgtrickle._captures_columns(oid, text[]) is
+    'Whether a source''s capture stands, untouched, with columns of these names';
+
+
+create or replace function pgtrickle._capture_covers(source oid, columns text[], role name)
+    returns boolean
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return pgtrickle._captures_columns(source, columns) and pgtrickle._capture_fits(source, columns, role);
+end
 $$;
 comment on function pgtrickle._capture_covers(oid, text[], name) is
     'Whether a source''s capture stands, untouched, with these columns and types, and the role may read them';
@@ -790,9 +806,13 @@ begin
             errcode = '42703',
             message = format('%s has no column %s', source::regclass, unknown);
     end if;
-    if pgtrickle._capture_covers(source, columns, current_user) then
-        if pgtrickle._hold_capture(source) and pgtrickle._capture_covers(source, columns, current_user) then
-            return;
+    -- Who holds one that does not do, and goes on to change it, waits for others who hold it.
+    if pgtrickle._captures_columns(source, columns) then
+        if pgtrickle._hold_capture(source) then
+            -- Looked at after the wait, under a snapshot of its own.
+            if pgtrickle._capture_covers(source, columns, current_user) then
+                return;
+            end if;
         end if;
     end if;
     perform pgtrickle._lock_capture(source);
