@@ -62,3 +62,30 @@ def test_keys_of_many_joins_are_looked_for_once_each() -> None:
         one = Constant(f"SELECT {number} AS c{number}", (Attribute(f"c{number}"),), single=True)
         node = Join(node, one)
     assert keys(node) == (frozenset(),)
+
+
+@pytest.mark.parametrize(
+    ("key", "several"),
+    [
+        ("price", False),
+        ("rate", True),
+        ("price - coalesce(discount, 0.0)", False),
+        ("price * discount + 1.25", False),
+        ("price * 2", True),
+        ("price / 2.0", True),
+        ("coalesce(discount, 0.125)", True),
+        ("case when id > 2 then price end", False),
+        ("case when id > 2 then price else rate end", True),
+    ],
+)
+def test_keys_of_as_many_decimals_each_print_one_way(
+    engine: Engine, key: str, several: bool
+) -> None:
+    """Else a group goes afresh with the row that its key was taken from."""
+    engine.connection.execute(
+        "create table offers (id integer primary key, price numeric(7, 2),"
+        " discount numeric(5, 2), rate numeric)"
+    )
+    union = f"select {key} as x from offers union all select {key} from offers where id > 5"
+    plan = engine.compile(f"select x, count(*) as n from ({union}) u group by x")
+    assert ("keys" in plan.open) == several

@@ -46,6 +46,11 @@ class DatabaseFacts:
             tuple((column.name, column.not_null) for column in found.columns),
             tuple(key.columns for key in found.keys),
             self._obstacle(found),
+            tuple(
+                (column.name, _scale(column.type_modifier))
+                for column in found.columns
+                if column.type_oid == NUMERIC and column.type_modifier >= 0
+            ),
         )
 
     def _obstacle(self, relation: catalog.RelationFacts) -> str | None:
@@ -307,6 +312,12 @@ def _question(ctes: Sequence[str], selections: Sequence[Selection]) -> str:
         columns += names
         sources.append(f"({select(items, f'FROM {each.source}')}) AS s{n}")
     return prelude + select(columns, f"FROM {', '.join(sources)}")
+
+
+def _scale(modifier: int) -> int:
+    """The decimals that all values of numeric(p, s) have, by its type modifier: none below zero."""
+    bits = (modifier - 4) & 0x7FF
+    return max((bits ^ 1024) - 1024, 0)
 
 
 BPCHAR, NUMERIC = 1042, 1700

@@ -53,7 +53,8 @@ class Scan(Node):
     """A table whose changes are captured. `columns` pairs attributes with column names.
 
     `keys` are the sets of column names that are unique and not null, best first. `whole`: the query
-    uses its rows as values, so that a column added to the table changes the result.
+    uses its rows as values, so that a column added to the table changes the result. `scales`: how
+    many decimals the values of a column have, where all have as many.
     """
 
     relid: int
@@ -62,6 +63,7 @@ class Scan(Node):
     columns: tuple[tuple[Attribute, str], ...]
     keys: tuple[tuple[str, ...], ...] = ()
     whole: bool = False
+    scales: tuple[tuple[str, int], ...] = ()
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:

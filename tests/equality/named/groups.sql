@@ -493,3 +493,30 @@ delete from r where v in (0, 7);
 insert into r values (100, 1, 0), (101, 1, 0), (102, 9, null);
 -- change
 delete from r where id in (100, 102); update r set v = 9 where k = 2;
+
+-- case keys_of_as_many_decimals
+create table r (id integer primary key, a numeric(7, 2), b numeric(7, 2), c numeric(7, 3), d numeric);
+insert into r select i, i / 3.0, case when i % 3 = 0 then null else i / 7.0 end, i / 4.0, round(i / 4.0, i % 4) from generate_series(1, 20) i;
+insert into r values (100, 'NaN', 1, null, 1.50), (101, null, null, 2.5, 1.5), (102, 1, 1, 0.5, 1.500);
+-- query
+select x, count(*) as n, count(distinct id % 3) as thirds from (select id, a - coalesce(b, 0.0) as x from r union all select id, b + 1.5 from r union all select id, case when id % 2 = 0 then a else b + 0.0 end from r where id < 50) u group by x;
+-- change
+update r set a = a + 1.5, b = null where id % 4 = 0;
+-- change
+delete from r where id in (3, 7, 100);
+insert into r values (200, 'NaN', null, 1, 1), (201, 2, 0.5, 1.25, 1);
+-- change
+update r set b = coalesce(b, 0) + a;
+
+-- case keys_of_different_decimals
+create table r (id integer primary key, a numeric(7, 2), c numeric(7, 3), d numeric);
+insert into r select i, i % 5 + 0.5, i % 4 + 0.5, round(i % 3 + 0.5, i % 4) from generate_series(1, 20) i;
+-- query
+select x, count(*) as n from (select a as x from r union all select c from r union all select a - coalesce(d, 0.0) from r union all select a * c from r) u group by x;
+-- compared under trim_scale({}) | {}
+-- change
+update r set a = a + 1, d = null where id % 4 = 0;
+-- change
+delete from r where id % 3 = 0;
+-- change
+update r set c = a, d = c;

@@ -14,13 +14,14 @@ from pgtrickle.query.expression import Expression, Name
 class RelationFacts:
     """A table: its columns in order as (name, not null), and its usable keys, best first.
 
-    `obstacle` says why its changes cannot be captured, or is None.
+    `obstacle` says why its changes cannot be captured, or is None. `scales` as those of a Scan.
     """
 
     relid: int
     columns: tuple[tuple[str, bool], ...]
     keys: tuple[tuple[str, ...], ...]
     obstacle: str | None = None
+    scales: tuple[tuple[str, int], ...] = ()
 
 
 class Facts(Protocol):
