@@ -303,15 +303,21 @@ create or replace function pgtrickle._create_program(
 as $$
 declare
     stream_table pgtrickle.pgt_stream_tables;
+    -- Of a join of more tables PostgreSQL orders some at a time. Of eighteen, eight at a time take a fifth
+    -- of the time to plan that twelve do, and come to the same plan: the change stands first in the text.
+    ordered constant integer := case when (
+        select max(regexp_count(part, ' JOIN ')) from regexp_split_to_table(statement, 'UNION ALL|MATERIALIZED') part) < 12
+        then 12 else 8 end;
     command text;
 begin
     perform pgtrickle._drop_planted(target);
     select s.* into strict stream_table from pgtrickle.pgt_stream_tables s where s.pgt_id = target;
     command := format(
         'create or replace function pgtrickle_state.%I(%s, %s) language plpgsql set search_path from current'
-        ' set plan_cache_mode = force_generic_plan set jit = off set random_page_cost = 1.1 set join_collapse_limit = 12 set from_collapse_limit = 12 as %L',
+        ' set plan_cache_mode = force_generic_plan set jit = off set random_page_cost = 1.1 set join_collapse_limit = %s set from_collapse_limit = %4$s as %L',
         name, arguments,
         (select string_agg('out ' || r, ', ') from regexp_split_to_table(results, ', ') r),
+        ordered,
         format(E'#variable_conflict use_column\nbegin\n    %s\n    into %s;\nend\n', statement,
             (select string_agg(split_part(r, ' ', 1), ', ') from regexp_split_to_table(results, ', ') r)));
     begin
