@@ -35,3 +35,16 @@ def test_only_columns_that_some_reader_reads_are_captured(engine: Engine) -> Non
         " where b.day > '2020-01-01'"
     )
     assert captured(engine, query) == {"id", "region", "day"}
+
+
+def test_a_state_is_filled_from_those_below_it(engine: Engine) -> None:
+    """Or the sources would be read once more for each operator that keeps something."""
+    plan = engine.compile(
+        f"with by_shop as ({BY_SHOP}) select region, max(total) as best from by_shop"
+        " group by region having max(total) > (select avg(total) from by_shop)"
+        " order by 1 limit 10"
+    )
+    below, *others = plan.state
+    assert "sales" in below.fill
+    assert len(others) == 3
+    assert not any("sales" in state.fill for state in others)

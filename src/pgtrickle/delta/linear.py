@@ -17,13 +17,15 @@ from pgtrickle.query.algebra import Expand, Filter, Node, Project, Replicate, Sh
 from pgtrickle.query.render import render_expression, render_from
 
 
-def _filter(node: Filter, child: Relation) -> Relation:
+def filtered(node: Filter, child: Relation) -> Relation:
+    """σ of any state of its child."""
     predicate = render_expression(node.predicate)
     sql = select(["*"], f"FROM {child.source('f')}", f"WHERE {predicate}")
     return Relation(sql, child.ids, child.weighted)
 
 
-def _project(node: Project, child: Relation) -> Relation:
+def projected(node: Project, child: Relation) -> Relation:
+    """π of any state of its child."""
     items = [f"{render_expression(e)} AS {attribute.id}" for attribute, e in node.items]
     weight = [WEIGHT] if child.weighted else []
     return Relation(
@@ -102,8 +104,8 @@ def _of_branches(state: Callable[[Maintenance, Node], Relation]) -> Callable[...
     return rule
 
 
-FILTER = _of_child(_filter)
-PROJECT = _of_child(_project)
+FILTER = _of_child(filtered)
+PROJECT = _of_child(projected)
 REPLICATE = _of_child(_replicate)
 EXPAND = _of_child(_expand)
 SHARED = Rules(
@@ -111,6 +113,7 @@ SHARED = Rules(
     new=lambda node, m: m.new(node.child),
     old=lambda node, m: m.old(node.child),
     delta=lambda node, m: _shared_delta(node, m),
+    new_terms=lambda node, m: m.new_terms(node.child),
 )
 UNION_ALL = Rules(
     initial=_of_branches(Maintenance.initial),

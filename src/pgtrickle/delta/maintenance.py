@@ -22,7 +22,8 @@ class Rules:
     """The rules of one operator. Each takes the node and the maintenance it is part of.
 
     `old` is None where the operator cannot be computed at the frontier any better than by taking
-    its delta back. `new_terms` are relations that add up to `new`, where there are several.
+    its delta back; one that can where its inputs can does so elsewhere (`taken_back`). `new_terms`
+    are relations that add up to `new`, where there are several.
     """
 
     initial: Callable[[Any, Maintenance], Relation]
@@ -82,8 +83,10 @@ class Maintenance:
         if not self.is_changed(node):
             return self.new(node)
         rule = self._rules(node).old
-        if rule is not None:
-            return rule(node, self)
+        return self.taken_back(node) if rule is None else rule(node, self)
+
+    def taken_back(self, node: Node) -> Relation:
+        """`old` as what is there now less the changes, weighted."""
         terms = [
             select([*term.ids, f"{term.weights('o')} AS {WEIGHT}"], f"FROM {term.source('o')}")
             for term in self.old_terms(node)

@@ -9,6 +9,13 @@ A full join adds the unmatched right rows, which change with δR against new(L),
 rows that flip because of δL:
 
     δ(L ⟗ R) = δ(L ⟕ R)  +  δR ▷ new(L)  +  F' extended by NULLs
+
+What an aggregate is now are two sets of rows, its touched groups and the others. PostgreSQL looks
+nothing up in their union by an index, so each is joined on its own:
+
+    δL ⟕ (R1 ∪ R2) = δL ⋈ R1  +  δL ⋈ R2  +  δL ▷ R1 ▷ R2 extended by NULLs
+
+Of sides that are known as they were, so is the join.
 """
 
 from __future__ import annotations
@@ -28,7 +35,8 @@ def _columns(node: OuterJoin) -> list[str]:
     return [f"l.{id}" for id in node.left.ids] + [f"r.{id}" for id in node.right.ids]
 
 
-def _outer(node: OuterJoin, left: Relation, right: Relation) -> Relation:
+def joined(node: OuterJoin, left: Relation, right: Relation) -> Relation:
+    """The join of any state of its sides."""
     kind = "FULL" if node.full else "LEFT"
     source = f"FROM {left.source('l')} {kind} JOIN {right.source('r')} ON {_theta(node)}"
     # (Weighted on the left: the step of a recursion.)
@@ -37,11 +45,24 @@ def _outer(node: OuterJoin, left: Relation, right: Relation) -> Relation:
 
 
 def _initial(node: OuterJoin, maintenance: Maintenance) -> Relation:
-    return _outer(node, maintenance.initial(node.left), maintenance.initial(node.right))
+    return joined(node, maintenance.initial(node.left), maintenance.initial(node.right))
 
 
 def _new(node: OuterJoin, maintenance: Maintenance) -> Relation:
-    return _outer(node, maintenance.new(node.left), maintenance.new(node.right))
+    return joined(node, maintenance.new(node.left), maintenance.new(node.right))
+
+
+def _new_terms(node: OuterJoin, maintenance: Maintenance) -> list[Relation]:
+    if node.full:
+        return [_new(node, maintenance)]
+    right = maintenance.new(node.right)
+    return [joined(node, left, right) for left in maintenance.new_terms(node.left)]
+
+
+def _old(node: OuterJoin, maintenance: Maintenance) -> Relation:
+    if not maintenance.has_old(node):
+        return maintenance.taken_back(node)
+    return joined(node, maintenance.old(node.left), maintenance.old(node.right))
 
 
 def _delta(node: OuterJoin, maintenance: Maintenance) -> Relation:
@@ -49,13 +70,7 @@ def _delta(node: OuterJoin, maintenance: Maintenance) -> Relation:
     theta, columns = _theta(node), _columns(node)
     left, right = maintenance.shared_delta(node.left), maintenance.shared_delta(node.right)
     if left is not None:
-        new_right = maintenance.new(node.right).source("r")
-        terms.append(
-            select(
-                [*columns, f"l.{WEIGHT}"],
-                f"FROM {left.source('l')} LEFT JOIN {new_right} ON {theta}",
-            )
-        )
+        terms += _of_left(node, left, maintenance)
     if right is not None:
         matched = [
             select(
@@ -69,17 +84,42 @@ def _delta(node: OuterJoin, maintenance: Maintenance) -> Relation:
         terms += matched
         terms.append(_flips(node, maintenance, of_left=True))
     if node.full and right is not None:
-        new_left = maintenance.new(node.left).source("l")
-        terms.append(
-            select(
-                [*_padded(node, "r", of_left=False), f"r.{WEIGHT}"],
-                f"FROM {right.source('r')}",
-                f"WHERE NOT EXISTS (SELECT FROM {new_left} WHERE {theta})",
-            )
-        )
+        terms.append(_unmatched(node, right, maintenance, of_left=False))
     if node.full and left is not None:
         terms.append(_flips(node, maintenance, of_left=False))
     return maintenance.share(Relation(union_all(terms), node.ids, weighted=True))
+
+
+def _of_left(node: OuterJoin, left: Relation, maintenance: Maintenance) -> list[str]:
+    """δL ⟕ new(R); where that is several sets of rows, joined with each, and what none matched."""
+    present = maintenance.new_terms(node.right)
+    kind = "LEFT" if len(present) == 1 else "INNER"
+    terms = [
+        select(
+            [*_columns(node), f"l.{WEIGHT}"],
+            f"FROM {left.source('l')} {kind} JOIN {term.source('r')} ON {_theta(node)}",
+        )
+        for term in present
+    ]
+    if len(present) > 1:
+        terms.append(_unmatched(node, left, maintenance, of_left=True))
+    return terms
+
+
+def _unmatched(
+    node: OuterJoin, change: Relation, maintenance: Maintenance, *, of_left: bool
+) -> str:
+    """The changes of one side that nothing on the other matches now, extended by NULLs."""
+    here, there, other = ("l", "r", node.right) if of_left else ("r", "l", node.left)
+    unmatched = [
+        f"NOT EXISTS (SELECT FROM {term.source(there)} WHERE {_theta(node)})"
+        for term in maintenance.new_terms(other)
+    ]
+    return select(
+        [*_padded(node, here, of_left=of_left), f"{here}.{WEIGHT}"],
+        f"FROM {change.source(here)}",
+        f"WHERE {' AND '.join(unmatched)}",
+    )
 
 
 def _padded(node: OuterJoin, alias: str, *, of_left: bool) -> list[str]:
@@ -101,4 +141,4 @@ def _flips(node: OuterJoin, maintenance: Maintenance, *, of_left: bool) -> str:
     return select([*_padded(node, "x", of_left=of_left), weight], f"FROM {rows.source('x')}")
 
 
-OUTER_JOIN = Rules(initial=_initial, new=_new, old=None, delta=_delta)
+OUTER_JOIN = Rules(initial=_initial, new=_new, old=_old, delta=_delta, new_terms=_new_terms)

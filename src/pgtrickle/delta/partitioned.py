@@ -25,7 +25,9 @@ from dataclasses import dataclass
 
 from pgtrickle.delta.first_rows import carry_forward, first_rows
 from pgtrickle.delta.linear import changed
+from pgtrickle.delta.lookups import lookup
 from pgtrickle.delta.maintenance import Maintenance, Rules
+from pgtrickle.delta.merged import terms_with
 from pgtrickle.delta.relation import WEIGHT, Relation, image, select, union_all
 from pgtrickle.delta.restriction import HASH, Matching, restrict, textual
 from pgtrickle.delta.state import States, StateTable, fit_an_index
@@ -66,7 +68,9 @@ def prepare(node: Partitioned, maintenance: Maintenance) -> None:
         f"FROM ({_body(node, _with_partition(node, child)).sql}) AS b",
     )
     matching = analysis.matching
-    states.add(id(node), fill, index=matching.index, lookup=matching.lookup)
+    types = dict(zip(analysis.keys, states.types[id(node)], strict=True))
+    further = lookup(states.lookups.get(id(node), ()), matching, types)
+    states.add(id(node), fill, index=matching.index, lookup=further)
 
 
 def _keys(node: Partitioned) -> tuple[str, ...]:
@@ -159,6 +163,11 @@ def _old(node: Partitioned, maintenance: Maintenance) -> Relation:
 def _new(node: Partitioned, maintenance: Maintenance) -> Relation:
     if not maintenance.is_changed(node):
         return _old(node, maintenance)
+    terms = _new_terms(node, maintenance)
+    return Relation(union_all(term.sql for term in terms), node.ids, weighted=False)
+
+
+def _new_terms(node: Partitioned, maintenance: Maintenance) -> list[Relation]:
     analysis, table = _state(node, maintenance)
     touched, rows = _touched(node, maintenance)
     kept = select(
@@ -167,7 +176,7 @@ def _new(node: Partitioned, maintenance: Maintenance) -> Relation:
         f"WHERE NOT EXISTS (SELECT FROM {touched} AS k WHERE {analysis.matching.same('s', 'k')})",
     )
     fresh = select([f"b.{id}" for id in node.ids], f"FROM {rows} AS b")
-    return Relation(union_all([kept, fresh]), node.ids, weighted=False)
+    return [Relation(sql, node.ids, weighted=False) for sql in (kept, fresh)]
 
 
 def _delta(node: Partitioned, maintenance: Maintenance) -> Relation:
@@ -261,9 +270,11 @@ def _computed_again(
     node: Partitioned, analysis: Analysis, wanted: str, maintenance: Maintenance
 ) -> str:
     """The operator's rows in the partitions whose keys are in the CTE `wanted`."""
-    keyed = _with_partition(node, maintenance.new(node.child))
-    restricted = union_all(restrict(keyed, analysis.matching, wanted))
-    body = _body(node, Relation(restricted, keyed.ids, weighted=False))
+    by_key = dict(zip(analysis.keys, node.partition, strict=True))
+    terms = terms_with(node.child, by_key, wanted, maintenance)
+    keyed = [_with_partition(node, term) for term in terms]
+    parts = [part for term in keyed for part in restrict(term, analysis.matching, wanted)]
+    body = _body(node, Relation(union_all(parts), keyed[0].ids, weighted=False))
     return select(
         [f"b.{id}" for id in body.ids],
         f"FROM {body.source('b')}",
@@ -275,4 +286,4 @@ def _distinct(keys: list[str]) -> str:
     return f"GROUP BY {', '.join(keys)}" if keys else "LIMIT 1"
 
 
-PARTITIONED = Rules(initial=_initial, new=_new, old=_old, delta=_delta)
+PARTITIONED = Rules(initial=_initial, new=_new, old=_old, delta=_delta, new_terms=_new_terms)

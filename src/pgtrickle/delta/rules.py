@@ -8,6 +8,7 @@ from pgtrickle.delta import aggregate, partitioned, recursion
 from pgtrickle.delta.aggregate import AGGREGATE
 from pgtrickle.delta.join import JOIN
 from pgtrickle.delta.linear import EXPAND, FILTER, PROJECT, REPLICATE, SHARED, UNION_ALL
+from pgtrickle.delta.lookups import lookups
 from pgtrickle.delta.maintenance import Maintenance, Rules
 from pgtrickle.delta.moving import MOVING_FILTER, MOVING_PROJECT
 from pgtrickle.delta.outer_join import OUTER_JOIN
@@ -68,6 +69,7 @@ RULES: Mapping[type[Node], Rules] = {
 def prepare(root: Node, target: Target, maintenance: Maintenance) -> None:
     """Analyse stateful operators, innermost first, and create their state tables."""
     maintenance.states.token = target.token
+    maintenance.states.lookups = lookups(root)
     learn_types(root, maintenance.rules, maintenance.states)
     aggregate.make_visible(root, target, maintenance.states)
     _prepare(root, maintenance)

@@ -1,6 +1,7 @@
 """Semi, anti and mark join: EXISTS, IN and their negations.
 
-With F the left rows that flip (see `matching`):
+Of sides that are known as they were, so is the join. With F the left rows that flip (see
+`matching`):
 
     δ(L ⋉ R) = δL ⋉ new(R)  +  F, +1 where now matched, else -1
     δ(L ▷ R) = δL ▷ new(R)  +  F, -1 where now matched, else +1
@@ -12,6 +13,7 @@ would join it by a nested loop, and where it expects one left row compute it aga
 
 from __future__ import annotations
 
+from pgtrickle.delta.join import MOST_TERMS
 from pgtrickle.delta.maintenance import Maintenance, Rules
 from pgtrickle.delta.matching import MATCHED, flipped, take_apart
 from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
@@ -42,11 +44,51 @@ def _mark(node: MarkJoin, left: Relation, right: Relation) -> Relation:
     return Relation(select(items, f"FROM {left.source('l')}"), node.ids, left.weighted)
 
 
+def _by_terms(node: SemiJoin, left: Relation, right: list[Relation]) -> list[Relation]:
+    """The join with a right side of several sets of rows: each is looked up in by its indexes.
+
+    As one UNION ALL none can be. A row that has a match in one is not asked for in those after it.
+    """
+    found = [_exists(node, term) for term in right]
+    none = [f"NOT {each}" for each in found]
+    ways = [none] if node.negated else [[*none[:i], each] for i, each in enumerate(found)]
+    return [
+        Relation(
+            select(["l.*"], f"FROM {left.source('l')}", f"WHERE {' AND '.join(way)}"),
+            left.ids,
+            left.weighted,
+        )
+        for way in ways
+    ]
+
+
+def _right_terms(node: SemiJoin, maintenance: Maintenance) -> list[Relation]:
+    """What the right side is now, as sets of rows in which the condition can be looked up."""
+    parts = take_apart(node.condition, node.left, node.right)
+    if not parts.equal:
+        return [maintenance.new(node.right)]
+    return maintenance.new_terms(node.right)
+
+
+def _old(node: SemiJoin | MarkJoin, maintenance: Maintenance) -> Relation:
+    if not maintenance.has_old(node):
+        return maintenance.taken_back(node)
+    left, right = maintenance.old(node.left), maintenance.old(node.right)
+    return _semi(node, left, right) if isinstance(node, SemiJoin) else _mark(node, left, right)
+
+
+def _semi_new_terms(node: SemiJoin, maintenance: Maintenance) -> list[Relation]:
+    left, right = maintenance.new_terms(node.left), _right_terms(node, maintenance)
+    if len(left) * len(right) > MOST_TERMS:
+        left = [maintenance.new(node.left)]
+    return [each for term in left for each in _by_terms(node, term, right)]
+
+
 def _semi_delta(node: SemiJoin, maintenance: Maintenance) -> Relation:
     terms = []
     left = maintenance.shared_delta(node.left)
     if left is not None:
-        terms.append(_semi(node, left, maintenance.new(node.right)).sql)
+        terms += [each.sql for each in _by_terms(node, left, _right_terms(node, maintenance))]
     rows = flipped(node.left, node.right, node.condition, maintenance)
     if rows is not None:
         come, go = ("-1", "1") if node.negated else ("1", "-1")
@@ -78,12 +120,13 @@ def _mark_delta(node: MarkJoin, maintenance: Maintenance) -> Relation:
 SEMI_JOIN = Rules(
     initial=lambda node, m: _semi(node, m.initial(node.left), m.initial(node.right)),
     new=lambda node, m: _semi(node, m.new(node.left), m.new(node.right)),
-    old=None,
+    old=_old,
     delta=_semi_delta,
+    new_terms=_semi_new_terms,
 )
 MARK_JOIN = Rules(
     initial=lambda node, m: _mark(node, m.initial(node.left), m.initial(node.right)),
     new=lambda node, m: _mark(node, m.new(node.left), m.new(node.right)),
-    old=None,
+    old=_old,
     delta=_mark_delta,
 )

@@ -71,7 +71,8 @@ def by_comparing(
             f"{term.weights('l')} AS {WEIGHT}",
         ],
         f"FROM {term.source('l')}",
-        f"WHERE EXISTS (SELECT FROM {pair}) AND ({now}) <> ({before})",
+        # Spelled as an equality, for PostgreSQL expects few rows of one and all of the contrary.
+        f"WHERE EXISTS (SELECT FROM {pair}) AND ({now}) = (NOT ({before}))",
     )
 
 

@@ -138,6 +138,7 @@ class States:
 
     By the id of a node: the types it asked for (`delta.types`), what was decided about it, the
     state of the one that has it in the stream table, and of outer joins the matches that are known.
+    `lookups` are the sets of columns by which joins above look a node's state up.
     `token` stands for the stream table's name; in `afresh` for whether groups are aggregated afresh
     that rarely are, which is known when the SQL is run.
     `one_equality`: values that are equal by one comparison of the query are so by all; not where a
@@ -152,6 +153,7 @@ class States:
     analyses: dict[int, Any] = field(default_factory=dict)
     visible: dict[int, VisibleState] = field(default_factory=dict)
     matches: dict[int, KnownMatches] = field(default_factory=dict)
+    lookups: dict[int, list[frozenset[str]]] = field(default_factory=dict)
     token: str = "t"
 
     @property

@@ -12,6 +12,7 @@ from pgtrickle.delta.aggregate.analysis import (
 from pgtrickle.delta.aggregate.matched import counting_matches, known_matches
 from pgtrickle.delta.aggregate.touched import touched_groups
 from pgtrickle.delta.aggregate.values import value_counts
+from pgtrickle.delta.lookups import lookup
 from pgtrickle.delta.maintenance import Maintenance, Rules
 from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
 from pgtrickle.query.algebra import Aggregate
@@ -30,10 +31,12 @@ def prepare(node: Aggregate, maintenance: Maintenance) -> None:
     keyed = with_keys(node, maintenance.initial(node.child))
     matching = analysis.matching
     fill = parts(analysis, keyed)
+    types = dict(zip(analysis.keys, states.types[id(node)], strict=False))
+    further = lookup(states.lookups.get(id(node), ()), matching, types)
     if matching.hashed:
-        states.add(id(node), fill, index=matching.index, lookup=matching.lookup)
+        states.add(id(node), fill, index=matching.index, lookup=further)
     else:
-        states.add(id(node), fill, key=matching.index)
+        states.add(id(node), fill, key=matching.index, lookup=further)
     if analysis.matched is not None:
         states.matches[id(node.child)] = known_matches(node, states.tables[id(node)])
     for values in analysis.stored_values:
@@ -44,9 +47,13 @@ def prepare(node: Aggregate, maintenance: Maintenance) -> None:
 
 
 def _initial(node: Aggregate, maintenance: Maintenance) -> Relation:
-    """Of what its state is filled with, where PostgreSQL may choose: all must see one choice."""
+    """Of what its state is filled with, once it has one.
+
+    Where PostgreSQL may choose, all must see one choice; and elsewhere every state further up would
+    compute the groups below it once more, and again for each place where they are read.
+    """
     table = maintenance.states.tables.get(id(node))
-    if table is not None and maintenance.states.analyses[id(node)].is_open:
+    if table is not None:
         items = _outputs(node, finished(maintenance.states.analyses[id(node)], "s."))
         return Relation(select(items, f"FROM {table.filling} AS s"), node.ids, False)
     keyed = with_keys(node, maintenance.initial(node.child))

@@ -7,6 +7,7 @@ from pgtrickle.delta.aggregate.analysis import finished, group_by, parts, state_
 from pgtrickle.delta.aggregate.values import join_values
 from pgtrickle.delta.linear import changed
 from pgtrickle.delta.maintenance import Maintenance
+from pgtrickle.delta.merged import terms_with
 from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
 from pgtrickle.delta.restriction import HASH, restrict
 from pgtrickle.delta.state import StateTable
@@ -105,10 +106,13 @@ class Touched:
                 f"WHERE m.__afresh AND {self._alive('m')}",
             ),
         )
-        keyed = with_keys(self.node, self.maintenance.new(self.node.child))
-        restricted = Relation(
-            union_all(restrict(keyed, analysis.matching, wanted)), keyed.ids, weighted=False
-        )
+        by_key = {attribute.id: expression for attribute, expression in self.node.keys}
+        terms = terms_with(self.node.child, by_key, wanted, self.maintenance)
+        keyed = [with_keys(self.node, term) for term in terms]
+        wanted_parts = [
+            part for term in keyed for part in restrict(term, analysis.matching, wanted)
+        ]
+        restricted = Relation(union_all(wanted_parts), keyed[0].ids, weighted=False)
         sql = parts(analysis, restricted)
         if not analysis.keys:
             sql = select(["*"], f"FROM ({sql}) AS a WHERE EXISTS (SELECT FROM {wanted})")
