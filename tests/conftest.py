@@ -2,7 +2,8 @@
 
 Every test that asks for `database` or `connection` gets a new, empty database on the embedded
 server, which all workers of a run share. A test marked `every_server` runs on that and again on
-each other version at hand: on the oldest always, on those between in `make test-all`.
+each other version at hand: on the oldest always (where it says `others_slow`, in `make test-all`),
+on those between in `make test-all`.
 PGTRICKLE_TEST_VERSION names the version to run everything on instead, and PGTRICKLE_TEST_DSN
 another server: a role that may create databases.
 """
@@ -154,11 +155,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if (
         "server_version" in metafunc.fixturenames
-        and metafunc.definition.get_closest_marker("every_server")
+        and (marker := metafunc.definition.get_closest_marker("every_server"))
         and "PGTRICKLE_TEST_DSN" not in os.environ
     ):
+        quick = (VERSION,) if marker.kwargs.get("others_slow") else (VERSION, OLDEST)
         versions = [
-            pytest.param(version, marks=[] if version in (VERSION, OLDEST) else pytest.mark.slow)
+            pytest.param(version, marks=[] if version in quick else pytest.mark.slow)
             for version in dict.fromkeys((VERSION, *OTHERS))
             if version == VERSION or "PGTRICKLE_TEST_VERSION" not in os.environ
         ]
