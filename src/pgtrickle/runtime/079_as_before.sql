@@ -297,7 +297,9 @@ begin
                 perform pgtrickle._raise_work_mem();
             end if;
             applied := pgtrickle._apply_program(target, frontier, program, pending.guard);
-            perform set_config('work_mem', work_mem, true);
+            if pending.guard > 2048 then
+                perform set_config('work_mem', work_mem, true);
+            end if;
             seen := applied.snapshot;
         end if;
         if pgtrickle._catalog_stamp(target) is distinct from frontier.stamp then
