@@ -62,6 +62,26 @@ def test_there_is_one_for_each_set_of_changed_sources(engine: Engine) -> None:
     ]
 
 
+@pytest.mark.parametrize(("customers", "ordered"), [(3, "12"), (14, "8")])
+def test_fewer_tables_are_ordered_at_a_time_where_a_join_has_many(
+    engine: Engine, customers: int, ordered: str
+) -> None:
+    names = [f"c{i}" for i in range(customers)]
+    joins = " ".join(f"join customers {c} on {c}.id = o.customer" for c in names)
+    query = (
+        f"select o.amount, {', '.join(f'{c}.region as {c}' for c in names)} from orders o {joins}"
+    )
+    engine.create_stream_table("regions", query, refresh_mode="DIFFERENTIAL")
+    touch(engine)
+    assert engine.refresh("regions").action == "DIFFERENTIAL"
+    (settings,) = engine.connection.execute(
+        "select proconfig from pg_proc where proname ~ '^delta_1_'"
+    ).fetchone() or ([],)
+    assert f"join_collapse_limit={ordered}" in settings
+    assert f"from_collapse_limit={ordered}" in settings
+    assert engine.verify("regions").equal
+
+
 def test_many_changes_that_are_few_of_the_table_have_a_program(engine: Engine) -> None:
     run = engine.connection.execute
     run("insert into orders select 100 + i, 1 + i % 9, i from generate_series(1, 200000) i")
