@@ -224,6 +224,7 @@ class DatabaseFacts:
             self._hashable(column),
             self._width(column),
             self.compares(column),
+            self.catalog.type(column.type_oid).has_order,
         )
 
     def compares(self, column: ResultColumn) -> bool:

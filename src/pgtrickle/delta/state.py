@@ -19,7 +19,8 @@ class ColumnType:
     `name` as format_type spells it, typmod included. `bitwise`: equal values print equally, so
     that equality decides whether a value changed. `hashable`: it has a hash function (bit strings
     have none, nor money: their text has). `width`: how many bytes a value takes at most, None
-    without a limit. `compares`: ``=`` means the equality of groups.
+    without a limit. `compares`: ``=`` means the equality of groups. `ordered`: it can be sorted by
+    (transaction ids and access rights have a hash and no order).
     """
 
     oid: int
@@ -28,6 +29,7 @@ class ColumnType:
     hashable: bool
     width: int | None
     compares: bool = True
+    ordered: bool = True
 
     def obstacle(self) -> str | None:
         """Why rows cannot be kept by values of this type, or None."""
@@ -35,6 +37,8 @@ class ColumnType:
             return f"values of type {self.name} have no hash function"
         if not self.compares:
             return f"the operators of type {self.name} are not in the search_path"
+        if not self.ordered:
+            return f"values of type {self.name} have no order"
         return None
 
 

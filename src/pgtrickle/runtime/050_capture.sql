@@ -501,7 +501,7 @@ as $$
 declare
     known pgtrickle.pgt_captures;
     captured text[];
-    wanted record;
+    alterations text;
     buffer text;
     rebuilt boolean := false;
     missing text;
@@ -535,23 +535,21 @@ begin
         from pgtrickle._captured_columns(source, coalesce(known.columns, '{}') || columns) c);
     for segment in 0 .. 2 loop
         buffer := format('pgtrickle_changes.changes_%s_%s', source, segment);
-        for wanted in
-            select c.name, c.declaration, b.attname is not null as exists,
-                b.atttypid is distinct from pgtrickle._base_type(c.type) as differs
-            from pgtrickle._captured_columns(source, captured) c
-            left join pg_attribute b
-                on b.attrelid = buffer::regclass
-                and b.attname = c.name
-                and not b.attisdropped
-        loop
-            if wanted.exists and wanted.differs then
-                execute format('alter table %s drop column %I cascade', buffer, wanted.name);
-                rebuilt := true;
-            end if;
-            if wanted.differs then
-                execute format('alter table %s add column %s', buffer, wanted.declaration);
-            end if;
-        end loop;
+        -- All at once: each ALTER TABLE of a source with many columns takes as long as making the table.
+        select string_agg(
+                case when b.attname is not null then format('drop column %I cascade, ', c.name) else '' end || 'add column ' || c.declaration,
+                ', '),
+            rebuilt or coalesce(bool_or(b.attname is not null), false)
+        into alterations, rebuilt
+        from pgtrickle._captured_columns(source, captured) c
+        left join pg_attribute b
+            on b.attrelid = buffer::regclass
+            and b.attname = c.name
+            and not b.attisdropped
+        where b.atttypid is distinct from pgtrickle._base_type(c.type);
+        if alterations is not null then
+            execute format('alter table %s %s', buffer, alterations);
+        end if;
         execute format('grant select (%s) on %s to %I',
             (select string_agg(format('%I', name), ', ') from unnest('{__pgt_xid,__pgt_seq,__pgt_weight}' || columns) name),
             buffer, role);
