@@ -190,7 +190,7 @@ class DatabaseFacts:
                 [self._described_alone(ctes, item, each.source) for item in each.items]
                 for each in selections
             ]
-        self.catalog.read_types(column.type_oid for column in found)
+        self.catalog.read_types([column.type_oid for column in found])
         columns = iter(found)
         return [[self._column_type_of(next(columns)) for _ in each.items] for each in selections]
 
@@ -270,7 +270,7 @@ class DatabaseFacts:
     def output(self, columns: Sequence[ResultColumn]) -> tuple[OutputColumn, ...]:
         """The stream table's columns as apply needs them."""
         types = sorted({column.type_oid for column in columns})
-        self.catalog.read_types([*types, *self.catalog.column_types()])
+        self.catalog.read_types(types)
         hashed = self._hashed_forms(types)
         return tuple(
             OutputColumn(

@@ -21,7 +21,7 @@ Of sides that are known as they were, so is the join.
 from __future__ import annotations
 
 from pgtrickle.delta.maintenance import Maintenance, Rules
-from pgtrickle.delta.matching import MATCHED, flipped
+from pgtrickle.delta.matching import MATCHED, comes_often, flipped
 from pgtrickle.delta.relation import WEIGHT, Relation, netted, select, union_all
 from pgtrickle.query.algebra import OuterJoin
 from pgtrickle.query.render import render_expression
@@ -79,7 +79,7 @@ def _delta(node: OuterJoin, maintenance: Maintenance) -> Relation:
             )
             for old in maintenance.old_terms(node.left)
         ]
-        if len(matched) > 1:  # see `flipped`
+        if len(matched) > 1 and comes_often(node.left):
             matched = [netted(Relation(union_all(matched), node.ids, weighted=True)).sql]
         terms += matched
         terms.append(_flips(node, maintenance, of_left=True))

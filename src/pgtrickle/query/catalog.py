@@ -6,7 +6,7 @@ The questions are in ``relations.sql`` and ``types.sql``; each is asked for many
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -17,6 +17,10 @@ from pgtrickle.errors import PgTrickleError
 
 FIRST_USER_OID = 16384
 """Objects with a smaller OID came with PostgreSQL (FirstNormalObjectId)."""
+
+COMMON = frozenset((16, 20, 21, 23, 25, 701, 1082, 1114, 1184, 1700))
+"""boolean, bigint, smallint, integer, text, double precision, date, timestamp, timestamptz and
+numeric: what columns have, and what counts, sums and comparisons of them come to."""
 
 
 class UnknownRelation(PgTrickleError):  # noqa: N818
@@ -180,11 +184,14 @@ class Catalog:
 
     # Types
 
-    def read_types(self, oids: Iterable[int]) -> None:
-        """Read types, and those they are made of, in one question."""
-        unknown = sorted({oid for oid in oids if oid not in self._types})
-        if not unknown:
+    def read_types(self, oids: Collection[int]) -> None:
+        """Read types, and those they are made of, in one question.
+
+        To plan it takes longer than to answer it, so what is likely to be asked next comes along.
+        """
+        if all(oid in self._types for oid in oids):
             return
+        unknown = sorted({*oids, *self.column_types(), *COMMON} - self._types.keys())
         rows = self.session.rows(_question("types"), (unknown, self.path))
         made = {int(row[0]): row for row in rows}
         for oid in made:
