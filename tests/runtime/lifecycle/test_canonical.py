@@ -175,3 +175,25 @@ def test_works_inside_a_transaction_after_an_error(owner: Connection) -> None:
         with pytest.raises(psycopg.errors.UndefinedColumn), owner.transaction():
             canonical(owner, "select nothing from src.orders")
         assert '"id"' in canonical(owner, "select id from src.orders")
+
+
+def test_of_aliases_those_are_kept_whose_columns_have_one_name(owner: Connection) -> None:
+    tree = (
+        r'({A :alias {ALIAS :aliasname q :colnames ("a" "b")} :eref <>}'
+        r' {B :alias {ALIAS :aliasname a\ b :colnames ("a" "c\ d" "a")} :eref'
+        r" {ALIAS :aliasname e :colnames <>}})"
+    )
+    kept = r'{ALIAS :aliasname a\ b :colnames ("a" "c\ d" "a")}'
+    assert kept in tree
+    masked = scalar(owner, "select pgtrickle._with_doubled_names(%s)", tree)
+    assert masked == tree.replace(kept, r'{"a" "c\ d" "a"}')
+
+
+def test_rows_of_many_wide_tables_are_compared_at_once(owner: Connection) -> None:
+    """One regular expression over all of it took minutes."""
+    columns = ", ".join(f"column_{number} integer" for number in range(150))
+    owner.execute(f"create table src.wide ({columns})")
+    owner.execute("set statement_timeout = '60s'")
+    query = "select to_jsonb(a) as a, to_jsonb(b) as b from src.wide a cross join src.wide b"
+    query = " union all ".join([query] * 4)
+    assert canonical(owner, query).count('"wide"') >= 8
