@@ -1,9 +1,9 @@
 """The PostgreSQL servers and databases the tests run on.
 
 Every test that asks for `database` or `connection` gets a new, empty database on the embedded
-server, which all workers of a run share. A test marked `every_server` runs on that and again on
-each other version at hand: on the oldest always (where it says `others_slow`, in `make test-all`),
-on those between in `make test-all`.
+server, which all workers of a run share. A test marked `every_server` runs in `make test-all` on
+that and again on each other version at hand. In `make test` it runs on one of them: a fourth of
+these tests on the oldest, the others on the embedded one, always the same (`in_one_way.py`).
 PGTRICKLE_TEST_VERSION names the version to run everything on instead, and PGTRICKLE_TEST_DSN
 another server: a role that may create databases.
 """
@@ -25,6 +25,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from tests.in_one_way import in_one_way
 
 import pgtrickle
 from pgtrickle.embedded import Server, server
@@ -145,8 +146,12 @@ QUICK_FIRST = (
 """The folders in the order of what one of their tests takes."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before `slow` tests are left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What most likely fails is told first: a mistake should not wait for what takes minutes."""
+    versions = {version: f"pg{version}" for version in (VERSION, OLDEST)}
+    in_one_way(items, "server_version", versions, (OLDEST, VERSION, VERSION, VERSION))
+    in_one_way(items, "setup", {"package": "package", "adapter": "adapter"}, ("package", "adapter"))
     place = {folder: number for number, folder in enumerate(QUICK_FIRST)}
     here = Path(__file__).parent
     items.sort(key=lambda item: place.get(item.path.relative_to(here).parts[0], len(place)))
@@ -155,12 +160,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if (
         "server_version" in metafunc.fixturenames
-        and (marker := metafunc.definition.get_closest_marker("every_server"))
+        and metafunc.definition.get_closest_marker("every_server")
         and "PGTRICKLE_TEST_DSN" not in os.environ
     ):
-        quick = (VERSION,) if marker.kwargs.get("others_slow") else (VERSION, OLDEST)
         versions = [
-            pytest.param(version, marks=[] if version in quick else pytest.mark.slow)
+            pytest.param(version, marks=[] if version in (VERSION, OLDEST) else pytest.mark.slow)
             for version in dict.fromkeys((VERSION, *OTHERS))
             if version == VERSION or "PGTRICKLE_TEST_VERSION" not in os.environ
         ]

@@ -62,6 +62,7 @@ def test_stream_tables_equal_their_queries(databases: Databases) -> None:
 
 
 @pytest.mark.every_server
+@pytest.mark.in_every_way
 def test_on_every_server(databases: Databases) -> None:
     @settings(CASES, max_examples=3, derandomize=True)
     @given(cases())

@@ -20,7 +20,7 @@ from tests.runtime.waiting import PATIENCE, begun
 
 from pgtrickle.engine import Engine
 
-pytestmark = pytest.mark.every_server(others_slow=True)
+pytestmark = pytest.mark.every_server
 
 Connection = psycopg.Connection[Any]
 Current = Callable[..., None]
