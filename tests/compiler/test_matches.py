@@ -50,3 +50,23 @@ def test_they_are_kept_where_the_groups_are_a_key_of_the_left_side(
 )
 def test_they_are_asked_of_the_right_side_elsewhere(engine: Engine, query: str) -> None:
     assert not keeps_matches(engine, query)
+
+
+@pytest.mark.parametrize(
+    ("query", "netted"),
+    [
+        ("select l.id, r.v from l left join r on r.l = l.id", False),
+        ("select x.id, r.v from l x join l on l.id = x.k left join r on r.l = l.id", False),
+        (
+            "select l.id, r.v, s.v as w from l left join r on r.l = l.id left join r s on s.l = r.id",
+            True,
+        ),
+        ("select id from l where exists (select from r where r.l = l.id)", False),
+    ],
+)
+def test_rows_are_netted_where_they_may_come_often(
+    engine: Engine, query: str, netted: bool
+) -> None:
+    """By what they print, which costs more than to join them."""
+    engine.connection.execute(SCHEMA)
+    assert ("OVER same AS __number" in engine.compile(query).deltas["*"]) is netted
