@@ -3,7 +3,7 @@
 Every test that asks for `database` or `connection` gets a new, empty database on the embedded
 server, which all workers of a run share. A test marked `every_server` runs in `make test-all` on
 that and again on each other version at hand. In `make test` it runs on one of them: a fourth of
-these tests on the oldest, the others on the embedded one, always the same (`in_one_way.py`).
+these tests on the oldest, the others on the embedded one, always the same (`in_make_test.py`).
 PGTRICKLE_TEST_VERSION names the version to run everything on instead, and PGTRICKLE_TEST_DSN
 another server: a role that may create databases.
 """
@@ -25,7 +25,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from tests.in_one_way import in_one_way
+from tests.in_make_test import in_one_way, in_part
 
 import pgtrickle
 from pgtrickle.embedded import Server, server
@@ -152,6 +152,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     versions = {version: f"pg{version}" for version in (VERSION, OLDEST)}
     in_one_way(items, "server_version", versions, (OLDEST, VERSION, VERSION, VERSION))
     in_one_way(items, "setup", {"package": "package", "adapter": "adapter"}, ("package", "adapter"))
+    in_part(items)
     place = {folder: number for number, folder in enumerate(QUICK_FIRST)}
     here = Path(__file__).parent
     items.sort(key=lambda item: place.get(item.path.relative_to(here).parts[0], len(place)))

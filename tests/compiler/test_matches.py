@@ -57,10 +57,7 @@ def test_they_are_asked_of_the_right_side_elsewhere(engine: Engine, query: str) 
     [
         ("select l.id, r.v from l left join r on r.l = l.id", False),
         ("select x.id, r.v from l x join l on l.id = x.k left join r on r.l = l.id", False),
-        (
-            "select l.id, r.v, s.v as w from l left join r on r.l = l.id left join r s on s.l = r.id",
-            True,
-        ),
+        ("select l.id, s.v from l left join r on r.l = l.id left join r s on s.l = r.id", True),
         ("select id from l where exists (select from r where r.l = l.id)", False),
     ],
 )

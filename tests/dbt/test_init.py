@@ -45,6 +45,7 @@ def _number_of(adapter: str, installed: Path, directory: Path) -> str:
     return line[1 : line.index("]")]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("answers", "expected"),
     [

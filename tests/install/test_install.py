@@ -26,7 +26,7 @@ from pgtrickle.routines import RetiredFunctionUsedError
 
 from .shape import shape
 
-pytestmark = [pytest.mark.every_server, pytest.mark.in_every_way]
+pytestmark = pytest.mark.every_server
 
 Connection = psycopg.Connection[Any]
 Connect = Callable[..., Connection]

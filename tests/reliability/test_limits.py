@@ -43,7 +43,10 @@ def test_names_of_63_bytes(engine: Engine, alphabet: str) -> None:
     engine.drop_stream_table(table)
 
 
-@pytest.mark.parametrize(("number", "key"), [(800, True), (1590, True), (1600, False)])
+@pytest.mark.parametrize(
+    ("number", "key"),
+    [(800, True), pytest.param(1590, True, marks=pytest.mark.slow), (1600, False)],
+)
 def test_many_columns(engine: Engine, number: int, key: bool) -> None:
     columns = ", ".join(f"c{n} integer" for n in range(number))
     engine.connection.execute(
@@ -94,6 +97,7 @@ def test_a_timeout_leaves_the_table_as_it_was(
     assert sums.verify("sums").equal
 
 
+@pytest.mark.slow
 def test_no_room_for_temporary_files(engine: Engine) -> None:
     """More than a refresh allows itself in memory, however little is allowed."""
     run = engine.connection.execute

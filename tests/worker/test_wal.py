@@ -197,6 +197,7 @@ def test_who_refreshes_by_hand_recomputes_and_nothing_is_lost_or_doubled(
     assert ready.session.rows(LAST) == [("DIFFERENTIAL", None)]
 
 
+@pytest.mark.slow
 def test_moving_there_and_back_under_writers_and_killed_workers(
     ready: Engine, database: str, start_worker: StartWorker
 ) -> None:

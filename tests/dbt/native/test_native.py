@@ -62,6 +62,7 @@ def _calls(project: Project) -> list[str]:
     return [name for (name,) in project.sql("select function from pgtrickle.calls order by number")]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("version", "upgraded"),
     [*((version, False) for version in [*VERSIONS, *INSTALLED]), ("0.67.0", True)],
@@ -353,6 +354,7 @@ def test_an_old_failure_is_not_taken_for_one_of_this_run(project: Project) -> No
     assert project.dbt("run")["totals"] == "altered query"
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("version", "options", "said"),
     [
@@ -490,6 +492,7 @@ def test_a_column_that_the_query_lacks_is_an_error_of_the_compiler(project: Proj
     assert project.value("select count(*) from pgtrickle.pgt_stream_tables") == 0
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_stream_table_that_others_read_is_rebuilt_and_dropped(project: Project) -> None:
     """The extension's default for dependents changed twice, so it is always told."""

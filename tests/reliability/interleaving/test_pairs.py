@@ -128,6 +128,7 @@ def _is_closed(reader: psycopg.Connection, table: str) -> bool:
     return False
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("pair", PAIRS, ids=" | ".join)
 def test_at_once(
     fresh_database: FreshDatabase, world: tuple[str, dict[str, str]], pair: tuple[str, str]

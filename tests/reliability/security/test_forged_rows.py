@@ -17,7 +17,7 @@ Connection = psycopg.Connection[Any]
 Connect = Callable[..., Connection]
 EngineAs = Callable[..., Engine]
 
-pytestmark = pytest.mark.every_server
+pytestmark = [pytest.mark.every_server, pytest.mark.one_in(3)]
 DENIED = psycopg.errors.InsufficientPrivilege
 STILL_READ = psycopg.errors.DependentObjectsStillExist
 

@@ -37,6 +37,7 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("hostile", HOSTILE)
 @pytest.mark.parametrize("mode", ["DIFFERENTIAL", "IMMEDIATE"])
 def test_a_name_is_only_a_name(engine: Engine, hostile: str, mode: str) -> None:

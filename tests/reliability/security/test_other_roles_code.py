@@ -15,7 +15,7 @@ Connection = psycopg.Connection[Any]
 Connect = Callable[..., Connection]
 EngineAs = Callable[..., Engine]
 
-pytestmark = pytest.mark.every_server
+pytestmark = [pytest.mark.every_server, pytest.mark.one_in(3)]
 
 SOURCE = (
     "create table src.item (id integer primary key, v integer); insert into src.item values (1, 1)"

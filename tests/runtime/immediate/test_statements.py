@@ -12,7 +12,7 @@ from tests.runtime.conftest import Connect
 from tests.runtime.immediate.conftest import Immediate
 from tests.runtime.immediate.queries import QUERIES
 
-pytestmark = pytest.mark.every_server
+pytestmark = [pytest.mark.every_server, pytest.mark.one_in(2)]
 
 Connection = psycopg.Connection[Any]
 Current = Callable[..., None]

@@ -1,7 +1,8 @@
-"""In `make test` a test that can run in several ways runs in one, in `make test-all` in all.
+"""What of the tests runs in `make test`; all of it does in `make test-all`.
 
 A mistake that shows on one version of PostgreSQL alone, or in one of dbt's set-ups, nearly always
-shows in several tests; and to run each of them in every way took half as long again.
+shows in several tests, and to run each of them in every way took half as long again. Likewise of a
+test that is repeated for dozens of values: some of these find nearly all that all would.
 """
 
 from __future__ import annotations
@@ -39,3 +40,20 @@ def in_one_way(
             for value, item in found.items():
                 if value != way:
                     item.add_marker(pytest.mark.slow)
+
+
+def in_part(items: Sequence[pytest.Item]) -> None:
+    """Mark as `slow` all but one in n of the items of a test that is marked `one_in(n)`.
+
+    Which, goes by their names: the same in each run, and at least one of each test.
+    """
+    of_test: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("one_in") and not item.get_closest_marker("slow"):
+            of_test[item.nodeid.partition("[")[0]].append(item)
+    for found in of_test.values():
+        found.sort(key=lambda item: zlib.crc32(item.nodeid.encode()))
+        marker = found[0].get_closest_marker("one_in")
+        assert marker is not None
+        for item in found[-(-len(found) // marker.args[0]) :]:
+            item.add_marker(pytest.mark.slow)
