@@ -8,8 +8,8 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.prepared
-# Three workers keep two processors busy while a test waits; override: make test JOBS=8
-JOBS ?= 3
+# Two workers suit a laptop and the smallest machines; override: make test JOBS=8
+JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 
 # The first interpreter that dbt and venv can use; PYTHON=/path/to/python chooses another.

@@ -104,13 +104,27 @@ class NotACase(Exception):  # noqa: N818
 
 
 def check(case: Case, databases: Databases) -> Counter[str]:
+    """Play a case in a new database. Raises Wrong."""
+    with databases() as dsn, opened(dsn) as sessions:
+        return play(case, sessions)
+
+
+@contextlib.contextmanager
+def opened(dsn: str) -> Iterator[list[psycopg.Connection]]:
+    """The two sessions of a case, or of several, whose columns have other types each time."""
+    with contextlib.ExitStack() as stack:
+        yield [
+            stack.enter_context(psycopg.connect(dsn, autocommit=True, prepare_threshold=None))
+            for _ in range(2)
+        ]
+
+
+def play(case: Case, sessions: list[psycopg.Connection]) -> Counter[str]:
     """Play a case; counts of what refreshes did, by action. Raises Wrong."""
-    with databases() as dsn, contextlib.ExitStack() as stack:
-        sessions = [stack.enter_context(psycopg.connect(dsn, autocommit=True)) for _ in range(2)]
-        for session in sessions:
-            session.execute("set lock_timeout = '150ms'")
-            session.execute("set timezone = 'Europe/Berlin'")
-        return _Play(case, sessions).run()
+    for session in sessions:
+        session.execute("set lock_timeout = '150ms'")
+        session.execute("set timezone = 'Europe/Berlin'")
+    return _Play(case, sessions).run()
 
 
 class _Play:

@@ -78,7 +78,7 @@ def keep_exact(
     for table, query in tables.items():
         engine.create_stream_table(table, query, refresh_mode="DIFFERENTIAL")
     dice = random.Random(seed)
-    for cycle in range(12):
+    for cycle in range(9):
         for _ in range(dice.randint(1, 5)):
             change(engine, dice)
         if cycle == 6:

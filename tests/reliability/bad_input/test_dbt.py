@@ -77,6 +77,7 @@ def messages(fresh_database: Any, tmp_path_factory: pytest.TempPathFactory) -> d
     return said
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", [*CASES, *QUERIES])
 def test_a_wrong_model(messages: dict[str, str], name: str) -> None:
     expected = {**CASES, **QUERIES}[name][1]

@@ -20,7 +20,7 @@ Connection = psycopg.Connection[Any]
 Connect = Callable[..., Connection]
 EngineAs = Callable[..., Engine]
 
-pytestmark = pytest.mark.every_server
+pytestmark = [pytest.mark.every_server, pytest.mark.one_in(2)]
 DENIED = psycopg.errors.InsufficientPrivilege
 
 CLOSED = """
