@@ -202,6 +202,7 @@ def test_the_old_table_serves_while_a_full_refresh_runs(project: Project) -> Non
     assert seen == [(3,)]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("kind", ["table", "view", "materialized_view", "incremental"])
 def test_another_relation_of_that_name_gives_way_and_comes_back(
     project: Project, kind: str, setup: str

@@ -70,6 +70,7 @@ HELD = {
 }
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("setting", "code"), [("statement_timeout", "57014"), ("lock_timeout", "55P03")]
 )

@@ -126,6 +126,7 @@ def test_a_refresh_whose_end_was_not_heard_of_is_done_once_and_the_table_goes_on
     assert own_engine.verify("t").equal
 
 
+@pytest.mark.slow
 def test_the_server_lets_go_of_what_a_lost_session_has_locked(
     own_engine: Engine, held: Held, database: str, way: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -462,6 +462,7 @@ class Clock:
         return self.now
 
 
+@pytest.mark.slow
 def test_a_transaction_that_stays_open_has_the_log_read_less_often(
     ready_alone: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -510,6 +511,7 @@ def test_a_transaction_that_stays_open_has_the_log_read_less_often(
         ]
 
 
+@pytest.mark.slow
 def test_a_lag_past_bearing_gives_the_slot_up_and_tables_are_recomputed(
     ready: Engine, database: str, start_worker: StartWorker
 ) -> None:

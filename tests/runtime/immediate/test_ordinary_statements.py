@@ -93,6 +93,7 @@ def test_statements_of_one_transaction(
     current(*OF_ORDERS)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     "happening",
     [
