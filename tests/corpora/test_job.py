@@ -48,6 +48,7 @@ def test_no_query_is_tested_on_nothing(installed: psycopg.Connection) -> None:
     assert not [name for name, row in found.items() if row is None or row[0] is None]
 
 
+@pytest.mark.slow
 def test_every_shape_is_exact(installed: psycopg.Connection) -> None:
     play(installed, SHAPES, titles=60, cycles=2, rows=3, seed=1)
 

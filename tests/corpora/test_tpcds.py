@@ -42,6 +42,7 @@ def test_no_query_is_tested_on_nothing(installed: psycopg.Connection) -> None:
     assert not empty
 
 
+@pytest.mark.slow
 def test_every_shape_is_exact(installed: psycopg.Connection) -> None:
     play(installed, SHAPES, cycles=2, rows=3, seed=1)
 

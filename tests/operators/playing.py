@@ -78,12 +78,12 @@ def keep_exact(
     for table, query in tables.items():
         engine.create_stream_table(table, query, refresh_mode="DIFFERENTIAL")
     dice = random.Random(seed)
-    for cycle in range(9):
+    for cycle in range(6):
         for _ in range(dice.randint(1, 5)):
             change(engine, dice)
-        if cycle == 6:
+        if cycle == 2:
             engine.connection.execute("delete from r; delete from c where id > 5")
-        if cycle == 8:
+        if cycle == 4:
             engine.connection.execute(
                 "insert into r select nullif(i % 12, 0), i % 5 from generate_series(1, 40) i;"
                 "insert into c select i, 'n' || i, 'r1' from generate_series(6, 20) i"

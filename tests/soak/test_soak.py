@@ -201,6 +201,7 @@ def settle(engine: Engine, seconds: float = 600) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.slow
 def test_a_service_runs_for_half_a_minute(servers_directory: Path) -> None:
     soak(servers_directory / "soak", sources=8, tables=32, seconds=20, lives=3, seed=1)
 
