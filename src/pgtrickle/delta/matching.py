@@ -110,8 +110,8 @@ def comes_often(left: Node) -> bool:
     """Whether a row of `left` may come and go several times in one delta.
 
     Of a left side that is itself such a join, each row comes as often as that has changes of it,
-    and again at each further join: 3 to the number of joins. To net them, each is printed: an eighth
-    of what a left join of two tables took.
+    and again at each further join: 3 to the number of joins. To net them, each is printed, which
+    was an eighth of what a left join of two tables took.
     """
     return any(isinstance(node, OuterJoin | SemiJoin | MarkJoin) for node in walk_nodes(left))
 
