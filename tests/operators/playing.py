@@ -6,7 +6,12 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from pgtrickle.engine import Engine
+
+LENGTHS = [6, pytest.param(12, marks=pytest.mark.slow)]
+"""Cycles of changes that a family is followed through."""
 
 SCHEMA = """
     create table c (id integer primary key, name text not null, region text);
@@ -70,7 +75,7 @@ def families(name: str) -> dict[str, list[str]]:
 
 
 def keep_exact(
-    engine: Engine, queries: Sequence[str], seed: str, *, recomputed: bool = False
+    engine: Engine, queries: Sequence[str], seed: str, cycles: int, *, recomputed: bool = False
 ) -> None:
     """Stream tables of the queries follow many cycles of changes by their deltas, and are exact."""
     engine.connection.execute(SCHEMA)
@@ -78,12 +83,12 @@ def keep_exact(
     for table, query in tables.items():
         engine.create_stream_table(table, query, refresh_mode="DIFFERENTIAL")
     dice = random.Random(seed)
-    for cycle in range(6):
+    for cycle in range(cycles):
         for _ in range(dice.randint(1, 5)):
             change(engine, dice)
-        if cycle == 2:
+        if cycle == cycles // 2:
             engine.connection.execute("delete from r; delete from c where id > 5")
-        if cycle == 4:
+        if cycle == cycles * 2 // 3:
             engine.connection.execute(
                 "insert into r select nullif(i % 12, 0), i % 5 from generate_series(1, 40) i;"
                 "insert into c select i, 'n' || i, 'r1' from generate_series(6, 20) i"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.operators.playing import SCHEMA, families, keep_exact
+from tests.operators.playing import LENGTHS, SCHEMA, families, keep_exact
 
 from pgtrickle.engine import Engine
 
@@ -12,9 +12,10 @@ pytestmark = pytest.mark.every_server
 FAMILIES = families("nesting.sql")
 
 
+@pytest.mark.parametrize("cycles", LENGTHS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_family_is_differential_and_exact(family: str, engine: Engine) -> None:
-    keep_exact(engine, FAMILIES[family], family)
+def test_a_family_is_differential_and_exact(family: str, cycles: int, engine: Engine) -> None:
+    keep_exact(engine, FAMILIES[family], family, cycles)
 
 
 CHAINS = {

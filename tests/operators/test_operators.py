@@ -7,7 +7,7 @@ comes, groups that vanish and return, key updates, and several tables changed at
 from __future__ import annotations
 
 import pytest
-from tests.operators.playing import keep_exact
+from tests.operators.playing import LENGTHS, keep_exact
 
 from pgtrickle.engine import Engine
 
@@ -281,6 +281,9 @@ QUERIES = {
 }
 
 
+@pytest.mark.parametrize("cycles", LENGTHS)
 @pytest.mark.parametrize("family", QUERIES)
-def test_a_family_of_operators_is_differential_and_exact(family: str, engine: Engine) -> None:
-    keep_exact(engine, QUERIES[family], family, recomputed=family == "constants")
+def test_a_family_of_operators_is_differential_and_exact(
+    family: str, cycles: int, engine: Engine
+) -> None:
+    keep_exact(engine, QUERIES[family], family, cycles, recomputed=family == "constants")

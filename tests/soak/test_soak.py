@@ -202,8 +202,8 @@ def settle(engine: Engine, seconds: float = 600) -> None:
 
 
 @pytest.mark.slow
-def test_a_service_runs_for_half_a_minute(servers_directory: Path) -> None:
-    soak(servers_directory / "soak", sources=8, tables=32, seconds=20, lives=3, seed=1)
+def test_a_service_runs_for_a_minute(servers_directory: Path) -> None:
+    soak(servers_directory / "soak", sources=8, tables=32, seconds=45, lives=6, seed=1)
 
 
 @pytest.mark.soak
