@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from pgtrickle.engine import Engine
 
@@ -71,3 +72,22 @@ def test_a_row_may_have_two_fields_of_one_name(source: str, engine: Engine) -> N
     engine.connection.execute("insert into orders values (99, 1, 5)")
     engine.refresh("st")
     assert engine.verify("st").equal
+
+
+@pytest.mark.parametrize(
+    "name", ['a"b', '" (', 'z"', "x)}", "back\\slash", '{ALIAS :aliasname z "']
+)
+def test_fields_may_have_any_name(engine: Engine, name: str) -> None:
+    engine.connection.execute(
+        sql.SQL("create table l (id integer primary key, x integer, {} integer)")
+        .format(sql.Identifier(name))
+        .as_string(engine.connection)
+    )
+    engine.connection.execute("create table r (id integer, x integer)")
+    engine.create_stream_table("st", "select to_jsonb(j) as row from (r join l using (id)) j")
+    engine.connection.execute(
+        "insert into l values (1, 2, 3), (2, 3, 4); insert into r values (1, 4)"
+    )
+    engine.refresh("st")
+    assert engine.verify("st").equal
+    assert engine.connection.execute("select count(*) from st").fetchone() == (1,)

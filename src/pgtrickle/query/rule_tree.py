@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 _TOKEN = r"(?:\\.|[^\s\\(){}])*"
-# (Quotes inside a name stand as they are; spaces and parentheses are escaped.)
-_COLUMN = r'"(?:\\.|[^"\\]|"(?![\s)]))*"'
+# (Quotes inside a name stand as they are; spaces, parentheses and braces are escaped.)
+_COLUMN = r'"(?:\\.|[^"\\]|"(?![\s)}]))*"'
 _ALIAS = re.compile(
     rf"\{{ALIAS :aliasname {_TOKEN} :colnames (?:<>|\((?P<columns>(?:{_COLUMN}|\s)*)\))\}}",
     re.DOTALL,
@@ -69,7 +69,7 @@ def same_rule_tree(masked_a: str, masked_b: str) -> bool:
     return masked_a == masked_b or _normalised(masked_a) == _normalised(masked_b)
 
 
-_TOKENS = re.compile(r'[(){}]|"(?:\\.|[^"\\])*"|(?:\\.|[^\s(){}])+', re.DOTALL)
+_TOKENS = re.compile(rf"[(){{}}]|{_COLUMN}|(?:\\.|[^\s(){{}}])+", re.DOTALL)
 
 _Item = str | list[Any]
 """A token, or the items between two brackets with the opening one first."""
