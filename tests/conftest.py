@@ -235,7 +235,7 @@ def fresh_database(server_of_version: Callable[[str], str]) -> Iterator[FreshDat
     admins: dict[str, psycopg.Connection] = {}
 
     def admin(version: str) -> psycopg.Connection:
-        # Kept: to connect for each database that is made or dropped took a fifth of the time.
+        # Kept: to connect for each database that is made or dropped took a third of the time.
         if version not in admins or admins[version].closed:
             admins[version] = psycopg.connect(server_of_version(version), autocommit=True)
         return admins[version]

@@ -103,7 +103,7 @@ LEFT = """
 
 
 def empty(sessions: list[psycopg.Connection]) -> None:
-    """Leave nothing of a case; the sessions stay, which makes the next one half as long."""
+    """Leave nothing of a case; the sessions stay, which makes the next one a fifth shorter."""
     for session in sessions:
         session.execute("reset all")
     engine = Engine(sessions[0])

@@ -535,7 +535,6 @@ begin
         from pgtrickle._captured_columns(source, coalesce(known.columns, '{}') || columns) c);
     for segment in 0 .. 2 loop
         buffer := format('pgtrickle_changes.changes_%s_%s', source, segment);
-        -- All at once: each ALTER TABLE of a source with many columns takes as long as making the table.
         select string_agg(
                 case when b.attname is not null then format('drop column %I cascade, ', c.name) else '' end || 'add column ' || c.declaration,
                 ', '),
