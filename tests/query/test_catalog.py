@@ -7,6 +7,7 @@ import pytest
 from pgtrickle.query.canonical import canonicalise, describe
 from pgtrickle.query.catalog import Catalog, UnknownRelation
 from pgtrickle.query.functions import function_uses, worst_volatility
+from pgtrickle.query.types import BUILT_IN
 
 pytestmark = pytest.mark.every_server
 
@@ -140,6 +141,18 @@ def test_types(session, name, same, equality, hashing):
     ((oid,),) = session.rows("select to_regtype(%s)::oid::bigint", (name,))
     facts = Catalog(session).type(oid)
     assert (facts.equal_is_same, facts.has_equality, facts.has_hash) == (same, equality, hashing)
+
+
+@pytest.mark.in_every_way
+def test_what_is_known_without_a_question_is_what_the_server_would_say(session):
+    # A schema of the user's before pg_catalog, with an operator that would be nearer.
+    session.rows("create schema nearer")
+    session.rows("create operator nearer.= (function = texteq, leftarg = text, rightarg = text)")
+    session.rows("set search_path = nearer, pg_catalog")
+    asked = Catalog(session)
+    asked.known_types.clear()
+    asked.read_types(BUILT_IN)
+    assert {oid: asked.known_types[oid] for oid in BUILT_IN} == BUILT_IN
 
 
 def uses(session, sql):

@@ -6,7 +6,7 @@ The questions are in ``relations.sql`` and ``types.sql``; each is asked for many
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -14,13 +14,10 @@ from typing import Any
 
 from pgtrickle.database import Session
 from pgtrickle.errors import PgTrickleError
+from pgtrickle.query.types import BUILT_IN, TypeFacts, learn
 
 FIRST_USER_OID = 16384
 """Objects with a smaller OID came with PostgreSQL (FirstNormalObjectId)."""
-
-COMMON = frozenset((16, 20, 21, 23, 25, 701, 1082, 1114, 1184, 1700))
-"""boolean, bigint, smallint, integer, text, double precision, date, timestamp, timestamptz and
-numeric: what columns have, and what counts, sums and comparisons of them come to."""
 
 
 class UnknownRelation(PgTrickleError):  # noqa: N818
@@ -95,27 +92,6 @@ class RelationFacts:
         return next((column for column in self.columns if column.name == name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class TypeFacts:
-    """What can be done with values of a type.
-
-    `equal_is_same`: values that compare equal under a deterministic collation print the same
-    (not so for numeric, float, jsonb, interval, bpchar, citext, ...). `has_equality` and
-    `has_order` come with a default btree operator class, `has_hash` with a hash one. `compares`:
-    in the catalog's path, ``=`` is that equality.
-    """
-
-    oid: int
-    schema: str
-    name: str
-    category: str
-    equal_is_same: bool
-    has_equality: bool
-    has_order: bool
-    has_hash: bool
-    compares: bool
-
-
 class Catalog:
     """The facts of one compilation. Every answer is kept, so it must not outlive a DDL change.
 
@@ -127,7 +103,7 @@ class Catalog:
         self.path = path
         self._relations: dict[int, RelationFacts] = {}
         self._oids: dict[tuple[str | None, str], int] = {}
-        self._types: dict[int, TypeFacts] = {}
+        self.known_types = dict(BUILT_IN)
 
     # Relations
 
@@ -187,20 +163,20 @@ class Catalog:
     def read_types(self, oids: Collection[int]) -> None:
         """Read types, and those they are made of, in one question.
 
-        To plan it takes longer than to answer it, so what is likely to be asked next comes along.
+        To plan it takes longer than to answer it, so those of all columns read come along.
         """
-        if all(oid in self._types for oid in oids):
+        if all(oid in self.known_types for oid in oids):
             return
-        unknown = sorted({*oids, *self.column_types(), *COMMON} - self._types.keys())
+        unknown = sorted({*oids, *self.column_types()} - self.known_types.keys())
         rows = self.session.rows(_question("types"), (unknown, self.path))
         made = {int(row[0]): row for row in rows}
         for oid in made:
-            _type(oid, made, self._types)
+            learn(oid, made, self.known_types)
 
     def type(self, oid: int) -> TypeFacts:
         """Get a type by OID; domains have the facts of what is under them."""
         self.read_types([oid])
-        return self._types[oid]
+        return self.known_types[oid]
 
 
 @cache
@@ -242,27 +218,3 @@ def _relation(row: tuple[Any, ...]) -> RelationFacts:
         reads=tuple(reads),
         is_system=oid < FIRST_USER_OID or schema in {"pg_catalog", "information_schema"},
     )
-
-
-def _type(oid: int, made: Mapping[int, tuple[Any, ...]], known: dict[int, TypeFacts]) -> TypeFacts:
-    """What a row of types.sql says, with what those of the parts say; added to `known`."""
-    if oid in known:
-        return known[oid]
-    _, schema, name, kind, category, base, element, subtype, attributes, *operators, seen = made[
-        oid
-    ]
-    under = [base] if kind == "d" else [part for part in (element, subtype) if part]
-    if kind == "c":
-        under = attributes
-    if under or kind == "c":
-        parts = [_type(int(part), made, known) for part in under]
-        order = all(part.has_order for part in parts)
-        same = all(part.equal_is_same for part in parts)
-        hashed = all(part.has_hash for part in parts)
-        equality = all(part.has_equality for part in parts)
-        seen = kind != "d" or parts[0].compares  # all others are compared part by part
-    else:
-        order, same, hashed = operators
-        equality = order or hashed
-    known[oid] = TypeFacts(oid, schema, name, category, same, equality, order, hashed, seen)
-    return known[oid]

@@ -404,6 +404,19 @@ comment on function pgtrickle._probe_functions(oid) is
     'Functions that a view calls, directly or through views, operators and aggregates of users: signature as to_regprocedure reads it';
 
 
+create or replace function pgtrickle._user_functions_of(probe oid)
+    returns text[]
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(array_agg(f.signature order by f.signature), '{}')
+    from pgtrickle._probe_functions(probe) f
+    where f.is_user_defined
+$$;
+comment on function pgtrickle._user_functions_of(oid) is 'Signatures of the functions a view calls that are not PostgreSQL''s own';
+
+
 create or replace function pgtrickle._probe_columns(probe oid)
     returns table ("position" integer, name text, type oid, typmod integer, "collation" oid, declaration text)
     language sql
@@ -507,7 +520,7 @@ comment on function pgtrickle._check_probe(oid) is 'Errors for what a view allow
 
 create or replace function pgtrickle._analyze_query(
         query text, search_path text,
-        out canonical text, out faithful boolean, out columns jsonb, out sources jsonb)
+        out canonical text, out faithful boolean, out columns jsonb, out sources jsonb, out functions text[])
     language plpgsql
     set search_path = pg_catalog, pg_temp
     set jit = off
@@ -525,6 +538,7 @@ begin
     select coalesce(jsonb_agg(to_jsonb(s) order by s.relid), '[]')
     into sources
     from pgtrickle._probe_sources(probe) s;
+    functions := pgtrickle._user_functions_of(probe);
     canonical := pgtrickle._viewdef(probe);
     for round in 1 .. 8 loop
         begin
@@ -548,20 +562,20 @@ begin
 end
 $$;
 comment on function pgtrickle._analyze_query(text, text) is
-    'What PostgreSQL understands a query to be under a search_path: canonical text, whether that text provably means the same, columns, sources';
+    'What PostgreSQL understands a query to be under a search_path: canonical text, whether that text provably means the same, columns, sources, functions of users';
 
 
 create or replace function pgtrickle._analyze_stored(
         stream_table pgtrickle.pgt_stream_tables,
-        out canonical text, out faithful boolean, out columns jsonb, out sources jsonb)
+        out canonical text, out faithful boolean, out columns jsonb, out sources jsonb, out functions text[])
     language plpgsql
     set search_path = pg_catalog, pg_temp
     set standard_conforming_strings = on
     set jit = off
 as $$
 begin
-    select a.canonical, a.faithful, a.columns, a.sources
-    into canonical, faithful, columns, sources
+    select a.canonical, a.faithful, a.columns, a.sources, a.functions
+    into canonical, faithful, columns, sources, functions
     from pgtrickle._analyze_query(stream_table.defining_query, pgtrickle._pinned_search_path(stream_table.defining_search_path)) a;
 end
 $$;

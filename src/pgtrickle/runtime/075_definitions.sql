@@ -124,12 +124,8 @@ create or replace function pgtrickle._user_functions(query text, search_path tex
 as $$
 declare
     probe constant oid := pgtrickle._create_probe(query, search_path);
-    signatures text[];
+    signatures constant text[] := pgtrickle._user_functions_of(probe);
 begin
-    select coalesce(array_agg(f.signature order by f.signature), '{}')
-    into signatures
-    from pgtrickle._probe_functions(probe) f
-    where f.is_user_defined;
     perform pgtrickle._drop_probe(probe);
     return signatures;
 end
@@ -158,7 +154,7 @@ $$;
 comment on function pgtrickle._store_functions(bigint) is 'Remembers which functions of users a stream table''s query calls, and how they are defined';
 
 
-create or replace function pgtrickle._store_dependencies(p_pgt_id bigint, sources jsonb)
+create or replace function pgtrickle._store_dependencies(p_pgt_id bigint, sources jsonb, functions text[])
     returns void
     language sql
     set search_path = pg_catalog, pg_temp
@@ -176,10 +172,16 @@ as $$
         s ->> 'schema_name',
         s ->> 'relation_name'
     from jsonb_array_elements(sources) s;
-    select pgtrickle._store_functions(p_pgt_id);
+    update pgtrickle.pgt_stream_tables s
+    set functions_used = functions,
+        function_hashes = pgtrickle._function_hashes(functions)::text
+    where s.pgt_id = p_pgt_id
+      and functions is not null;
+    select pgtrickle._store_functions(p_pgt_id)
+    where functions is null;
 $$;
-comment on function pgtrickle._store_dependencies(bigint, jsonb) is
-    'Records what a stream table reads, as _analyze_query found it, and how that is defined now';
+comment on function pgtrickle._store_dependencies(bigint, jsonb, text[]) is
+    'Records what a stream table reads and calls, as _analyze_query found it, and how that is defined now. Functions null: those of the text that is kept, where another was analyzed';
 
 
 create or replace function pgtrickle._rebind(stream_table pgtrickle.pgt_stream_tables)
@@ -491,7 +493,7 @@ begin
     select * into strict stream_table from pgtrickle.pgt_stream_tables s where s.pgt_id = target;
     analysis := pgtrickle._analyze_stored(stream_table);
     perform pgtrickle._check_no_cycle(stream_table.pgt_relid, analysis.sources);
-    perform pgtrickle._store_dependencies(target, analysis.sources);
+    perform pgtrickle._store_dependencies(target, analysis.sources, analysis.functions);
 end
 $$;
 comment on function pgtrickle._read_anew(bigint) is

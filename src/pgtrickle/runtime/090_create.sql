@@ -287,7 +287,7 @@ begin
         given.max_differential_joins, given.max_delta_fraction,
         search_path, settings, (select r.oid from pg_roles r where r.rolname = current_user),
         given.st_partition_key, case when given.st_partition_key is not null then '{}'::oid[] end);
-    perform pgtrickle._store_dependencies(id, analysis.sources);
+    perform pgtrickle._store_dependencies(id, analysis.sources, case when analysis.faithful then analysis.functions end);
     insert into pgtrickle.pgt_frontiers (pgt_id, cluster_id) values (id, pgtrickle._cluster_id());
     insert into pgtrickle.pgt_plans (pgt_id) values (id);
     perform pgtrickle._create_guard(id);

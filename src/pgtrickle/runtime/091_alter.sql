@@ -89,7 +89,7 @@ begin
         status = case when s.status = 'SUSPENDED' then 'ACTIVE' else s.status end,
         updated_at = now()
     where s.pgt_id = target.pgt_id;
-    perform pgtrickle._store_dependencies(target.pgt_id, analysis.sources);
+    perform pgtrickle._store_dependencies(target.pgt_id, analysis.sources, case when analysis.faithful then analysis.functions end);
     used := pgtrickle._replace_plan(target.pgt_id, pgtrickle._take_offer(query, analysis.canonical, analysis.faithful));
     perform pgtrickle._create_executor(target.pgt_id);
     if target.requested_refresh_mode = 'IMMEDIATE' then
