@@ -11,7 +11,7 @@ STAMP := $(VENV)/.prepared
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes
 # Two workers suit a laptop and the smallest machines; override: make test JOBS=8
 JOBS ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(JOBS)
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 # The first interpreter that dbt and venv can use; PYTHON=/path/to/python chooses another.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python3.10; do \

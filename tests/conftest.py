@@ -25,7 +25,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from tests.in_make_test import in_one_way, in_part
+from tests.in_make_test import in_one_way, in_part, together
 
 import pgtrickle
 from pgtrickle.embedded import Server, server
@@ -141,13 +141,14 @@ def restart(postgres: Server, *, crash: bool) -> None:
 
 QUICK_FIRST = (
     "query", "compiler", "install", "runtime", "engine", "operators", "cli", "equality", "corpora",
-    "reliability", "soak", "worker", "concurrency", "dbt", "embedded", "demo",
+    "reliability", "soak", "worker", "concurrency", "demo", "dbt", "embedded",
 )  # fmt: skip
-"""The folders in the order of what one of their tests takes."""
+"""The folders in the order of what one of their tests takes. The demo's, which one worker runs, are
+not last: the other would wait for it."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before `slow` tests are left out
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What most likely fails is told first: a mistake should not wait for what takes minutes."""
     versions = {version: f"pg{version}" for version in (VERSION, OLDEST)}
     in_one_way(items, "server_version", versions, (OLDEST, VERSION, VERSION, VERSION))
@@ -156,6 +157,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     place = {folder: number for number, folder in enumerate(QUICK_FIRST)}
     here = Path(__file__).parent
     items.sort(key=lambda item: place.get(item.path.relative_to(here).parts[0], len(place)))
+    if config.pluginmanager.has_plugin("xdist"):
+        together(items)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -224,6 +227,13 @@ def server_dsn(server_of_version: Callable[[str], str], server_version: str) -> 
     return server_of_version(server_version)
 
 
+def last_words(connection: psycopg.Connection) -> str:
+    """The end of the log of a server that is on this machine."""
+    (data,) = connection.execute("show data_directory").fetchone() or ("",)
+    log = Path(data).parent / "server.log"
+    return "\n".join(log.read_text().splitlines()[-40:]) if log.exists() else ""
+
+
 @pytest.fixture(scope="session")
 def fresh_database(server_of_version: Callable[[str], str]) -> Iterator[FreshDatabase]:
     """A function that gives a new database for a `with` block, as a DSN.
@@ -265,9 +275,13 @@ def fresh_database(server_of_version: Callable[[str], str]) -> Iterator[FreshDat
                 " where database = %s",
                 [name],
             )
-            admin(version).execute(
-                sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
-            )
+            drop = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
+            try:
+                admin(version).execute(drop)
+            except psycopg.errors.InternalError_:
+                # "checkpoint request failed", seen once in some ten thousand: the log says why.
+                print(last_words(admin(version)))
+                admin(version).execute(drop)
 
     yield fresh
     for connection in admins.values():

@@ -57,3 +57,12 @@ def in_part(items: Sequence[pytest.Item]) -> None:
         assert marker is not None
         for item in found[-(-len(found) // marker.args[0]) :]:
             item.add_marker(pytest.mark.slow)
+
+
+def together(items: Sequence[pytest.Item]) -> None:
+    """Have one worker run all tests that share what a module prepares for its own."""
+    for item in items:
+        fixtures = getattr(item, "_fixtureinfo", None)
+        found = fixtures.name2fixturedefs.values() if fixtures is not None else ()
+        if any(definitions[-1].scope == "module" for definitions in found):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))

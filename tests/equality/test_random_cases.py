@@ -81,7 +81,8 @@ def test_all_operators(databases: Databases) -> None:
 
 
 SMALL_CASES, PARTS = 276, 6
-"""Of one stream table and a few cycles each; with the larger ones above they are 300."""
+"""Of one stream table and a few cycles each; with the larger ones above they are 300. Four of the
+parts run in `make test`."""
 IN_ONE_SESSION = 10
 """What a session has planned once serves the next case, and is gone over at each change of a
 catalog: with the plans of forty cases that is a third of what the server does."""
@@ -122,7 +123,9 @@ def empty(sessions: list[psycopg.Connection]) -> None:
         sessions[0].execute(statement)
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize(
+    "part", [*range(4), *(pytest.param(part, marks=pytest.mark.slow) for part in range(4, PARTS))]
+)
 def test_many_small_cases(part: int, databases: Databases) -> None:
     numbers = range(part, SMALL_CASES, PARTS)
     with databases() as dsn:
