@@ -249,12 +249,12 @@ class Engine:
     def _try_refresh(self, name: str) -> Refresh:
         # No parameters: only a simple query is seen to be the first statement of its transaction,
         # and only then does the runtime truncate buffers instead of deleting from them.
-        rows = self.session.rows(
-            "select action, coalesce(rows_inserted, 0), coalesce(rows_deleted, 0),"
-            " coalesce(delta_row_count, 0), coalesce(duration_ms, 0), reason,"
+        # And no call but that one: where nothing changed, its commit need not wait for the disk.
+        ((action, inserted, deleted, changes, ms, *said),) = self.session.rows(
+            "select action, rows_inserted, rows_deleted, delta_row_count, duration_ms, reason,"
             f" error_message, error_code from pgtrickle.try_refresh({quote_literal(name)})"
         )
-        return Refresh(name, *rows[0])
+        return Refresh(name, action, inserted or 0, deleted or 0, changes or 0, ms or 0, *said)
 
     def compile_pending(self) -> list[str]:
         """Compile what was created by SQL alone, or is to be compiled again after a change.

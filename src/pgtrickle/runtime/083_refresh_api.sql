@@ -229,6 +229,39 @@ comment on function pgtrickle._refresh_by_name(text, text, text, boolean, boolea
     'Finds a stream table as _find does, and calls its executor; errors where the caller may not, or it is not to run';
 
 
+create or replace function pgtrickle._is_a_refresh_alone(query text)
+    returns boolean
+    language plpgsql
+    immutable
+as $$
+begin
+    -- Names of columns, and no call, operator or second FROM, which might write something.
+    return (query operator(pg_catalog.~*) pg_catalog.concat(  -- RETURN QUERY is another statement
+        '^\s*select\s+(?:(?:(?:\w+\s*,\s*)*\w+|\*)\s+from\s+)?pgtrickle\.(?:refresh_stream_table|try_refresh)',
+        '\(''(?:[^''\\]|'''')*''\)\s*;?\s*$'));
+end
+$$;
+comment on function pgtrickle._is_a_refresh_alone(text) is
+    'Whether what a client has sent is the refresh of one stream table and nothing else';
+
+
+create or replace function pgtrickle._commit_lazily()
+    returns void
+    language plpgsql
+as $$
+begin
+    -- Equal times: the first statement of its transaction. Alone in what was sent, it is the last one, too.
+    if pg_catalog.transaction_timestamp() operator(pg_catalog.=) pg_catalog.statement_timestamp()
+        and pgtrickle._is_a_refresh_alone(pg_catalog.current_query())
+    then
+        perform pg_catalog.set_config('synchronous_commit', 'off', true);
+    end if;
+end
+$$;
+comment on function pgtrickle._commit_lazily() is
+    'For a refresh that found nothing to do: has the commit not wait for the disk, where the transaction is that refresh alone. A crash within a second may then forget that it took place';
+
+
 create or replace function pgtrickle.refresh_stream_table(name text)
     returns void
     language plpgsql
@@ -237,6 +270,9 @@ declare
     outcome pgtrickle.refresh_outcome;
 begin
     outcome := pgtrickle._refresh_by_name(name, null, 'MANUAL', true, false);
+    if outcome.action = 'NO_DATA' then
+        perform pgtrickle._commit_lazily();
+    end if;
     if outcome.status = 'SKIPPED' then
         -- Not an error: that would undo what is recorded, such as a fuse that has just blown.
         raise warning using message = pg_catalog.format('stream table %s was not refreshed: %s', name, outcome.reason);
@@ -252,10 +288,16 @@ create or replace function pgtrickle.try_refresh(
     returns pgtrickle.refresh_outcome
     language plpgsql
 as $$
+declare
+    outcome pgtrickle.refresh_outcome;
 begin
     perform pgtrickle._parse_choice('mode', mode, array['full', 'reinitialize']);
     perform pgtrickle._parse_choice('initiated_by', initiated_by, array['scheduler', 'manual', 'initial', 'self_monitor']);
-    return pgtrickle._refresh_by_name(name, mode, initiated_by, wait, true);
+    outcome := pgtrickle._refresh_by_name(name, mode, initiated_by, wait, true);
+    if outcome.action = 'NO_DATA' then
+        perform pgtrickle._commit_lazily();
+    end if;
+    return outcome;
 end
 $$;
 comment on function pgtrickle.try_refresh(text, boolean, text, text) is
