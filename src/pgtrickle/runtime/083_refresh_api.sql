@@ -235,10 +235,13 @@ create or replace function pgtrickle._is_a_refresh_alone(query text)
     immutable
 as $$
 begin
-    -- Names of columns, and no call, operator or second FROM, which might write something.
-    return (query operator(pg_catalog.~*) pg_catalog.concat(  -- RETURN QUERY is another statement
-        '^\s*select\s+(?:(?:(?:\w+\s*,\s*)*\w+|\*)\s+from\s+)?pgtrickle\.(?:refresh_stream_table|try_refresh)',
-        '\(''(?:[^''\\]|'''')*''\)\s*;?\s*$'));
+    -- Names of columns, and no call, operator or second FROM, which might write something. No backslash,
+    -- of which a setting decides what it is.
+    return (pg_catalog.strpos(query, pg_catalog.chr(92)) operator(pg_catalog.=) 0
+        and query operator(pg_catalog.~*) pg_catalog.concat(
+            '^[[:space:]]*select[[:space:]]+',
+            '(?:(?:(?:[[:alnum:]_]+[[:space:]]*,[[:space:]]*)*[[:alnum:]_]+|[*])[[:space:]]+from[[:space:]]+)?',
+            'pgtrickle[.](?:refresh_stream_table|try_refresh)[(]''(?:[^'']|'''')*''[)][[:space:]]*;?[[:space:]]*$'));
 end
 $$;
 comment on function pgtrickle._is_a_refresh_alone(text) is
