@@ -12,6 +12,7 @@ pytestmark = pytest.mark.every_server
 FAMILIES = families("nesting.sql")
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("cycles", LENGTHS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_family_is_differential_and_exact(family: str, cycles: int, engine: Engine) -> None:
