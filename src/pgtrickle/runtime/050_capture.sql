@@ -233,6 +233,35 @@ comment on function pgtrickle._lock_capture(oid) is
     'Serialises, until commit, whoever creates, widens or drops the capture of a source';
 
 
+create or replace function pgtrickle._has_columns(relation regclass, names name[], types oid[])
+    returns boolean
+    language plpgsql
+    volatile  -- at READ COMMITTED, what has been committed by now
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return cardinality(names) = (
+        select count(*)
+        from unnest(names, types) c (name, type)
+        join pg_attribute a on a.attrelid = relation and a.attname = c.name and a.atttypid = c.type);
+end
+$$;
+comment on function pgtrickle._has_columns(regclass, name[], oid[]) is 'Whether a relation has columns of all these names and types';
+
+
+create or replace function pgtrickle._planned_with(relation regclass, names name[], types oid[])
+    returns boolean
+    language plpgsql
+    immutable  -- as long as a plan is
+as $$
+begin
+    return pgtrickle._has_columns(relation, names, types);
+end
+$$;
+comment on function pgtrickle._planned_with(regclass, name[], oid[]) is
+    'As _has_columns, asked when the expression is planned. With the relation as a constant, its definition changing has it planned anew, so that nothing is asked as long as it stays';
+
+
 create or replace function pgtrickle._capture_function(source oid, columns text[])
     returns text
     language plpgsql
@@ -241,8 +270,8 @@ create or replace function pgtrickle._capture_function(source oid, columns text[
 as $$
 declare
     names text;
-    types text;
     known text[];
+    types oid[];
     number integer;
     unless_untouched text := '';
     target constant text := format('pgtrickle_changes.changes_%s', source);
@@ -250,11 +279,8 @@ declare
     segment integer;
     body text;
 begin
-    select string_agg(format('%I', c.name), ', '),
-        string_agg(format('when %L then a.atttypid = %s', c.name, c.type), ' '),
-        array_agg(c.name),
-        count(*)
-    into names, types, known, number
+    select string_agg(format('%I', c.name), ', '), array_agg(c.name), array_agg(c.type), count(*)
+    into names, known, types, number
     from pgtrickle._captured_columns(source, columns) c;
     -- Of an update that touched other columns alone no row is captured.
     if number < (
@@ -264,13 +290,16 @@ begin
           and a.attnum > 0
           and not a.attisdropped)
     then
-        -- A statement of its own: as a condition of the insert it took longer.
+        -- Statements of their own: as a condition of the insert it took longer. Where the first row is
+        -- another, which it mostly is, that is all there is to know.
         unless_untouched := format($text$
     if tg_op = 'UPDATE' then
-        if (select count(*) from (select from new_table limit 10001) touched) <= 10000
-            and (select row(array_agg(row(%1$s)))::record from old_table) *= (select row(array_agg(row(%1$s)))::record from new_table)
-        then
-            return null;
+        if (select row(%1$s)::record from old_table limit 1) *= (select row(%1$s)::record from new_table limit 1) then
+            if (select count(*) from (select from new_table limit 10001) touched) <= 10000
+                and (select row(array_agg(row(%1$s)))::record from old_table) *= (select row(array_agg(row(%1$s)))::record from new_table)
+            then
+                return null;
+            end if;
         end if;
     end if;$text$,
             names);
@@ -301,6 +330,7 @@ begin
 <<capture>>
 declare
     change bigint;
+    stands boolean;
 begin
     -- A partition that was detached keeps its triggers; so does a table restored elsewhere. (Two
     -- conditions: one that has a query in it is run as a query.)
@@ -311,21 +341,20 @@ begin
     end if;
     change := nextval('pgtrickle_changes.change_seq'::regclass);
     -- Columns that were dropped, renamed or changed must not fail the writer: consumers start anew.
-    if tg_op = 'TRUNCATE' or %2$s <> (
-        select count(*)
-        from pg_attribute a
-        where a.attrelid = tg_relid
-          and a.attname = any (%6$L::name[])
-          and case a.attname %3$s else false end)
-    then
+    if current_setting('transaction_isolation') = 'read committed' then
+        stands := pgtrickle._planned_with(%1$L::regclass, %2$L::name[], %3$L::oid[]);
+    else
+        stands := pgtrickle._has_columns(%1$L::regclass, %2$L::name[], %3$L::oid[]);
+    end if;
+    if tg_op = 'TRUNCATE' or not stands then
         insert into %4$s_0 (__pgt_xid, __pgt_seq, __pgt_weight) values (pg_current_xact_id(), capture.change, 0);
         return null;
-    end if;%7$s%5$s
+    end if;%6$s%5$s
     end if;
     return null;
 end
 $text$,
-        source, number, coalesce(types, 'when '''' then false'), target, inserts, coalesce(known, '{}'), unless_untouched);
+        source, coalesce(known, '{}'), coalesce(types, '{}'), target, inserts, unless_untouched);
     return format(
         'create or replace function pgtrickle_changes.capture_%s() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as %L',
         source, body);
