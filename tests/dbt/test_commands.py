@@ -54,6 +54,7 @@ def test_a_clone_is_a_view_until_it_is_run(project: Project) -> None:
     assert project.value("select sum(orders) from ci.totals") == 31
 
 
+@pytest.mark.slow
 def test_deferred_to_another_environment_it_reads_that_one_s_tables(project: Project) -> None:
     project.model("totals", TOTALS)
     project.model("above", ABOVE)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import yaml
 from tests.dbt.project import Project
 
@@ -86,6 +87,7 @@ def test_every_setting_reaches_the_engine_from_wherever_it_is_given(project: Pro
     assert _stored(project, "overridden") == {**STORED, "schedule": "2m"}
 
 
+@pytest.mark.slow
 def test_the_engine_is_asked_about_settings_only_where_they_are_new_to_it(
     project: Project,
 ) -> None:

@@ -246,6 +246,7 @@ def test_the_adapter_knows_renames_and_drops_stream_tables(make_project: MakePro
     assert project.sql(state) == []
 
 
+@pytest.mark.slow
 def test_a_name_may_have_anything_in_it(make_project: MakeProject) -> None:
     project = _with_numbers(make_project("adapter"))
     name = 'Mixed "Case" Name.s'

@@ -73,6 +73,7 @@ def logged(caplog: pytest.LogCaptureFixture, event: str, times: int = 1) -> None
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_cut_off_loses_the_lead_and_comes_back(
     own_engine: Engine,
     database: str,

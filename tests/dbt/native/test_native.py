@@ -137,6 +137,7 @@ def test_an_auto_table_the_engine_made_full_runs_again(project: Project) -> None
     assert project.value("select refresh_mode from pgtrickle.pgt_stream_tables") == "FULL"
 
 
+@pytest.mark.slow
 def test_a_table_in_error_is_resumed_and_refreshed(project: Project) -> None:
     project.model("totals", TOTALS)
     project.dbt("run")

@@ -28,7 +28,7 @@ import pgtrickle
 from pgtrickle.embedded import Server
 from pgtrickle.worker import work
 
-ROUNDS = 12
+ROUNDS = 8
 DATABASE = "crashing"
 
 

@@ -104,6 +104,7 @@ def exact(engine: Engine) -> None:
         assert verdict.equal, verdict
 
 
+@pytest.mark.slow
 def test_a_worker_goes_on_with_the_standby_that_was_promoted(
     pair: tuple[Server, Server], start_worker: Callable[..., Worker]
 ) -> None:
