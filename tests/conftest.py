@@ -227,15 +227,10 @@ def server_dsn(server_of_version: Callable[[str], str], server_version: str) -> 
     return server_of_version(server_version)
 
 
-def last_words(connection: psycopg.Connection) -> str:
-    """The end of the log of a server that is on this machine."""
-    (data,) = connection.execute("show data_directory").fetchone() or ("",)
-    log = Path(data).parent / "server.log"
-    return "\n".join(log.read_text().splitlines()[-40:]) if log.exists() else ""
-
-
 @pytest.fixture(scope="session")
-def fresh_database(server_of_version: Callable[[str], str]) -> Iterator[FreshDatabase]:
+def fresh_database(
+    server_of_version: Callable[[str], str], servers_directory: Path
+) -> Iterator[FreshDatabase]:
     """A function that gives a new database for a `with` block, as a DSN.
 
     For fixtures of a wider scope than `database`, and for copies of a prepared database:
@@ -280,7 +275,8 @@ def fresh_database(server_of_version: Callable[[str], str]) -> Iterator[FreshDat
                 admin(version).execute(drop)
             except psycopg.errors.InternalError_:
                 # "checkpoint request failed", seen once in some ten thousand: the log says why.
-                print(last_words(admin(version)))
+                log = servers_directory / f"postgres-{version}" / "server.log"
+                print(*log.read_text().splitlines()[-40:] if log.exists() else (), sep="\n")
                 admin(version).execute(drop)
 
     yield fresh

@@ -140,8 +140,7 @@ class Engine:
 
     def compile(self, query: str) -> Plan:
         """The plan for a query, without keeping anything."""
-        # The views it makes and drops are nothing that a commit should wait to have on the disk.
-        with self.connection.transaction(force_rollback=True):
+        with self.connection.transaction():
             return compile_query(self.session, query)
 
     def create_stream_table(self, name: str, query: str, **options: Any) -> None:
@@ -376,8 +375,6 @@ class Engine:
         Where a right is missing the block decides whether it can do without.
         """
         with suppress(psycopg.errors.InsufficientPrivilege), self.connection.transaction():
-            # What relies on it is committed later, with all that was before it.
-            self.session.rows("set local synchronous_commit = off")
             for source in sorted(plan.sources, key=lambda source: source.relid):
                 self.session.rows(
                     "select pgtrickle._ensure_capture(%s, %s)",

@@ -211,24 +211,6 @@ comment on function pgtrickle._execute_refresh(pgtrickle.pgt_stream_tables, text
     'Calls a stream table''s executor; errors 25006 on a standby, 42501 where the caller may not';
 
 
-create or replace function pgtrickle._refresh_by_name(name text, mode text, initiated_by text, wait boolean, catch boolean)
-    returns pgtrickle.refresh_outcome
-    language plpgsql
-as $$
-declare
-    wanted constant record := pgtrickle._parse_name(name);
-    target constant bigint := pgtrickle._at_hand(wanted.schema_name, wanted.object_name);
-begin
-    if target is null then
-        return pgtrickle._execute_refresh(pgtrickle._find(name), mode, initiated_by, wait, catch);
-    end if;
-    return pgtrickle._call_executor(target, mode, initiated_by, wait, catch);
-end
-$$;
-comment on function pgtrickle._refresh_by_name(text, text, text, boolean, boolean) is
-    'Finds a stream table as _find does, and calls its executor; errors where the caller may not, or it is not to run';
-
-
 create or replace function pgtrickle._is_a_refresh_alone(query text)
     returns boolean
     language plpgsql
@@ -265,6 +247,28 @@ comment on function pgtrickle._commit_lazily() is
     'For a refresh that found nothing to do: has the commit not wait for the disk, where the transaction is that refresh alone. A crash within a second may then forget that it took place';
 
 
+create or replace function pgtrickle._refresh_by_name(name text, mode text, initiated_by text, wait boolean, catch boolean)
+    returns pgtrickle.refresh_outcome
+    language plpgsql
+as $$
+declare
+    wanted constant record := pgtrickle._parse_name(name);
+    target constant bigint := pgtrickle._at_hand(wanted.schema_name, wanted.object_name);
+    outcome pgtrickle.refresh_outcome;
+begin
+    outcome := case when target is null
+        then pgtrickle._execute_refresh(pgtrickle._find(name), mode, initiated_by, wait, catch)
+        else pgtrickle._call_executor(target, mode, initiated_by, wait, catch) end;
+    if outcome.action operator(pg_catalog.=) 'NO_DATA' then
+        perform pgtrickle._commit_lazily();
+    end if;
+    return outcome;
+end
+$$;
+comment on function pgtrickle._refresh_by_name(text, text, text, boolean, boolean) is
+    'Finds a stream table as _find does, and calls its executor; errors where the caller may not, or it is not to run';
+
+
 create or replace function pgtrickle.refresh_stream_table(name text)
     returns void
     language plpgsql
@@ -273,9 +277,6 @@ declare
     outcome pgtrickle.refresh_outcome;
 begin
     outcome := pgtrickle._refresh_by_name(name, null, 'MANUAL', true, false);
-    if outcome.action = 'NO_DATA' then
-        perform pgtrickle._commit_lazily();
-    end if;
     if outcome.status = 'SKIPPED' then
         -- Not an error: that would undo what is recorded, such as a fuse that has just blown.
         raise warning using message = pg_catalog.format('stream table %s was not refreshed: %s', name, outcome.reason);
@@ -291,16 +292,10 @@ create or replace function pgtrickle.try_refresh(
     returns pgtrickle.refresh_outcome
     language plpgsql
 as $$
-declare
-    outcome pgtrickle.refresh_outcome;
 begin
     perform pgtrickle._parse_choice('mode', mode, array['full', 'reinitialize']);
     perform pgtrickle._parse_choice('initiated_by', initiated_by, array['scheduler', 'manual', 'initial', 'self_monitor']);
-    outcome := pgtrickle._refresh_by_name(name, mode, initiated_by, wait, true);
-    if outcome.action = 'NO_DATA' then
-        perform pgtrickle._commit_lazily();
-    end if;
-    return outcome;
+    return pgtrickle._refresh_by_name(name, mode, initiated_by, wait, true);
 end
 $$;
 comment on function pgtrickle.try_refresh(text, boolean, text, text) is

@@ -28,7 +28,7 @@ import pgtrickle
 from pgtrickle.embedded import Server
 from pgtrickle.worker import work
 
-ROUNDS = 8
+ROUNDS = 12
 DATABASE = "crashing"
 
 
