@@ -27,13 +27,14 @@ $(VENV): $(STAMP)
 
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.10 to 3.13 with venv is needed and was not found; name one with PYTHON=..." >&2; exit 2; }
-	"$(PYTHON)" -m venv $(VENV)
+	@echo "Preparing $(VENV) from requirements.lock, once: a minute or two"
+	@"$(PYTHON)" -m venv $(VENV)
 	@# By uv, which is locked itself and takes two thirds of the time; by pip where uv does not get through.
-	$(PIP) --no-deps -r <(sed -n '/^uv==/,/[^\\]$$/p' requirements.lock)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock \
-		|| $(PIP) -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	touch $@
+	@$(PIP) --no-deps -r <(sed -n '/^uv==/,/[^\\]$$/p' requirements.lock)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock \
+		|| { echo "uv could not install them; now by pip"; $(PIP) -r requirements.lock; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
 
 demo: $(STAMP) ## Watch dbt keep stream tables up to date with a year of flights
 	$(BIN)/pgtrickle demo
