@@ -13,7 +13,15 @@ from pgtrickle.engine import Engine
 TOTALS = "select customer, sum(amount) as s, count(*) as n from orders group by 1"
 ROWS = "select id, amount from orders"
 ROUND = 6000
-"""Changed rows that fill a segment."""
+"""Changed rows that fill a segment of 256 kB."""
+
+
+def turn_at(engine: Engine, size: int) -> None:
+    """Have segments turn at so many bytes, whatever a refresh has read."""
+    engine.connection.execute(
+        "create or replace function pgtrickle._segment_bytes(just_read bigint) returns bigint"
+        f" language sql immutable as 'select {size}::bigint'"
+    )
 
 
 @pytest.fixture
@@ -23,6 +31,7 @@ def two(engine: Engine) -> Engine:
     )
     engine.create_stream_table("fast", TOTALS, refresh_mode="DIFFERENTIAL")
     engine.create_stream_table("slow", ROWS, refresh_mode="DIFFERENTIAL")
+    turn_at(engine, 262144)
     # A purge passes by what somebody vacuums at that moment.
     for (buffer,) in engine.connection.execute(
         "select buffer from pgtrickle._buffers('orders'::regclass)"
@@ -167,11 +176,7 @@ def test_an_old_snapshot_misses_no_moved_change(two: Engine, other: psycopg.Conn
 
 
 def test_changes_are_consumed_once_while_they_move(two: Engine, database: str) -> None:
-    # Segments turn, and rows move, at a page.
-    (text,) = two.connection.execute(
-        "select pg_get_functiondef('pgtrickle._purge(oid, bigint, boolean, bigint)'::regprocedure)"
-    ).fetchone() or ("",)
-    two.connection.execute(text.replace("262144", "8192"))
+    turn_at(two, 8192)  # a page
 
     def write(session: psycopg.Connection, number: int, i: int) -> None:
         session.execute(f"update orders set amount = amount + 1 where id % 40 = {i}")

@@ -125,6 +125,23 @@ comment on function pgtrickle._old_segment(oid, bigint) is
 revoke all on function pgtrickle._old_segment(oid, bigint) from public;
 
 
+create or replace function pgtrickle._segment_bytes(just_read bigint)
+    returns bigint
+    language plpgsql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- To truncate goes over all of shared_buffers, and has every session plan again what reads the segment: ten
+    -- milliseconds. What was consumed and is still there costs each refresh a fraction of a microsecond a row.
+    -- So about five refreshes like the last one fill a segment, at a hundred bytes a row.
+    return least(greatest(262144, 500 * just_read), 2097152);
+end
+$$;
+comment on function pgtrickle._segment_bytes(bigint) is
+    'Bytes from which a segment is to be emptied after a refresh that read so many changes';
+
+
 create or replace function pgtrickle._is_to_be_purged(source oid, least_bytes bigint default 262144)
     returns boolean
     language plpgsql

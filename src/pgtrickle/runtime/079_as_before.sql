@@ -259,7 +259,7 @@ begin
         -- Many changes are not for here, and to count them twice takes a while.
         if ordinary.mark is null
             or bytes = 0
-            or bytes > 1048576
+            or bytes > 4194304
             or not wait and not pgtrickle._try_lock_sources(target)
             or ordinary.mark <> pgtrickle._mark(frontier.stamp, ordinary.relid, ordinary.search_path, ordinary.requested_mode,
                 null, ordinary.relids, pgtrickle._runtime_version())
@@ -312,7 +312,7 @@ begin
         return null;  -- who looks with care finds out what it was
     end;
     if not idle then
-        purgeable := pgtrickle._to_be_purged(ordinary.relids);
+        purgeable := pgtrickle._to_be_purged(ordinary.relids, pgtrickle._segment_bytes(changes));
         -- Who drew a number up to the latest and wrote anything had an id then, a lower one than this
         -- transaction got after it. They have all ended where the snapshot's oldest transaction is this one.
         past_all := is_first and pg_snapshot_xmin(seen) = pg_current_xact_id();
@@ -339,7 +339,7 @@ begin
     outcome.duration_ms := 1000 * extract(epoch from clock_timestamp() - started);
     perform pgtrickle._record_success(outcome, started, initiated_by, true);
     if purgeable <> '{}' then
-        perform pgtrickle._purge_consumed(purgeable, outcome.delta_row_count);
+        perform pgtrickle._purge_consumed(purgeable, outcome.delta_row_count, pgtrickle._segment_bytes(changes));
     end if;
     if changes > 0 then
         perform pgtrickle._fire_deferred();

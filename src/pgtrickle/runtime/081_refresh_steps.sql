@@ -451,6 +451,7 @@ declare
     mark text;
     snapshot pg_snapshot;
     quiet boolean := false;  -- there is nothing in the buffers, so the frontier stays where it is
+    turned_at bigint;  -- bytes
     applied record;
     outcome pgtrickle.refresh_outcome;
 begin
@@ -676,7 +677,10 @@ begin
         where former <> all (coalesce(relids, '{}'));
     end if;
     if relids is not null and not quiet then
-        perform pgtrickle._purge_consumed(pgtrickle._to_be_purged(array(select relid from unnest(relids) relid order by relid)), coalesce(outcome.delta_row_count, 0));
+        turned_at := pgtrickle._segment_bytes(coalesce(outcome.delta_row_count, 0));
+        perform pgtrickle._purge_consumed(
+            pgtrickle._to_be_purged(array(select relid from unnest(relids) relid order by relid), turned_at),
+            coalesce(outcome.delta_row_count, 0), turned_at);
     end if;
     if initiated_by is distinct from 'STATEMENT' then
         perform pgtrickle._fire_deferred();
