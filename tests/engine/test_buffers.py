@@ -20,7 +20,7 @@ def test_many_refreshes_leave_no_consumed_changes_behind(engine: Engine) -> None
         " where relnamespace = 'pgtrickle_changes'::regnamespace and relkind = 'r'"
     ).fetchone()
     assert left is not None
-    # A segment is turned and emptied when a few refreshes like these fill it, or at 2 MB.
+    # A segment is turned and emptied when a few refreshes like these fill it, or at 1 MB.
     assert left[0] < 3 * 1024 * 1024
     assert engine.verify("totals").equal
 
@@ -32,4 +32,4 @@ def test_larger_changes_fill_larger_segments(engine: Engine) -> None:
         for read in (0, 20, 2_000, 100_000, 2**62 // 500)
     ]
     kilobyte = 1024
-    assert sizes == [(256 * kilobyte,), (256 * kilobyte,), (1_000_000,), *[(2048 * kilobyte,)] * 2]
+    assert sizes == [(256 * kilobyte,), (256 * kilobyte,), (1_000_000,), *[(1024 * kilobyte,)] * 2]

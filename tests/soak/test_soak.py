@@ -29,7 +29,7 @@ from pgtrickle.engine import Engine
 
 BUFFER_BYTES = 4 * 1024 * 1024
 """More than a source's change buffer may hold while nothing lags: segments turn at 256 kB, or,
-after many changes, at up to 2 MB."""
+after many changes, at up to 1 MB."""
 WORKER_EVENTS = {
     "connection_lost": "the server was restarted",
     "refresh_failed": "somebody was faster; the history says what it was",

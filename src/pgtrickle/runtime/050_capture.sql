@@ -14,7 +14,7 @@
 create or replace function pgtrickle._cluster_id()
     returns text
     language plpgsql
-    stable
+    immutable  -- as long as a session is, so that a plan asks once: it reads a file
     set search_path = pg_catalog, pg_temp
 as $$
 begin

@@ -135,7 +135,7 @@ begin
     -- To truncate goes over all of shared_buffers, and has every session plan again what reads the segment: ten
     -- milliseconds. What was consumed and is still there costs each refresh a fraction of a microsecond a row.
     -- So about five refreshes like the last one fill a segment, at a hundred bytes a row.
-    return least(greatest(262144, 500 * just_read), 2097152);
+    return least(greatest(262144, 500 * just_read), 1048576);
 end
 $$;
 comment on function pgtrickle._segment_bytes(bigint) is

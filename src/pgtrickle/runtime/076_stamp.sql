@@ -123,3 +123,89 @@ end
 $$;
 comment on function pgtrickle._catalog_stamp(bigint) is
     'Hash of the versions of all catalog rows of this database that a refresh relies on: while it is the same, what was found out about sources, views, functions, columns and capture still holds';
+
+
+create or replace function pgtrickle._source_stamp(source oid, p_schema text, p_name text)
+    returns text
+    language plpgsql
+    volatile  -- at READ COMMITTED, what has been committed by now
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return concat_ws(' ', (
+        select c.oid
+        from pg_namespace n
+        join pg_class c on c.relnamespace = n.oid
+        where n.nspname = p_schema
+          and c.relname = p_name), pgtrickle._relation_stamp(source));
+end
+$$;
+comment on function pgtrickle._source_stamp(oid, text, text) is
+    'The part of _catalog_stamp that speaks of a source: which relation bears its name, and the versions of what describes it';
+
+
+create or replace function pgtrickle._source_stamp_when_planned(source regclass, p_schema text, p_name text)
+    returns text
+    language plpgsql
+    immutable  -- as long as a plan is
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return pgtrickle._source_stamp(source, p_schema, p_name);
+end
+$$;
+comment on function pgtrickle._source_stamp_when_planned(regclass, text, text) is
+    'As _source_stamp, asked when the expression is planned. With the source as a constant, its definition changing has it planned anew';
+
+
+create or replace function pgtrickle._source_stamps_sql(target bigint)
+    returns text
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- A session takes note of what others have changed when it locks what it has not locked: to ask a size does,
+    -- of a table that nobody reads. A plan that has become invalid so is made anew for the next expression.
+    -- Not for what plans do not follow: views, partitions and children, enums, roles and functions.
+    return (
+        select format('if pg_catalog.pg_relation_size(%L::pg_catalog.regclass) is not null then source_stamps := array[%s]; end if;',
+            'pgtrickle.pgt_graph_turn',
+            string_agg(
+                format('pgtrickle._source_stamp_when_planned(%L::pg_catalog.regclass, %L, %L)', d.source_relid, d.source_schema, d.source_name),
+                ', ' order by d.source_relid))
+        from pgtrickle.pgt_dependencies d
+        left join pg_class c on c.oid = d.source_relid
+        where d.pgt_id = target
+        having bool_and(d.source_number is not null and c.relkind = 'r' and not c.relhassubclass and not c.relrowsecurity
+                and not exists (select from pg_attribute a join pg_type t on t.oid = a.atttypid where a.attrelid = c.oid and t.typtype = 'e'))
+           and exists (select from pgtrickle.pgt_stream_tables s where s.pgt_id = target and s.functions_used = '{}'));
+end
+$$;
+comment on function pgtrickle._source_stamps_sql(bigint) is
+    'Statement that has a program note source_stamps text[], what _source_stamp_when_planned says of each source of a stream table, in the order of their OIDs, as of all that others have committed before it; null where not all that changes in their stamps has plans made anew that name them';
+
+
+create or replace function pgtrickle._catalog_stamp_with(target bigint, source_stamps text[])
+    returns text
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return (
+        select md5(concat_ws(' ',
+            (select p.xmin::text || p.ctid from pgtrickle.pgt_plans p where p.pgt_id = target),
+            string_agg(concat_ws(' ', d.xmin, d.ctid, d.source_stamp, c.epoch, c.triggers, c.cluster_id), ' ' order by d.source_relid)))
+        from (
+            select n.xmin, n.ctid, n.source_relid, source_stamps[row_number() over (order by n.source_relid)] as source_stamp
+            from pgtrickle.pgt_dependencies n
+            where n.pgt_id = target
+        ) d
+        join pgtrickle.pgt_captures c on c.source_relid = d.source_relid
+        where not exists (select from pg_subscription_rel)
+        having bool_and(c.cdc_mode <> 'WAL'));
+end
+$$;
+comment on function pgtrickle._catalog_stamp_with(bigint, text[]) is
+    'The same as _catalog_stamp, given what _source_stamp says of the sources, in the order of their OIDs, for a stream table whose programs do; null where there is more to ask';

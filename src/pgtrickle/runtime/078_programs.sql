@@ -242,11 +242,11 @@ comment on function pgtrickle._mark(text, oid, text, text, text, oid[], text) is
 create or replace function pgtrickle._runtime_version()
     returns text
     language plpgsql
-    stable
+    immutable  -- as long as a plan is: to install the runtime replaces whoever asks, too
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return (select string_agg(p.xmin::text, ' ') from pg_proc p where p.oid = 'pgtrickle._create_program(bigint, text, text, text, text, text)'::regprocedure);
+    return (select string_agg(p.xmin::text, ' ') from pg_proc p where p.oid = 'pgtrickle._create_program(bigint, text, text, text, text, text, text, text)'::regprocedure);
 end
 $$;
 comment on function pgtrickle._runtime_version() is 'Changes when the runtime is installed anew, which may make other programs of the same plan';
@@ -295,7 +295,7 @@ comment on function pgtrickle._has_program(text, text) is 'Whether the program o
 
 
 create or replace function pgtrickle._create_program(
-        target bigint, name text, mark text, arguments text, results text, statement text)
+        target bigint, name text, mark text, arguments text, results text, statement text, also text default null, afterwards text default '')
     returns void
     language plpgsql
     set search_path = pg_catalog, pg_temp
@@ -316,10 +316,11 @@ begin
         'create or replace function pgtrickle_state.%I(%s, %s) language plpgsql set search_path from current'
         ' set plan_cache_mode = force_generic_plan set jit = off set random_page_cost = 1.1 set join_collapse_limit = %s set from_collapse_limit = %4$s as %L',
         name, arguments,
-        (select string_agg('out ' || r, ', ') from regexp_split_to_table(results, ', ') r),
+        (select string_agg('out ' || r, ', ') from regexp_split_to_table(concat_ws(', ', results, also), ', ') r),
         ordered,
-        format(E'#variable_conflict use_column\nbegin\n    %s\n    into %s;\nend\n', statement,
-            (select string_agg(split_part(r, ' ', 1), ', ') from regexp_split_to_table(results, ', ') r)));
+        format(E'#variable_conflict use_column\nbegin\n    %s\n    into %s;\n    %s\nend\n', statement,
+            (select string_agg(split_part(r, ' ', 1), ', ') from regexp_split_to_table(results, ', ') r),
+            afterwards));
     begin
         perform pgtrickle._create_as_defined(stream_table, command);
     exception when invalid_function_definition then
@@ -332,8 +333,8 @@ begin
         format('A statement of the refresh of stream table %I.%I, kept planned; made from %s', stream_table.pgt_schema, stream_table.pgt_name, mark));
 end
 $$;
-comment on function pgtrickle._create_program(bigint, text, text, text, text, text) is
-    'Creates, or makes anew, a program: a function that runs one statement, whose row becomes the results ("name type, ..."). Call it as the stream table''s owner';
+comment on function pgtrickle._create_program(bigint, text, text, text, text, text, text, text) is
+    'Creates, or makes anew, a program: a function that runs one statement, whose row becomes the results ("name type, ..."); and, where there is one, also, which may be set by the statement afterwards. Call it as the stream table''s owner';
 
 
 create or replace function pgtrickle._delta_program_name(target bigint, which text, guard bigint, partly boolean[] default null)
@@ -375,7 +376,8 @@ begin
         perform pgtrickle._create_program(stream_table.pgt_id, name, mark,
             'pg_snapshot, xid8, bigint, timestamptz, timestamptz',
             'rows_inserted bigint, rows_deleted bigint, consistent boolean, snapshot pg_snapshot, rows_read bigint[], overtaken boolean',
-            pgtrickle._delta_sql(stream_table.pgt_relid, plan, relids, which, array_fill(guard, array[cardinality(relids)]), partly));
+            pgtrickle._delta_sql(stream_table.pgt_relid, plan, relids, which, array_fill(guard, array[cardinality(relids)]), partly),
+            'source_stamps text[]', coalesce(pgtrickle._source_stamps_sql(stream_table.pgt_id), ''));
     end if;
     return format('select * from pgtrickle_state.%I($1, $2, $3, $4, $5)', name);
 end

@@ -43,7 +43,7 @@ comment on function pgtrickle._at_hand(text, text) is
 
 create or replace function pgtrickle._apply_program(
         target bigint, frontier pgtrickle.pgt_frontiers, program text, guard bigint,
-        out rows_inserted bigint, out rows_deleted bigint, out snapshot pg_snapshot, out rows_read bigint)
+        out rows_inserted bigint, out rows_deleted bigint, out snapshot pg_snapshot, out rows_read bigint, out source_stamps text[])
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
@@ -66,10 +66,11 @@ begin
     rows_deleted := applied.rows_deleted;
     snapshot := applied.snapshot;
     rows_read := pgtrickle._sum(applied.rows_read);
+    source_stamps := applied.source_stamps;
 end
 $$;
 comment on function pgtrickle._apply_program(bigint, pgtrickle.pgt_frontiers, text, bigint) is
-    'Runs the program for a delta, past the stream table''s guard; error TR001 where what it did is not to stand: there were more rows than it is for, or in another source, or one was not there';
+    'Runs the program for a delta, past the stream table''s guard; source_stamps: as _source_stamps_sql says it; error TR001 where what it did is not to stand: there were more rows than it is for, or in another source, or one was not there';
 
 
 create or replace function pgtrickle._which_pending(
@@ -256,10 +257,10 @@ begin
         ordinary := pgtrickle._programmed(target);
         bytes := pgtrickle._buffer_bytes(ordinary.relids);
         -- Nothing in the buffers is seen without locks. To ask how large a source is waits for who has locked it.
-        -- Many changes are not for here, and to count them twice takes a while.
+        -- Many changes are not for here, and to count them twice takes a while: more than a full segment and some.
         if ordinary.mark is null
             or bytes = 0
-            or bytes > 4194304
+            or bytes > 1179648
             or not wait and not pgtrickle._try_lock_sources(target)
             or ordinary.mark <> pgtrickle._mark(frontier.stamp, ordinary.relid, ordinary.search_path, ordinary.requested_mode,
                 null, ordinary.relids, pgtrickle._runtime_version())

@@ -149,10 +149,7 @@ begin
     if changes <= 1000 and not pgtrickle._took_long(stream_table.pgt_id) then
         return null;
     end if;
-    select sum(c.reltuples)
-    into rows
-    from unnest(relids) relid, pgtrickle._members(relid) member
-    join pg_class c on c.oid = member and c.relkind = 'r' and c.reltuples > 0;
+    rows := pgtrickle._estimated_rows(relids);
     if stream_table.auto_threshold is null and stream_table.last_full_ms is not null then
         past := pgtrickle._weigh(stream_table, changes, changes / rows, ratio);
         if past.is_decided then

@@ -16,16 +16,38 @@ comment on function pgtrickle._raise_work_mem() is
     'Gives the statements that handle many rows at least 64 MB of work_mem, until the transaction ends or the caller sets it back';
 
 
-create or replace function pgtrickle._are_few(changes bigint, relids oid[])
-    returns boolean
-    language sql
+create or replace function pgtrickle._estimated_rows(relids oid[])
+    returns double precision
+    language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select coalesce(changes < 0.02 * sum(c.reltuples), false)
-    from unnest(relids) relid
-    cross join lateral pgtrickle._members(relid) member
-    join pg_class c on c.oid = member and c.relkind = 'r' and c.reltuples > 0
+declare
+    relid oid;
+    found_rows double precision := 0;
+begin
+    -- One at a time: for an array PostgreSQL would plan it again each time.
+    foreach relid in array relids loop
+        found_rows := found_rows + (
+            select coalesce(sum(c.reltuples), 0)
+            from pgtrickle._members(relid) member
+            join pg_class c on c.oid = member and c.relkind = 'r' and c.reltuples > 0);
+    end loop;
+    return nullif(found_rows, 0);
+end
+$$;
+comment on function pgtrickle._estimated_rows(oid[]) is 'Rows of these tables, as last analysed; null where that is not known';
+
+
+create or replace function pgtrickle._are_few(changes bigint, relids oid[])
+    returns boolean
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return coalesce(changes < 0.02 * pgtrickle._estimated_rows(relids), false);
+end
 $$;
 comment on function pgtrickle._are_few(bigint, oid[]) is
     'Whether so many changes are less than two in a hundred of the sources'' rows, as last analysed';

@@ -74,21 +74,20 @@ begin
             return;
         end if;
     end if;
-    with recorded as (
-        update pgtrickle.pgt_stream_tables s
-        set status = 'ACTIVE',
-            is_populated = true,
-            needs_reinit = s.needs_reinit and outcome.action = 'NO_DATA',
-            data_timestamp = case when outcome.action = 'NO_DATA' then s.data_timestamp else started end,
-            last_refresh_at = started,
-            consecutive_errors = 0,
-            last_error_message = null,
-            last_error_code = null,
-            last_error_at = null,
-            effective_refresh_mode = case when s.refresh_mode = 'IMMEDIATE' then 'IMMEDIATE' when differential then 'DIFFERENTIAL' else 'FULL' end,
-            last_full_ms = case when outcome.action in ('FULL', 'REINITIALIZE') then outcome.duration_ms else s.last_full_ms end
-        where s.pgt_id = outcome.pgt_id
-    )
+    -- Two statements: as one, with a CTE, they take a quarter longer.
+    update pgtrickle.pgt_stream_tables s
+    set status = 'ACTIVE',
+        is_populated = true,
+        needs_reinit = s.needs_reinit and outcome.action = 'NO_DATA',
+        data_timestamp = case when outcome.action = 'NO_DATA' then s.data_timestamp else started end,
+        last_refresh_at = started,
+        consecutive_errors = 0,
+        last_error_message = null,
+        last_error_code = null,
+        last_error_at = null,
+        effective_refresh_mode = case when s.refresh_mode = 'IMMEDIATE' then 'IMMEDIATE' when differential then 'DIFFERENTIAL' else 'FULL' end,
+        last_full_ms = case when outcome.action in ('FULL', 'REINITIALIZE') then outcome.duration_ms else s.last_full_ms end
+    where s.pgt_id = outcome.pgt_id;
     insert into pgtrickle.pgt_refresh_history (
         pgt_id, data_timestamp, start_time, end_time, action, rows_inserted, rows_deleted, delta_row_count,
         was_full_fallback, status, initiated_by, reason)

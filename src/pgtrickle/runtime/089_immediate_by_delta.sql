@@ -4,7 +4,7 @@
 -- always the answers are those of the last refresh. Here all is asked in a few statements that say
 -- only whether that is so; where it is not, nothing is done, and the refresh follows.
 
-create or replace function pgtrickle._is_as_before(
+create or replace function pgtrickle._is_maintainable(
         stream_table pgtrickle.pgt_stream_tables, frontier pgtrickle.pgt_frontiers, relids oid[])
     returns boolean
     language plpgsql
@@ -21,37 +21,36 @@ begin
         and stream_table.fuse_state <> 'blown'
         and stream_table.st_partition_key is null
         and frontier.snapshot is not null
+        and frontier.cluster_id = pgtrickle._cluster_id()
         -- Nothing runs as an owner who has given the table away: whose it is now may have put triggers on it.
         and exists (select from pg_class c where c.oid = stream_table.pgt_relid and c.relowner = stream_table.pgt_owner)
-        and not exists (select from pgtrickle.pgt_captures c where c.source_relid = any (relids) and (c.cdc_mode = 'WAL' or c.wal_until is not null))
-        and frontier.stamp = pgtrickle._catalog_stamp(stream_table.pgt_id)
-        and frontier.cluster_id = pgtrickle._cluster_id();
+        and not exists (select from pgtrickle.pgt_captures c where c.source_relid = any (relids) and (c.cdc_mode = 'WAL' or c.wal_until is not null));
 end
 $$;
-comment on function pgtrickle._is_as_before(pgtrickle.pgt_stream_tables, pgtrickle.pgt_frontiers, oid[]) is
-    'Whether an IMMEDIATE stream table is in order and all it relies on in the catalogs is as it was at its last refresh. relids: its captured sources';
+comment on function pgtrickle._is_maintainable(pgtrickle.pgt_stream_tables, pgtrickle.pgt_frontiers, oid[]) is
+    'Whether an IMMEDIATE stream table is in order, as far as rows of the catalog say it that the stamp does not cover. relids: its captured sources';
 
 
-create or replace function pgtrickle._program_of_written(target bigint, mark text)
+create or replace function pgtrickle._which_written(target bigint)
     returns text
     language plpgsql
+    stable
     set search_path = pg_catalog, pg_temp
 as $$
 declare
     -- A guess that costs nothing: where another source has changes, the program finds them.
     written constant oid[] := string_to_array(coalesce(current_setting('pgtrickle.written', true), ''), ',');
-    name constant text := pgtrickle._delta_program_name(target, pgtrickle._which_delta(array(
+begin
+    return pgtrickle._which_delta(array(
         select (d.source_relid = any (written))::integer::bigint
         from pgtrickle.pgt_dependencies d
         where d.pgt_id = target
           and d.source_number is not null
-        order by d.source_number)), 128);
-begin
-    return case when pgtrickle._has_program(name, mark) then name else pgtrickle._delta_program_name(target, '*', 128) end;
+        order by d.source_number));
 end
 $$;
-comment on function pgtrickle._program_of_written(bigint, text) is
-    'Name of the program for those sources of a stream table that the statement has written, as _end_statement notes them, or, where that is not there, for all. mark: of the programs';
+comment on function pgtrickle._which_written(bigint) is
+    'As _which_delta, of those sources of a stream table that the statement has written, as _end_statement notes them';
 
 
 create or replace function pgtrickle._maintain_by_delta(target bigint)
@@ -64,11 +63,12 @@ declare
     stream_table pgtrickle.pgt_stream_tables;
     frontier pgtrickle.pgt_frontiers;
     relids oid[];
-    stamped text;
+    stamp text;
     mark text;
     latest bigint;
     changes bigint;
-    program text := pgtrickle._delta_program_name(target, '0', 128);
+    which text := '0';
+    program text;
     applied record;
     outcome pgtrickle.refresh_outcome;
 begin
@@ -78,28 +78,30 @@ begin
     select s.* into stream_table from pgtrickle.pgt_stream_tables s where s.pgt_id = target;
     select f.* into frontier from pgtrickle.pgt_frontiers f where f.pgt_id = target for update;
     relids := pgtrickle._captured_sources(target);
-    if not pgtrickle._is_written_here(relids) then
-        perform pgtrickle._lock_sources(target);
-        stamped := pg_current_snapshot()::text;
-    end if;
-    if not coalesce(pgtrickle._is_as_before(stream_table, frontier, relids), false) then
+    if not coalesce(pgtrickle._is_maintainable(stream_table, frontier, relids), false) then
         return false;
     end if;
     mark := pgtrickle._mark(frontier.stamp, stream_table.pgt_relid, stream_table.defining_search_path, stream_table.requested_refresh_mode,
         null, relids, pgtrickle._runtime_version());
     latest := pgtrickle._own_sequence();
     if cardinality(relids) > 1 then
-        program := pgtrickle._program_of_written(target, mark);
+        which := pgtrickle._which_written(target);
     end if;
+    program := pgtrickle._delta_program_name(target, which, 128);
     if not pgtrickle._has_program(program, mark) then
-        return false;
+        if cardinality(relids) = 1 then
+            return false;
+        end if;
+        program := pgtrickle._delta_program_name(target, '*', 128);
+        if not pgtrickle._has_program(program, mark) then
+            return false;
+        end if;
     end if;
     applied := pgtrickle._apply_program(target, frontier, program, 128);
-    -- Where this statement has locked its source, or no transaction has ended since, nobody can have changed a catalog.
-    if stamped is not null then
-        if pg_current_snapshot()::text <> stamped and pgtrickle._catalog_stamp(target) <> frontier.stamp then
-            raise exception using errcode = 'TR001';
-        end if;
+    -- Last: versions of catalog rows do not come back. Nobody writes a source without capture before all know that it is gone.
+    stamp := pgtrickle._catalog_stamp_with(target, applied.source_stamps);
+    if coalesce(stamp, pgtrickle._catalog_stamp(target)) is distinct from frontier.stamp then
+        raise exception using errcode = 'TR001';
     end if;
     changes := applied.rows_read;
     if changes = 0 then
