@@ -186,7 +186,7 @@ comment on function pgtrickle._source_stamps_sql(bigint) is
     'Statement that has a program note source_stamps text[], what _source_stamp_when_planned says of each source of a stream table, in the order of their OIDs, as of all that others have committed before it; null where not all that changes in their stamps has plans made anew that name them';
 
 
-create or replace function pgtrickle._catalog_stamp_with(target bigint, source_stamps text[])
+create or replace function pgtrickle._catalog_stamp_with(target bigint, relids oid[], source_stamps text[])
     returns text
     language plpgsql
     stable
@@ -196,16 +196,14 @@ begin
     return (
         select md5(concat_ws(' ',
             (select p.xmin::text || p.ctid from pgtrickle.pgt_plans p where p.pgt_id = target),
-            string_agg(concat_ws(' ', d.xmin, d.ctid, d.source_stamp, c.epoch, c.triggers, c.cluster_id), ' ' order by d.source_relid)))
-        from (
-            select n.xmin, n.ctid, n.source_relid, source_stamps[row_number() over (order by n.source_relid)] as source_stamp
-            from pgtrickle.pgt_dependencies n
-            where n.pgt_id = target
-        ) d
+            string_agg(concat_ws(' ', d.xmin, d.ctid, source_stamps[array_position(relids, d.source_relid)], c.epoch, c.triggers, c.cluster_id),
+                ' ' order by d.source_relid)))
+        from pgtrickle.pgt_dependencies d
         join pgtrickle.pgt_captures c on c.source_relid = d.source_relid
-        where not exists (select from pg_subscription_rel)
-        having bool_and(c.cdc_mode <> 'WAL'));
+        where d.pgt_id = target
+        having bool_and(c.cdc_mode <> 'WAL')
+           and not exists (select from pg_subscription_rel));
 end
 $$;
-comment on function pgtrickle._catalog_stamp_with(bigint, text[]) is
-    'The same as _catalog_stamp, given what _source_stamp says of the sources, in the order of their OIDs, for a stream table whose programs do; null where there is more to ask';
+comment on function pgtrickle._catalog_stamp_with(bigint, oid[], text[]) is
+    'The same as _catalog_stamp, given what _source_stamp says of the sources, relids, ascending, for a stream table whose programs do; null where there is more to ask';

@@ -336,25 +336,14 @@ comment on function pgtrickle._end_statement() is
     'A statement has written a source: when no other is open, refreshes the IMMEDIATE tables that depend on all that was written';
 
 
-create or replace function pgtrickle._maintain(target bigint, only_lock boolean)
+create or replace function pgtrickle._raise_not_maintained(target bigint, state text, message text, detail text)
     returns void
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    message text;
-    detail text;
     name text;
 begin
-    if only_lock then
-        perform pgtrickle._lock_sources(target);
-        return;
-    end if;
-    if not pgtrickle._maintain_by_delta(target) then
-        perform pgtrickle._refresh(target, null, 'STATEMENT', true);
-    end if;
-exception when others then
-    get stacked diagnostics message = message_text, detail = pg_exception_detail;
     select pgtrickle._quoted(s.pgt_schema, s.pgt_name)
     into name
     from pgtrickle.pgt_stream_tables s
@@ -364,12 +353,42 @@ exception when others then
         return;  -- it was dropped meanwhile, and is nobody's to maintain
     end if;
     raise exception using
-        errcode = sqlstate,
+        errcode = state,
         message = format('IMMEDIATE stream table %s could not be maintained: %s', name, message),
         detail = detail,
-        hint = case when sqlstate in ('40001', '40P01') then 'Repeat the transaction'
+        hint = case when state in ('40001', '40P01') then 'Repeat the transaction'
             else format('The statement was undone. To write all the same: select pgtrickle.alter_stream_table(%1$L, refresh_mode => ''DIFFERENTIAL'')'
                 ', which refreshes it later, or select pgtrickle.pause_stream_table(%1$L)', name) end;
+end
+$$;
+comment on function pgtrickle._raise_not_maintained(bigint, text, text, text) is
+    'Raises what went wrong with an IMMEDIATE stream table as an error that names it, with the way out; nothing where it is no more';
+
+
+create or replace function pgtrickle._maintain(target bigint, only_lock boolean)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    message text;
+    detail text;
+begin
+    if not only_lock then
+        if pgtrickle._maintain_by_delta(target) then
+            return;
+        end if;
+    end if;
+    begin
+        if only_lock then
+            perform pgtrickle._lock_sources(target);
+        else
+            perform pgtrickle._refresh(target, null, 'STATEMENT', true);
+        end if;
+    exception when others then
+        get stacked diagnostics message = message_text, detail = pg_exception_detail;
+        perform pgtrickle._raise_not_maintained(target, sqlstate, message, detail);
+    end;
 end
 $$;
 comment on function pgtrickle._maintain(bigint, boolean) is

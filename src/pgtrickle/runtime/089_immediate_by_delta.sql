@@ -71,6 +71,8 @@ declare
     program text;
     applied record;
     outcome pgtrickle.refresh_outcome;
+    message text;
+    detail text;
 begin
     if current_setting('transaction_isolation') <> 'read committed' then
         return false;
@@ -99,7 +101,7 @@ begin
     end if;
     applied := pgtrickle._apply_program(target, frontier, program, 128);
     -- Last: versions of catalog rows do not come back. Nobody writes a source without capture before all know that it is gone.
-    stamp := pgtrickle._catalog_stamp_with(target, applied.source_stamps);
+    stamp := pgtrickle._catalog_stamp_with(target, relids, applied.source_stamps);
     if coalesce(stamp, pgtrickle._catalog_stamp(target)) is distinct from frontier.stamp then
         raise exception using errcode = 'TR001';
     end if;
@@ -123,7 +125,9 @@ begin
     return true;
 exception when others then
     if sqlstate ~ '^(40|53|55|57)' then
-        raise;
+        get stacked diagnostics message = message_text, detail = pg_exception_detail;
+        perform pgtrickle._raise_not_maintained(target, sqlstate, message, detail);
+        return true;
     end if;
     return false;  -- the refresh finds out what it was
 end
