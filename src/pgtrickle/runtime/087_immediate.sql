@@ -355,7 +355,7 @@ begin
     raise exception using
         errcode = state,
         message = format('IMMEDIATE stream table %s could not be maintained: %s', name, message),
-        detail = detail,
+        detail = coalesce(nullif(detail, ''), 'It is maintained by the statements that write what it reads'),
         hint = case when state in ('40001', '40P01') then 'Repeat the transaction'
             else format('The statement was undone. To write all the same: select pgtrickle.alter_stream_table(%1$L, refresh_mode => ''DIFFERENTIAL'')'
                 ', which refreshes it later, or select pgtrickle.pause_stream_table(%1$L)', name) end;
