@@ -144,6 +144,29 @@ comment on function pgtrickle._source_stamp(oid, text, text) is
     'The part of _catalog_stamp that speaks of a source: which relation bears its name, and the versions of what describes it';
 
 
+create or replace function pgtrickle._unlocked_stamp(sources oid[])
+    returns text
+    language plpgsql
+    volatile
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    source oid;
+    stamp text;
+begin
+    -- One at a time: for an array PostgreSQL would plan it again each time.
+    foreach source in array sources loop
+        stamp := concat_ws(' ', stamp,
+            (select string_agg(t.xmin::text || t.ctid, ' ' order by t.oid) from pg_trigger t where t.tgrelid = source),
+            exists (select from pg_inherits i where i.inhparent = source));
+    end loop;
+    return stamp;
+end
+$$;
+comment on function pgtrickle._unlocked_stamp(oid[]) is
+    'Versions of those catalog rows of sources that others may change while they are only read or written: triggers and children. All else needs a lock that readers keep away';
+
+
 create or replace function pgtrickle._source_stamp_when_planned(source regclass, p_schema text, p_name text)
     returns text
     language plpgsql
@@ -155,7 +178,20 @@ begin
 end
 $$;
 comment on function pgtrickle._source_stamp_when_planned(regclass, text, text) is
-    'As _source_stamp, asked when the expression is planned. With the source as a constant, its definition changing has it planned anew';
+    'As _source_stamp, asked when the expression is planned. With the source as a constant, its definition changing has it planned anew by who locks the source after that';
+
+
+create or replace function pgtrickle._unlocked_stamp_when_planned(sources regclass[])
+    returns text
+    language plpgsql
+    immutable  -- as long as a plan is
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return pgtrickle._unlocked_stamp(sources::oid[]);
+end
+$$;
+comment on function pgtrickle._unlocked_stamp_when_planned(regclass[]) is 'As _unlocked_stamp, asked when the expression is planned';
 
 
 create or replace function pgtrickle._source_stamps_sql(target bigint)
@@ -165,15 +201,13 @@ create or replace function pgtrickle._source_stamps_sql(target bigint)
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    -- A session takes note of what others have changed when it locks what it has not locked: to ask a size does,
-    -- of a table that nobody reads. A plan that has become invalid so is made anew for the next expression.
     -- Not for what plans do not follow: views, partitions and children, enums, roles and functions.
     return (
-        select format('if pg_catalog.pg_relation_size(%L::pg_catalog.regclass) is not null then source_stamps := array[%s]; end if;',
-            'pgtrickle.pgt_graph_turn',
+        select format('source_stamps := array[%s, pgtrickle._unlocked_stamp_when_planned(array[%s])];',
             string_agg(
                 format('pgtrickle._source_stamp_when_planned(%L::pg_catalog.regclass, %L, %L)', d.source_relid, d.source_schema, d.source_name),
-                ', ' order by d.source_relid))
+                ', ' order by d.source_relid),
+            string_agg(format('%L::pg_catalog.regclass', d.source_relid), ', ' order by d.source_relid))
         from pgtrickle.pgt_dependencies d
         left join pg_class c on c.oid = d.source_relid
         where d.pgt_id = target
@@ -183,7 +217,7 @@ begin
 end
 $$;
 comment on function pgtrickle._source_stamps_sql(bigint) is
-    'Statement that has a program note source_stamps text[], what _source_stamp_when_planned says of each source of a stream table, in the order of their OIDs, as of all that others have committed before it; null where not all that changes in their stamps has plans made anew that name them';
+    'Statement that has a program note source_stamps text[]: what _source_stamp_when_planned says of each source of a stream table, in the order of their OIDs, and what _unlocked_stamp_when_planned says of all; null where not all that changes in their stamps has plans made anew that name them';
 
 
 create or replace function pgtrickle._catalog_stamp_with(target bigint, relids oid[], source_stamps text[])
@@ -193,6 +227,9 @@ create or replace function pgtrickle._catalog_stamp_with(target bigint, relids o
     set search_path = pg_catalog, pg_temp
 as $$
 begin
+    if pgtrickle._unlocked_stamp(relids) is distinct from source_stamps[cardinality(relids) + 1] then
+        return null;
+    end if;
     return (
         select md5(concat_ws(' ',
             (select p.xmin::text || p.ctid from pgtrickle.pgt_plans p where p.pgt_id = target),
@@ -206,4 +243,4 @@ begin
 end
 $$;
 comment on function pgtrickle._catalog_stamp_with(bigint, oid[], text[]) is
-    'The same as _catalog_stamp, given what _source_stamp says of the sources, relids, ascending, for a stream table whose programs do; null where there is more to ask';
+    'The same as _catalog_stamp, given what the programs of a stream table know of its sources, relids, ascending, since they were planned; null where they know nothing, or there is more to ask. For who has all sources locked, be it for reading';

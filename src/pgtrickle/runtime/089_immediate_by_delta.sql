@@ -74,7 +74,10 @@ declare
     message text;
     detail text;
 begin
-    if current_setting('transaction_isolation') <> 'read committed' then
+    -- A writer's statement has locked all sources, be it for reading; who calls this by hand has not.
+    if current_setting('transaction_isolation') <> 'read committed'
+        or coalesce(current_setting('pgtrickle.open_statements', true), '') in ('', '0')
+    then
         return false;
     end if;
     select s.* into stream_table from pgtrickle.pgt_stream_tables s where s.pgt_id = target;
@@ -100,7 +103,7 @@ begin
         end if;
     end if;
     applied := pgtrickle._apply_program(target, frontier, program, 128);
-    -- Last: versions of catalog rows do not come back. Nobody writes a source without capture before all know that it is gone.
+    -- Last: versions of catalog rows do not come back.
     stamp := pgtrickle._catalog_stamp_with(target, relids, applied.source_stamps);
     if coalesce(stamp, pgtrickle._catalog_stamp(target)) is distinct from frontier.stamp then
         raise exception using errcode = 'TR001';

@@ -49,15 +49,16 @@ def planned(engine: Engine, sources: None, writer: Connection) -> Connection:
 def test_with_what_plans_know_the_stamp_is_the_same(
     name: str, engine: Engine, planned: Connection
 ) -> None:
-    run = engine.connection.execute
-    assert run(
-        """select pgtrickle._catalog_stamp_with(s.pgt_id, array_agg(d.source_relid order by d.source_relid),
-                array_agg(pgtrickle._source_stamp(d.source_relid, d.source_schema, d.source_name) order by d.source_relid))
-                = pgtrickle._catalog_stamp(s.pgt_id)
-            from pgtrickle._find(%s) s join pgtrickle.pgt_dependencies d on d.pgt_id = s.pgt_id
-            group by s.pgt_id""",
+    assert engine.connection.execute(
+        """select pgtrickle._catalog_stamp_with(s.pgt_id, d.relids, d.known || pgtrickle._unlocked_stamp(d.relids)) = pgtrickle._catalog_stamp(s.pgt_id),
+            pgtrickle._catalog_stamp_with(s.pgt_id, d.relids, d.known || 'another'::text) is null
+        from pgtrickle._find(%s) s,
+        lateral (
+            select array_agg(d.source_relid order by d.source_relid) as relids,
+                array_agg(pgtrickle._source_stamp(d.source_relid, d.source_schema, d.source_name) order by d.source_relid) as known
+            from pgtrickle.pgt_dependencies d where d.pgt_id = s.pgt_id) d""",
         (name,),
-    ).fetchall() == [(True,)]
+    ).fetchall() == [(True, True)]
 
 
 def test_not_of_what_plans_do_not_follow(engine: Engine, owner: Connection) -> None:
