@@ -2,8 +2,9 @@
 
 A fresh database gets every file of the runtime in order. An older runtime gets the migrations it
 lacks (``runtime/migrations/<number>_<what>.sql``) and then every file from ``030`` on again: those
-only create or replace; functions that are not among them any more are dropped. All of it happens in
-one transaction, and two installs at once wait for each other.
+only create or replace; functions that are not among them any more are dropped, and the trigger
+functions of sources are made anew. All of it happens in one transaction, and two installs at once
+wait for each other.
 """
 
 from __future__ import annotations
@@ -130,6 +131,7 @@ def install(session: Session) -> InstallResult:
         with _as_owner(session, previous.owner):
             repeatable = [file for file in _files() if file.name >= _FIRST_REPEATABLE]
             _bring_up_to_date(session, _migrations_after(previous.migration) + repeatable)
+            session.rows("select pgtrickle._renew_source_functions()")
     return InstallResult("upgraded", __version__, previous.version)
 
 

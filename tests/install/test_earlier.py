@@ -97,6 +97,19 @@ def test_stream_tables_go_on_where_they_stood(compiled: set[str], upgraded: Engi
     assert_heals(upgraded)
 
 
+def test_sources_have_the_trigger_functions_of_today(upgraded: Engine) -> None:
+    found = upgraded.connection.execute(
+        "select p.proname, position(quote_literal(p.prosrc) in m.made) > 0"
+        " from pgtrickle.pgt_captures c"
+        " cross join lateral (values"
+        " ('capture_', pgtrickle._capture_function(c.source_relid, c.columns)),"
+        " ('maintain_', pgtrickle._maintenance_function(c.source_relid))) m (kind, made)"
+        " join pg_proc p on p.proname = m.kind || c.source_relid"
+    ).fetchall()
+    assert {name.split("_")[0] for name, _ in found} == {"capture", "maintain"}
+    assert all(is_of_today for _, is_of_today in found)
+
+
 def test_they_can_be_altered_repaired_and_dropped(upgraded: Engine) -> None:
     upgraded.alter_stream_table(
         "kinds", query="select kind, count(*) as n from entry group by kind", schedule="5m"

@@ -233,6 +233,16 @@ comment on function pgtrickle._lock_capture(oid) is
     'Serialises, until commit, whoever creates, widens or drops the capture of a source';
 
 
+create or replace function pgtrickle._try_lock_capture(source oid)
+    returns boolean
+    language sql
+    set search_path = pg_catalog, pg_temp
+as $$
+    select pg_try_advisory_xact_lock(1885829236, (source::bigint - 2147483648)::integer)
+$$;
+comment on function pgtrickle._try_lock_capture(oid) is '_lock_capture without waiting; whether it has it';
+
+
 create or replace function pgtrickle._has_columns(relation regclass, names name[], types oid[])
     returns boolean
     language plpgsql

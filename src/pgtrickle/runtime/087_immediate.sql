@@ -446,20 +446,17 @@ comment on function pgtrickle._maintenance_triggers(oid) is
     'For a source and each of its partitions, the IMMEDIATE stream tables its triggers know of; null where a trigger is missing or disabled';
 
 
-create or replace function pgtrickle._prepare_maintenance(source oid, role name)
-    returns void
+create or replace function pgtrickle._maintenance_function(source oid)
+    returns text
     language plpgsql
-    security definer
+    immutable
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform pgtrickle._lock_capture(source);
-    if to_regproc(format('pgtrickle_changes.maintain_%s', source)) is null then
-        -- Or replace: the lock may have been waited for, and what others made meanwhile is not seen yet.
-        execute format(
-            'create or replace function pgtrickle_changes.maintain_%s() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as %L',
-            source,
-            format($text$
+    return format(
+        'create or replace function pgtrickle_changes.maintain_%s() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as %L',
+        source,
+        format($text$
 begin
     if tg_relid <> %1$s then
         -- A partition that was detached keeps its triggers; so does a table restored elsewhere.
@@ -476,6 +473,23 @@ begin
     return null;
 end
 $text$, source));
+end
+$$;
+comment on function pgtrickle._maintenance_function(oid) is
+    'Text that creates the function of a source''s maintenance triggers, or makes it anew';
+
+
+create or replace function pgtrickle._prepare_maintenance(source oid, role name)
+    returns void
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform pgtrickle._lock_capture(source);
+    if to_regproc(format('pgtrickle_changes.maintain_%s', source)) is null then
+        -- Or replace: the lock may have been waited for, and what others made meanwhile is not seen yet.
+        execute pgtrickle._maintenance_function(source);
         execute format('revoke all on function pgtrickle_changes.maintain_%s() from public', source);
         execute format('comment on function pgtrickle_changes.maintain_%s() is %L', source, 'Maintains the IMMEDIATE stream tables that depend on a source');
     end if;

@@ -251,3 +251,53 @@ end
 $$;
 comment on function pgtrickle.restore_stream_tables() is
     'After pg_dump and restore: finds tables and sources by name, captures anew and recomputes every stream table. For a superuser, who is also who restores such a dump; resumes what was suspended';
+
+
+create or replace function pgtrickle._renew_source_functions()
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    capture pgtrickle.pgt_captures;
+    source oid;
+begin
+    -- What somebody is at this moment making, or who lost columns, is left as it is: it does its work.
+    for capture in
+        select c.*
+        from pgtrickle.pgt_captures c
+        where c.cluster_id = pgtrickle._cluster_id()
+          and exists (
+              select from pg_proc p
+              where p.pronamespace = 'pgtrickle_changes'::regnamespace
+                and p.proname = format('capture_%s', c.source_relid))
+        order by c.source_relid
+    loop
+        if pgtrickle._try_lock_capture(capture.source_relid)
+            and cardinality(capture.columns) = (
+                select count(*)
+                from pgtrickle._captured_columns(capture.source_relid, capture.columns) c
+                join pg_attribute b
+                    on b.attrelid = to_regclass(format('pgtrickle_changes.changes_%s_0', capture.source_relid))
+                    and b.attname = c.name
+                    and b.atttypid = pgtrickle._base_type(c.type))
+        then
+            execute pgtrickle._capture_function(capture.source_relid, capture.columns);
+        end if;
+    end loop;
+    for source in
+        select substring(p.proname from '^maintain_([0-9]{1,10})$')::bigint::oid
+        from pg_proc p
+        where p.pronamespace = 'pgtrickle_changes'::regnamespace
+          and p.proname ~ '^maintain_[0-9]{1,10}$'
+          and p.pronargs = 0
+        order by 1
+    loop
+        if pgtrickle._try_lock_capture(source) then
+            execute pgtrickle._maintenance_function(source);
+        end if;
+    end loop;
+end
+$$;
+comment on function pgtrickle._renew_source_functions() is
+    'Makes the trigger functions of all sources anew, as this runtime makes them. For an upgrade: those of sources in the making stay as they are';
