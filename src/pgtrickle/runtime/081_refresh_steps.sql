@@ -218,17 +218,16 @@ comment on function pgtrickle._recompute_by_key(pgtrickle.pgt_stream_tables, tex
     'Recomputes a table whose rows a key identifies';
 
 
-create or replace function pgtrickle._recompute_by_row(
-        stream_table pgtrickle.pgt_stream_tables, query text, states jsonb, frontier pgtrickle.pgt_frontiers,
+create or replace function pgtrickle._recompute_counted(
+        stream_table pgtrickle.pgt_stream_tables, query text, columns text[], states jsonb, frontier pgtrickle.pgt_frontiers,
         out rows_inserted bigint, out rows_deleted bigint, out consistent boolean, out snapshot pg_snapshot)
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    columns constant text[] := pgtrickle._unique_columns(stream_table.pgt_relid);
     applied record;
 begin
-    -- To match by what an index says is unique takes half the time that comparing texts of rows does.
+    -- To match by what is unique takes half the time that comparing texts of rows does.
     if columns is not null then
         begin
             applied := pgtrickle._recompute_by_key(stream_table, query,
@@ -237,7 +236,7 @@ begin
                 raise exception using errcode = 'TR001';
             end if;
         exception when sqlstate 'TR001' then
-            applied := null;  -- a row of the result stands there twice
+            applied := null;  -- a row stands there twice, in the result or in the table
         end;
     end if;
     if applied is null then
@@ -249,8 +248,8 @@ begin
     snapshot := applied.snapshot;
 end
 $$;
-comment on function pgtrickle._recompute_by_row(pgtrickle.pgt_stream_tables, text, jsonb, pgtrickle.pgt_frontiers) is
-    'Recomputes a table whose rows no key of a plan identifies: matched by the columns of a unique index, if it has one, or as bags of rows';
+comment on function pgtrickle._recompute_counted(pgtrickle.pgt_stream_tables, text, text[], jsonb, pgtrickle.pgt_frontiers) is
+    'Recomputes a table that is not empty: matched by these columns, which are unique in the table or in the result, and counted, or, where a row turns out to stand there twice, or columns is null, as bags of rows';
 
 
 create or replace function pgtrickle._refresh_by_recompute(
@@ -263,6 +262,10 @@ declare
     states constant jsonb := coalesce(plan -> 'state', '[]');
     query constant text := coalesce(plan ->> 'result', stream_table.defining_query);
     work_mem constant text := current_setting('work_mem');
+    key constant text[] := case when plan -> 'identity' ->> 'kind' = 'key' and plan -> 'identity' -> 'columns' <> '[]'
+        then array(select jsonb_array_elements_text(plan -> 'identity' -> 'columns')) end;
+    -- The key is that of the result. The table may hold what another query gave, or other constraints.
+    unique_columns constant text[] := pgtrickle._unique_columns(stream_table.pgt_relid);
     filled boolean;
     relid oid;
     applied record;
@@ -272,10 +275,13 @@ begin
     execute format('select exists (select from %s)', pgtrickle._extent(stream_table.pgt_relid)) into filled;
     if not filled then
         applied := pgtrickle._apply(stream_table, pgtrickle._populate_sql(stream_table.pgt_relid, query, states), frontier);
-    elsif plan -> 'identity' ->> 'kind' = 'key' then
+    elsif unique_columns <@ key then
         applied := pgtrickle._recompute_by_key(stream_table, query, plan -> 'identity', states, frontier);
     else
-        applied := pgtrickle._recompute_by_row(stream_table, query, states, frontier);
+        applied := pgtrickle._recompute_counted(stream_table, query, coalesce(key, unique_columns), states, frontier);
+    end if;
+    if plan ->> 'mode' = 'DIFFERENTIAL' then
+        perform pgtrickle._ensure_identity(stream_table.pgt_id, plan -> 'identity');
     end if;
     perform set_config('work_mem', work_mem, true);
     if not applied.consistent then

@@ -33,9 +33,10 @@ begin
 
     perform pgtrickle._drop_identity(p_pgt_id);
     commands := pgtrickle._change_columns(target.pgt_relid, columns);
-    applied := pgtrickle._apply(target,
-        pgtrickle._recompute_sql(target.pgt_relid, format('select * from pg_temp.%I', staging), plan -> 'identity', '[]'),
-        frontier);
+    applied := pgtrickle._recompute_counted(target, format('select * from pg_temp.%I', staging),
+        case when plan -> 'identity' ->> 'kind' = 'key' and plan -> 'identity' -> 'columns' <> '[]'
+            then array(select jsonb_array_elements_text(plan -> 'identity' -> 'columns')) end,
+        '[]', frontier);
     execute format('drop table pg_temp.%I', staging);
     update pgtrickle.pgt_frontiers f
     set snapshot = case when plan ->> 'mode' = 'DIFFERENTIAL' then filled.snapshot end,
@@ -114,7 +115,7 @@ begin
     end if;
     perform pgtrickle._rebuild(target, commands);
     if used ->> 'mode' = 'DIFFERENTIAL' and former_identity is null then
-        perform pgtrickle._create_identity(target.pgt_id, used -> 'identity');
+        perform pgtrickle._ensure_identity(target.pgt_id, used -> 'identity');
     end if;
     if target.status = 'SUSPENDED' then
         perform pgtrickle._alter_status(target, 'SUSPENDED');

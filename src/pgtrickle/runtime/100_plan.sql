@@ -386,6 +386,27 @@ comment on function pgtrickle._create_identity(bigint, jsonb) is
     'Creates the index by which refreshes find rows: unique on the key, else on a hash of the whole row';
 
 
+create or replace function pgtrickle._ensure_identity(p_pgt_id bigint, identity jsonb)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if not exists (
+        select
+        from pgtrickle.pgt_stream_tables s
+        join pg_index i on i.indrelid = s.pgt_relid
+        join pg_class c on c.oid = i.indexrelid
+        where s.pgt_id = p_pgt_id
+          and c.relname = pgtrickle._identity_name(p_pgt_id))
+    then
+        perform pgtrickle._create_identity(p_pgt_id, identity);
+    end if;
+end
+$$;
+comment on function pgtrickle._ensure_identity(bigint, jsonb) is '_create_identity, where there is no identity index';
+
+
 create or replace function pgtrickle._is_sortable(type oid)
     returns boolean
     language plpgsql
@@ -663,7 +684,11 @@ begin
     if used -> 'identity' is distinct from former_identity then
         perform pgtrickle._drop_identity(p_pgt_id);
         if used ->> 'mode' = 'DIFFERENTIAL' then
-            perform pgtrickle._create_identity(p_pgt_id, used -> 'identity');
+            begin
+                perform pgtrickle._create_identity(p_pgt_id, used -> 'identity');
+            exception when unique_violation then
+                null;  -- the table is of before the sources had the key; the refresh that fills the states makes the index
+            end;
         end if;
     end if;
     perform pgtrickle._release_captures(former_sources);
