@@ -15,6 +15,7 @@ create or replace function pgtrickle._cluster_id()
     returns text
     language plpgsql
     immutable  -- as long as a session is, so that a plan asks once: it reads a file
+    security definer  -- who plans it first must not decide what the others are told
     set search_path = pg_catalog, pg_temp
 as $$
 begin

@@ -201,9 +201,12 @@ create or replace function pgtrickle._source_stamps_sql(target bigint)
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    -- Not for what plans do not follow: views, partitions and children, enums, roles and functions.
+    -- Not for what plans do not follow: views, partitions and children, enums, roles and functions. Under an
+    -- older snapshot it is not to be planned: what that sees would stay known after it.
     return (
-        select format('source_stamps := array[%s, pgtrickle._unlocked_stamp_when_planned(array[%s])];',
+        select format('if pg_catalog.current_setting(%L) operator(pg_catalog.=) %L then'
+            ' source_stamps := array[%s, pgtrickle._unlocked_stamp_when_planned(array[%s])]; end if;',
+            'transaction_isolation', 'read committed',
             string_agg(
                 format('pgtrickle._source_stamp_when_planned(%L::pg_catalog.regclass, %L, %L)', d.source_relid, d.source_schema, d.source_name),
                 ', ' order by d.source_relid),
@@ -217,7 +220,7 @@ begin
 end
 $$;
 comment on function pgtrickle._source_stamps_sql(bigint) is
-    'Statement that has a program note source_stamps text[]: what _source_stamp_when_planned says of each source of a stream table, in the order of their OIDs, and what _unlocked_stamp_when_planned says of all; null where not all that changes in their stamps has plans made anew that name them';
+    'Statement that has a program note source_stamps text[]: what _source_stamp_when_planned says of each source of a stream table, in the order of their OIDs, and what _unlocked_stamp_when_planned says of all, at READ COMMITTED; null where not all that changes in their stamps has plans made anew that name them';
 
 
 create or replace function pgtrickle._catalog_stamp_with(target bigint, relids oid[], source_stamps text[])

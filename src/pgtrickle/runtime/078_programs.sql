@@ -199,6 +199,28 @@ comment on function pgtrickle._drop_planted(bigint) is
     'Drops what bears a name of a stream table''s functions and is not its owner''s: every owner of one may create functions in pgtrickle_state';
 
 
+create or replace function pgtrickle._runs_as_its_owner(name text, arguments text)
+    returns boolean
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+    set quote_all_identifiers = off
+as $$
+declare
+    function constant oid := to_regprocedure(format('pgtrickle_state.%s(%s)', name, arguments));
+begin
+    -- Not by pg_proc, which under an older snapshot is what was there before somebody exchanged it: these
+    -- see what will be called. Nothing in the arguments' defaults can pass for what stands behind them.
+    return coalesce(starts_with(
+        pg_get_functiondef(function),
+        format('CREATE OR REPLACE FUNCTION pgtrickle_state.%1$s(%2$s)%4$s RETURNS %3$s%4$s LANGUAGE plpgsql%4$s SECURITY DEFINER%4$s',
+            name, pg_get_function_arguments(function), pg_get_function_result(function), chr(10))), false);
+end
+$$;
+comment on function pgtrickle._runs_as_its_owner(text, text) is
+    'Whether the function of this name in pgtrickle_state, with these types of arguments, stands there and is SECURITY DEFINER, now, whatever the snapshot';
+
+
 create or replace function pgtrickle._drop_programs(p_pgt_id bigint)
     returns void
     language plpgsql
@@ -242,7 +264,7 @@ comment on function pgtrickle._mark(text, oid, text, text, text, oid[], text) is
 create or replace function pgtrickle._runtime_version()
     returns text
     language plpgsql
-    immutable  -- as long as a plan is: to install the runtime replaces whoever asks, too
+    stable
     set search_path = pg_catalog, pg_temp
 as $$
 begin
@@ -295,7 +317,7 @@ comment on function pgtrickle._has_program(text, text) is 'Whether the program o
 
 
 create or replace function pgtrickle._create_program(
-        target bigint, name text, mark text, arguments text, results text, statement text, also text default null, afterwards text default '')
+        target bigint, name text, mark text, arguments text, results text, statement text, more_results text default null, then_do text default '')
     returns void
     language plpgsql
     set search_path = pg_catalog, pg_temp
@@ -316,11 +338,11 @@ begin
         'create or replace function pgtrickle_state.%I(%s, %s) language plpgsql set search_path from current'
         ' set plan_cache_mode = force_generic_plan set jit = off set random_page_cost = 1.1 set join_collapse_limit = %s set from_collapse_limit = %4$s as %L',
         name, arguments,
-        (select string_agg('out ' || r, ', ') from regexp_split_to_table(concat_ws(', ', results, also), ', ') r),
+        (select string_agg('out ' || r, ', ') from regexp_split_to_table(concat_ws(', ', results, more_results), ', ') r),
         ordered,
         format(E'#variable_conflict use_column\nbegin\n    %s\n    into %s;\n    %s\nend\n', statement,
             (select string_agg(split_part(r, ' ', 1), ', ') from regexp_split_to_table(results, ', ') r),
-            afterwards));
+            then_do));
     begin
         perform pgtrickle._create_as_defined(stream_table, command);
     exception when invalid_function_definition then
@@ -334,7 +356,7 @@ begin
 end
 $$;
 comment on function pgtrickle._create_program(bigint, text, text, text, text, text, text, text) is
-    'Creates, or makes anew, a program: a function that runs one statement, whose row becomes the results ("name type, ..."); and, where there is one, also, which may be set by the statement afterwards. Call it as the stream table''s owner';
+    'Creates, or makes anew, a program: a function that runs one statement, whose row becomes the results ("name type, ..."), and then_do, a statement that may set more_results. Call it as the stream table''s owner';
 
 
 create or replace function pgtrickle._delta_program_name(target bigint, which text, guard bigint, partly boolean[] default null)
@@ -377,7 +399,8 @@ begin
             'pg_snapshot, xid8, bigint, timestamptz, timestamptz',
             'rows_inserted bigint, rows_deleted bigint, consistent boolean, snapshot pg_snapshot, rows_read bigint[], overtaken boolean',
             pgtrickle._delta_sql(stream_table.pgt_relid, plan, relids, which, array_fill(guard, array[cardinality(relids)]), partly),
-            'source_stamps text[]', coalesce(pgtrickle._source_stamps_sql(stream_table.pgt_id), ''));
+            'source_stamps text[]',
+            case when stream_table.requested_refresh_mode = 'IMMEDIATE' and guard = 128 then coalesce(pgtrickle._source_stamps_sql(stream_table.pgt_id), '') else '' end);
     end if;
     return format('select * from pgtrickle_state.%I($1, $2, $3, $4, $5)', name);
 end

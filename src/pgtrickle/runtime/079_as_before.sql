@@ -260,7 +260,7 @@ begin
         -- Many changes are not for here, and to count them twice takes a while: more than a full segment and some.
         if ordinary.mark is null
             or bytes = 0
-            or bytes > 1179648
+            or bytes > 1179648 * cardinality(ordinary.relids)
             or not wait and not pgtrickle._try_lock_sources(target)
             or ordinary.mark <> pgtrickle._mark(frontier.stamp, ordinary.relid, ordinary.search_path, ordinary.requested_mode,
                 null, ordinary.relids, pgtrickle._runtime_version())

@@ -158,7 +158,9 @@ begin
             hint = format('Only its owner %I and members of that role may', pg_get_userbyid(stream_table.pgt_owner));
     end if;
     -- Its owner may exchange it for a function that runs with the rights of whoever calls it.
-    if not (select p.prosecdef and p.proowner = stream_table.pgt_owner from pg_proc p where p.oid = executor) then
+    if not pgtrickle._runs_as_its_owner(split_part(signature, '(', 1), rtrim(split_part(signature, '(', 2), ')'))
+        or not (select p.prosecdef and p.proowner = stream_table.pgt_owner from pg_proc p where p.oid = executor)
+    then
         raise exception using
             errcode = '42501',
             message = format('the executor of stream table %I.%I was exchanged: it would run with the rights of role %I', stream_table.pgt_schema, stream_table.pgt_name,

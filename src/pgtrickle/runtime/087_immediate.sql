@@ -118,7 +118,7 @@ as $$
 declare
     direct record;
 begin
-    -- Mostly there is one step to go, and one question.
+    -- Mostly there is one step to go, and one question. (What _is_followed asks first stands here: it is a call less.)
     select coalesce(array_agg(s.pgt_id order by s.pgt_id), '{}') as ids,
         coalesce(array_agg(s.pgt_id order by s.pgt_id) filter (
             where 1 < (select count(*) from pgtrickle.pgt_dependencies o where o.pgt_id = s.pgt_id and o.source_type = 'TABLE')), '{}') as several,
@@ -186,15 +186,9 @@ create or replace function pgtrickle._call_maintainer(id bigint, only_lock boole
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    -- Its owner may exchange it for a function that runs with the rights of the writer.
-    if exists (
-        select
-        from pg_proc p
-        where p.proname = concat('maintain_', id)
-          and p.pronamespace = 'pgtrickle_state'::regnamespace
-          and p.proargtypes = '16'  -- boolean
-          and not p.prosecdef)
-    then
+    -- Its owner may exchange it for a function that runs with the rights of the writer, or for one of other
+    -- arguments that is called in its place.
+    if not pgtrickle._runs_as_its_owner(concat('maintain_', id), 'boolean') then
         raise exception using
             errcode = '42501',
             message = format('function pgtrickle_state.maintain_%s was exchanged: it would run with the rights of role %I', id, current_user),

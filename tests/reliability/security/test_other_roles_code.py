@@ -331,6 +331,77 @@ def test_an_exchanged_maintainer_is_not_called(
     writer.execute("insert into src.item values (2, 2)")
 
 
+def test_a_maintainer_of_other_arguments_is_not_called(
+    owner: Connection, writer: Connection, engine_as: EngineAs
+) -> None:
+    """Which would be called in the place of one that is not there."""
+    owner.execute(SOURCE)
+    engine_as("owner").create_stream_table(
+        "marts.t", "select id, v from src.item", refresh_mode="IMMEDIATE"
+    )
+    (number,) = owner.execute("select pgt_id from pgtrickle.pgt_stream_tables").fetchone() or (0,)
+    owner.execute(
+        f"drop function pgtrickle_state.maintain_{number}(boolean);"  # type: ignore[arg-type]
+        f" create function pgtrickle_state.maintain_{number}(only_lock boolean, n int default 0)"
+        " returns void language plpgsql as 'begin raise ''called''; end'"
+    )
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="was exchanged"):
+        writer.execute("insert into src.item values (2, 2)")
+
+
+@pytest.mark.parametrize(
+    ("function", "call"),
+    [
+        ("maintain_{}(boolean)", "insert into src.item values (2, 2)"),
+        (
+            "refresh_{}(text, text, boolean, boolean)",
+            "select pgtrickle.refresh_stream_table('marts.t')",
+        ),
+    ],
+)
+def test_what_was_exchanged_since_the_snapshot_is_not_called(
+    function: str, call: str, owner: Connection, connect: Connect, engine_as: EngineAs
+) -> None:
+    owner.execute(SOURCE)
+    engine_as("owner").create_stream_table(
+        "marts.t", "select id, v from src.item", refresh_mode="IMMEDIATE"
+    )
+    (number,) = owner.execute("select pgt_id from pgtrickle.pgt_stream_tables").fetchone() or (0,)
+    superuser = connect()
+    superuser.execute("begin isolation level repeatable read")
+    superuser.execute("select count(*) from src.item")
+    owner.execute(f"alter function pgtrickle_state.{function.format(number)} security invoker")  # type: ignore[arg-type]
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="was exchanged"):
+        superuser.execute(call)  # type: ignore[arg-type]
+
+
+def test_one_server_whoever_asks(
+    owner: Connection, writer: Connection, connect: Connect, engine_as: EngineAs
+) -> None:
+    """Where not every role may ask which server it is."""
+    owner.execute(SOURCE)
+    superuser = connect()
+    superuser.execute("revoke execute on function pg_control_system() from public")
+    engine_as("owner").create_stream_table(
+        "marts.t", "select id, v from src.item", refresh_mode="IMMEDIATE"
+    )
+    superuser.execute(
+        "create table src.own (id int primary key); grant all on src.own to pgt_test_writer;"
+        "select pgtrickle.create_stream_table('marts.own', 'select id from src.own',"
+        " refresh_mode => 'IMMEDIATE')"
+    )
+    writer.execute("insert into src.item values (2, 2)")
+    for number in range(3):
+        writer.execute("insert into src.own values (%s)", [number])
+    known = superuser.execute(
+        "select distinct cluster_id = pgtrickle._cluster_id() from pgtrickle.pgt_frontiers"
+    )
+    assert known.fetchall() == [(True,)]
+    assert not superuser.execute(
+        "select reason from pgtrickle.pgt_refresh_history where reason like '%captured here%'"
+    ).fetchall()
+
+
 @pytest.fixture
 def given_away(owner: Connection, connect: Connect, engine_as: EngineAs) -> Connection:
     """`marts.t`, differential, was given to another role by ALTER TABLE ... OWNER TO."""

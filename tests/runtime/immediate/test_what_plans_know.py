@@ -140,6 +140,29 @@ def test_capture_lost_by_others_within_a_statement(
     current(*TABLES)
 
 
+@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
+def test_planned_under_an_older_snapshot(
+    isolation: str, planned: Connection, owner: Connection, current: Current
+) -> None:
+    """What that sees is not known after it."""
+    planned.execute(f"begin isolation level {isolation}")
+    planned.execute("select count(*) from src.orders")
+    for statement in UNCAPTURED:
+        owner.execute(statement)
+    planned.execute(WRITE)
+    planned.execute("commit")
+    for _ in range(2):
+        planned.execute(WRITE)
+        current(*TABLES)
+
+
+def test_nothing_is_said_where_plans_know_nothing(engine: Engine, planned: Connection) -> None:
+    assert engine.connection.execute(
+        """select pgtrickle._catalog_stamp_with(s.pgt_id, array_agg(d.source_relid order by d.source_relid), null)
+        from pgtrickle._find('marts.totals') s join pgtrickle.pgt_dependencies d on d.pgt_id = s.pgt_id group by s.pgt_id"""
+    ).fetchall() == [(None,)]
+
+
 @pytest.mark.parametrize(
     "change",
     [
