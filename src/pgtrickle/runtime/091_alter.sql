@@ -114,7 +114,7 @@ begin
         end if;
     end if;
     perform pgtrickle._rebuild(target, commands);
-    if used ->> 'mode' = 'DIFFERENTIAL' and former_identity is null then
+    if used -> 'identity' is not null and former_identity is null then
         perform pgtrickle._ensure_identity(target.pgt_id, used -> 'identity');
     end if;
     if target.status = 'SUSPENDED' then

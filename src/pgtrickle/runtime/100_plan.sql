@@ -333,7 +333,28 @@ begin
 end
 $$;
 comment on function pgtrickle._forget_identity(bigint) is
-    'Drops the identity index that a retired plan left behind; false where there is none';
+    'Drops the identity index that a retired plan left behind, or that FULL has; false where there is none';
+
+
+create or replace function pgtrickle._is_index_key(relation oid, identity jsonb)
+    returns boolean
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return coalesce(identity ->> 'kind' = 'key'
+        and not coalesce((identity ->> 'hashed')::boolean, false)
+        and jsonb_array_length(identity -> 'columns') between 1 and 32
+        and not exists (
+            select
+            from pgtrickle._probe_columns(relation) c
+            where identity -> 'columns' ? c.name
+              and not pgtrickle._is_sortable(c.type)), false);
+end
+$$;
+comment on function pgtrickle._is_index_key(oid, jsonb) is
+    'Whether the identity of a plan is a key of which a btree index of the relation''s columns can be made';
 
 
 create or replace function pgtrickle._create_identity(p_pgt_id bigint, identity jsonb)
@@ -361,11 +382,7 @@ begin
                 message = format('the plan''s key %s has a column that stream table %I.%I does not have', columns, target.pgt_schema, target.pgt_name);
         end if;
     end if;
-    sortable := not coalesce((identity ->> 'hashed')::boolean, false) and cardinality(columns) <= 32 and not exists (
-        select
-        from pgtrickle._probe_columns(target.pgt_relid) c
-        where c.name = any (columns)
-          and not pgtrickle._is_sortable(c.type));
+    sortable := pgtrickle._is_index_key(target.pgt_relid, identity);
     if sortable then
         -- What is unique in a partitioned table includes what it is partitioned by. Without it the
         -- index finds rows all the same, and a delta counts what it found.
@@ -581,7 +598,11 @@ begin
     select * into strict target from pgtrickle.pgt_stream_tables where pgt_id = p_pgt_id;
     used := pgtrickle._plan_under(target.requested_refresh_mode, p_plan);
     if target.requested_refresh_mode = 'FULL' then
-        used := null;
+        -- Of the plan only what says which row is which: recomputing matches rows by a unique index.
+        used := case
+            when pgtrickle._is_index_key(target.pgt_relid, p_plan -> 'identity')
+                and (target.st_partition_key is null or p_plan -> 'identity' -> 'columns' ? target.st_partition_key)
+            then jsonb_build_object('identity', p_plan -> 'identity') end;
     elsif target.requested_refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE') and used ->> 'mode' = 'FULL' then
         raise exception using
             errcode = '0A000',
@@ -610,15 +631,15 @@ begin
     end if;
     update pgtrickle.pgt_plans
     set plan = used,
-        plan_status = case when used is null then 'PENDING' else 'COMPILED' end,
-        compiled_at = case when used is not null then now() end
+        plan_status = case when used ->> 'mode' is null then 'PENDING' else 'COMPILED' end,
+        compiled_at = case when used ->> 'mode' is not null then now() end
     where pgt_id = p_pgt_id;
     perform pgtrickle._settle_mode(p_pgt_id);
     return used;
 end
 $$;
 comment on function pgtrickle._replace_plan(bigint, jsonb) is
-    'Replaces a stream table''s plan (null: PENDING), state tables and capture, and returns the plan now in use; error 0A000 where DIFFERENTIAL or IMMEDIATE was asked for and the plan is to recompute. The identity index stays as it was, and nothing is filled';
+    'Replaces a stream table''s plan (null: PENDING), state tables and capture, and returns the plan now in use, of one for FULL the identity; error 0A000 where DIFFERENTIAL or IMMEDIATE was asked for and the plan is to recompute. The identity index stays as it was, and nothing is filled';
 
 
 create or replace function pgtrickle._captured_sources(p_pgt_id bigint)
@@ -683,11 +704,12 @@ declare
 begin
     if used -> 'identity' is distinct from former_identity then
         perform pgtrickle._drop_identity(p_pgt_id);
-        if used ->> 'mode' = 'DIFFERENTIAL' then
+        if used -> 'identity' is not null then
             begin
                 perform pgtrickle._create_identity(p_pgt_id, used -> 'identity');
             exception when unique_violation then
-                null;  -- the table is of before the sources had the key; the refresh that fills the states makes the index
+                -- The table is of before the sources had the key. The refresh that fills the states makes the index.
+                perform pgtrickle._forget_identity(p_pgt_id);
             end;
         end if;
     end if;

@@ -40,13 +40,15 @@ begin
     perform pgtrickle._create_executor(target.pgt_id);
     rebuilt := concat_ws('; ', pgtrickle._rebind(target), pgtrickle._follow_definitions(target));
     perform pgtrickle._arm(target.pgt_id);
-    select case when p.plan_status = 'COMPILED' then p.plan end into kept from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id;
+    select case when p.plan_status = 'COMPILED' or target.requested_refresh_mode = 'FULL' then p.plan end into kept from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id;
     -- Without its plan first: with contents that may be wrong, its unique index might not be possible.
     perform pgtrickle._set_plan(target.pgt_id, null);
     outcome := pgtrickle._execute_refresh(target, 'REINITIALIZE', 'MANUAL', true, false);
     rows_changed := outcome.rows_inserted + outcome.rows_deleted;
     if kept is not null then
         perform pgtrickle._set_plan(target.pgt_id, kept);
+    end if;
+    if kept ->> 'mode' = 'DIFFERENTIAL' then
         outcome := pgtrickle._execute_refresh(target, 'REINITIALIZE', 'MANUAL', true, false);
     end if;
     return concat_ws('; ',

@@ -43,7 +43,7 @@
 
 
 {% macro pgtrickle__offer_plan(engine, definition, settings, existing) %}
-  {% if engine.name != 'portable' or settings.refresh_mode == 'FULL' %}{{ return(none) }}{% endif %}
+  {% if engine.name != 'portable' %}{{ return(none) }}{% endif %}
   {% set obstacle = adapter.offer_plan(
     definition, model.original_file_path, dbt_pgtrickle._name(existing, engine) if existing else none, settings.refresh_mode
   ) %}
@@ -53,5 +53,5 @@
       ~ "\nChange the query, or set refresh_mode to AUTO (differential where possible) or FULL."
     ) %}
   {% endif %}
-  {{ return(obstacle) }}
+  {{ return(obstacle if settings.refresh_mode != 'FULL' else none) }}
 {% endmacro %}
