@@ -69,7 +69,26 @@ class Refresh:
         return f"select pgtrickle.refresh_stream_table('{self.name}');"
 
 
-Step = Run | Refresh
+@dataclass(frozen=True)
+class Alter:
+    """Another query for the stream table of that name, in another mode if one is given."""
+
+    stream: StreamTable
+    mode: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.stream.name
+
+    def __str__(self) -> str:
+        mode = f", refresh_mode => '{self.mode}'" if self.mode else ""
+        return (
+            f"select pgtrickle.alter_stream_table('{self.name}', query => $q${self.stream.query}$q$"
+            f"{mode});  -- compared under {self.stream.normals}"
+        )
+
+
+Step = Run | Refresh | Alter
 
 
 @dataclass(frozen=True, repr=False)
@@ -145,6 +164,8 @@ class _Play:
         for step in self.case.steps:
             if isinstance(step, Run):
                 self._run(step)
+            elif isinstance(step, Alter):
+                self._alter(step)
             else:
                 self._refresh(step.name)
         for session in self.sessions:
@@ -165,17 +186,37 @@ class _Play:
             self.engine.create_stream_table(stream.name, stream.query, refresh_mode=stream.mode)
         except (psycopg.Error, PgTrickleError) as error:
             raise Wrong("create", f"{stream.query}\ncannot be created: {error}") from error
-        ((self.modes[stream.name],),) = self.sessions[0].execute(
-            "select plan ->> 'mode' from pgtrickle.pgt_plans join pgtrickle.pgt_stream_tables"
-            " using (pgt_id) where pgt_name = %s",
-            [stream.name],
-        )
+        self._note_mode(stream)
         if stream.maintained and self.modes[stream.name] != "DIFFERENTIAL":
             raise Wrong("mode", f"{stream.query}\nhas no plan to be maintained by")
         if stream.unique:
             self.sessions[0].execute(stream.unique)
         if not self._moves(stream):  # else time has passed since
             self._compare(stream, "creation")
+
+    def _note_mode(self, stream: StreamTable) -> None:
+        ((self.modes[stream.name],),) = self.sessions[0].execute(
+            "select plan ->> 'mode' from pgtrickle.pgt_plans join pgtrickle.pgt_stream_tables"
+            " using (pgt_id) where pgt_name = %s",
+            [stream.name],
+        )
+
+    def _alter(self, step: Alter) -> None:
+        try:
+            self.sessions[0].execute(f"explain {step.stream.query}")
+        except psycopg.Error:
+            return  # it is none
+        changes = {"query": step.stream.query} | ({"refresh_mode": step.mode} if step.mode else {})
+        try:
+            self.engine.alter_stream_table(step.name, **changes)
+        except psycopg.errors.FeatureNotSupported:
+            return  # not in this mode
+        except (psycopg.Error, PgTrickleError) as error:
+            raise Wrong("alter", f"{step.stream.query}\nis not taken: {error}") from error
+        self.streams[step.name] = step.stream
+        self._note_mode(step.stream)
+        self.truncated[step.name] = True  # it may begin anew
+        self._compare(step.stream, "another query")
 
     def _moves(self, stream: StreamTable) -> bool:
         """Whether the query reads the time, or a view that does."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from hypothesis import strategies as st
-from tests.equality.case import Case, Step, StreamTable
+from tests.equality.case import Alter, Case, Run, Step, StreamTable
 from tests.equality.changes import ChangeMaker, relation_of
 from tests.equality.choosing import Chooser
 from tests.equality.queries import QueryMaker, Relation
-from tests.equality.schema import tables
+from tests.equality.schema import Table, tables
 
 CYCLES = 12
 
@@ -26,12 +26,7 @@ def case(
     cycles: int = CYCLES,
 ) -> Case:
     """A case whose views and stream tables have queries of `maker`."""
-    found = tables(choose)
-    setup = ["create type mood as enum ('sad', 'ok', 'very happy')"]
-    for table in found:
-        setup += table.create()
-        rows = [table.row(choose.number(0, 20000)) for _ in range(choose.number(0, 9))]
-        setup += [f"insert into {table.sql_name} values {row}" for row in _distinct_ids(rows)]
+    found, setup = _tables(choose)
     relations = [relation_of(table) for table in found]
     for n in range(1, choose.number(0, 2) + 1):
         view = maker(choose, relations).query(1)
@@ -49,6 +44,49 @@ def case(
     for _ in range(cycles):
         steps += changes.cycle()
     return Case(tuple(setup), tuple(streams), tuple(steps))
+
+
+def altered(choose: Chooser, maker: type[QueryMaker] = QueryMaker) -> Case:
+    """A case of one stream table that gets one query after the other, of other rows and columns."""
+    found, setup = _tables(choose)
+    relations = [relation_of(table) for table in found]
+    queries: list[StreamTable] = []
+    while len(queries) < 6:
+        query = maker(choose, relations).query(2)
+        normals = tuple(value.type.normal if value.open else "" for value in query.values)
+        stream = StreamTable("stream_1", query.sql, normals, maintained=False)
+        if stream.moves:
+            continue
+        queries.append(stream)
+        if choose.chance(60):  # the same columns, and what was there twice is there once
+            distinct = f"select distinct * from ({query.sql}) as d"
+            other = StreamTable("stream_1", distinct, normals, maintained=False)
+            queries.insert(choose.number(1, len(queries)), other)
+    changes = ChangeMaker(choose, found, queries[:1])
+    steps: list[Step] = []
+    for number, stream in enumerate(queries):
+        if number:
+            mode = choose.weighted(AUTO=30, FULL=20, IMMEDIATE=10, as_it_is=60)
+            steps.append(Alter(stream, "" if mode == "as_it_is" else mode))
+        for _ in range(2):
+            steps += changes.cycle()
+    alone = [step for step in steps if not (isinstance(step, Run) and _is_of_a_transaction(step))]
+    return Case(tuple(setup), (queries[0],), tuple(alone))
+
+
+def _is_of_a_transaction(step: Run) -> bool:
+    return step.session != 0 or step.sql.split()[0] in ("begin", "commit", "savepoint", "rollback")
+
+
+def _tables(choose: Chooser) -> tuple[list[Table], list[str]]:
+    """Some tables, and the statements that create and fill them."""
+    found = tables(choose)
+    setup = ["create type mood as enum ('sad', 'ok', 'very happy')"]
+    for table in found:
+        setup += table.create()
+        rows = [table.row(choose.number(0, 20000)) for _ in range(choose.number(0, 9))]
+        setup += [f"insert into {table.sql_name} values {row}" for row in _distinct_ids(rows)]
+    return found, setup
 
 
 def _distinct_ids(rows: list[str]) -> list[str]:

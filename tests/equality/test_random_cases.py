@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from tests.equality.case import Case, Databases, Wrong, check, minimised, opened, play
-from tests.equality.cases import case, cases
+from tests.equality.cases import altered, case, cases
 from tests.equality.choosing import Chooser
 from tests.equality.further_queries import FurtherQueryMaker
 from tests.equality.queries import QueryMaker
@@ -145,6 +145,19 @@ def play_small(number: int, sessions: list[psycopg.Connection], databases: Datab
     except Wrong:
         check_or_explain(small, databases)
         raise  # it shows after the cases before it alone
+
+
+ALTERED_CASES = 5
+
+
+@pytest.mark.parametrize(
+    "part", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]
+)
+def test_one_query_after_the_other(part: int, databases: Databases) -> None:
+    for number in range(part * ALTERED_CASES, (part + 1) * ALTERED_CASES):
+        dice = Random(number)
+        maker = dice.choice((QueryMaker, FurtherQueryMaker))
+        check_or_explain(altered(Chooser(dice.randint), maker), databases)
 
 
 @pytest.mark.soak

@@ -163,6 +163,7 @@ def test_nothing_is_said_where_plans_know_nothing(engine: Engine, planned: Conne
     ).fetchall() == [(None,)]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     "change",
     [
