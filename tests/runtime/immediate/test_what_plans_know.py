@@ -140,6 +140,7 @@ def test_capture_lost_by_others_within_a_statement(
     current(*TABLES)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
 def test_planned_under_an_older_snapshot(
     isolation: str, planned: Connection, owner: Connection, current: Current
@@ -191,6 +192,7 @@ def test_definitions_change(
         current(*TABLES)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("change", "write"),
     [
