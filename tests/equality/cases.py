@@ -60,7 +60,8 @@ def altered(choose: Chooser, maker: type[QueryMaker] = QueryMaker) -> Case:
         queries.append(stream)
         if choose.chance(60):  # the same columns, and what was there twice is there once
             distinct = f"select distinct * from ({query.sql}) as d"
-            other = StreamTable("stream_1", distinct, normals, maintained=False)
+            either = tuple(value.type.normal for value in query.values)  # of equal ones
+            other = StreamTable("stream_1", distinct, either, maintained=False)
             queries.insert(choose.number(1, len(queries)), other)
     changes = ChangeMaker(choose, found, queries[:1])
     steps: list[Step] = []
