@@ -262,8 +262,7 @@ declare
     states constant jsonb := coalesce(plan -> 'state', '[]');
     query constant text := coalesce(plan ->> 'result', stream_table.defining_query);
     work_mem constant text := current_setting('work_mem');
-    key constant text[] := case when plan -> 'identity' ->> 'kind' = 'key' and plan -> 'identity' -> 'columns' <> '[]'
-        then array(select jsonb_array_elements_text(plan -> 'identity' -> 'columns')) end;
+    key constant text[] := pgtrickle._plan_key(plan);
     -- The key is that of the result. The table may hold what another query gave, or other constraints.
     unique_columns constant text[] := pgtrickle._unique_columns(stream_table.pgt_relid);
     filled boolean;

@@ -33,10 +33,7 @@ begin
 
     perform pgtrickle._drop_identity(p_pgt_id);
     commands := pgtrickle._change_columns(target.pgt_relid, columns);
-    applied := pgtrickle._recompute_counted(target, format('select * from pg_temp.%I', staging),
-        case when plan -> 'identity' ->> 'kind' = 'key' and plan -> 'identity' -> 'columns' <> '[]'
-            then array(select jsonb_array_elements_text(plan -> 'identity' -> 'columns')) end,
-        '[]', frontier);
+    applied := pgtrickle._recompute_counted(target, format('select * from pg_temp.%I', staging), pgtrickle._plan_key(plan), '[]', frontier);
     execute format('drop table pg_temp.%I', staging);
     update pgtrickle.pgt_frontiers f
     set snapshot = case when plan ->> 'mode' = 'DIFFERENTIAL' then filled.snapshot end,

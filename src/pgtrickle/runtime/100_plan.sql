@@ -336,6 +336,20 @@ comment on function pgtrickle._forget_identity(bigint) is
     'Drops the identity index that a retired plan left behind, or that FULL has; false where there is none';
 
 
+create or replace function pgtrickle._plan_key(plan jsonb)
+    returns text[]
+    language plpgsql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return case when plan -> 'identity' ->> 'kind' = 'key' and plan -> 'identity' -> 'columns' <> '[]'
+        then array(select jsonb_array_elements_text(plan -> 'identity' -> 'columns')) end;
+end
+$$;
+comment on function pgtrickle._plan_key(jsonb) is 'Columns that are a key of what a plan''s query gives; null where it has none, or one row';
+
+
 create or replace function pgtrickle._is_index_key(relation oid, identity jsonb)
     returns boolean
     language plpgsql

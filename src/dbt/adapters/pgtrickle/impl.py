@@ -153,9 +153,10 @@ class PgTrickleAdapter(PostgresAdapter):
 
         Not where the stream table `name` (as the engine reads it) has that plan already.
 
-        Returns what stands in the way of refreshing it differentially, or None. `file` is the
-        model's, from the project's directory: the line is added where it can be told. What
-        PostgreSQL refuses it refuses in its own words, with the line.
+        Returns what stands in the way of refreshing it differentially, or None: nothing does where
+        that is not wanted (FULL). `file` is the model's, from the project's directory: the line is
+        added where it can be told. What PostgreSQL refuses it refuses in its own words, with the
+        line.
         """
         with self._session() as session:
             if name is not None:
@@ -173,7 +174,7 @@ class PgTrickleAdapter(PostgresAdapter):
             document = plan.to_json()
             session.rows("select pgtrickle.offer_plan(%s, %s)", (query, document))
         facts = json.loads(document)
-        if facts["mode"] == "DIFFERENTIAL":
+        if facts["mode"] == "DIFFERENTIAL" or refresh_mode.upper() == "FULL":
             return None
         construct, reason = facts.get("construct"), facts.get("reason")
         line = construct and file and line_of(construct, Path(self.config.project_root, file))

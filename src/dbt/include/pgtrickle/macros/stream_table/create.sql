@@ -53,5 +53,5 @@
       ~ "\nChange the query, or set refresh_mode to AUTO (differential where possible) or FULL."
     ) %}
   {% endif %}
-  {{ return(obstacle if settings.refresh_mode != 'FULL' else none) }}
+  {{ return(obstacle) }}
 {% endmacro %}
