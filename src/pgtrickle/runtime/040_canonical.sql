@@ -364,28 +364,23 @@ comment on function pgtrickle._probe_sources(oid) is
     'Relations a view reads, directly or through views at any depth, with the columns used';
 
 
-create or replace function pgtrickle._probe_functions(probe oid)
+create or replace function pgtrickle._functions_called(views oid[])
     returns table (oid oid, signature text, volatility "char", is_user_defined boolean)
     language sql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    with reader as (
-        select probe as relid
-        union
-        select s.relid from pgtrickle._probe_sources(probe) s where s.source_type = 'VIEW'
-    ),
-    called as (
+    with called as (
         select match[1]::oid as oid
-        from reader r
-        join pg_rewrite w on w.ev_class = r.relid
+        from pg_rewrite w
         cross join regexp_matches(w.ev_action::text, ':(?:funcid|aggfnoid|winfnoid|opfuncid) ([0-9]+)', 'g') match
+        where w.ev_class = any (views)
         union
         select o.oprcode::oid
-        from reader r
-        join pg_rewrite w on w.ev_class = r.relid
+        from pg_rewrite w
         cross join regexp_matches(w.ev_action::text, ':(?:opno|eqop|sortop) ([0-9]+)', 'g') match
         join pg_operator o on o.oid = match[1]::oid
+        where w.ev_class = any (views)
     ),
     used as (
         select c.oid from called c
@@ -400,21 +395,26 @@ as $$
     join pg_proc p on p.oid = u.oid
     join pg_namespace n on n.oid = p.pronamespace
 $$;
-comment on function pgtrickle._probe_functions(oid) is
-    'Functions that a view calls, directly or through views, operators and aggregates of users: signature as to_regprocedure reads it';
+comment on function pgtrickle._functions_called(oid[]) is
+    'Functions that views call, directly or by operators and aggregates of users: signature as to_regprocedure reads it';
 
 
-create or replace function pgtrickle._user_functions_of(probe oid)
+create or replace function pgtrickle._user_functions_of(probe oid, sources jsonb)
     returns text[]
-    language sql
+    language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select coalesce(array_agg(f.signature order by f.signature), '{}')
-    from pgtrickle._probe_functions(probe) f
-    where f.is_user_defined
+begin
+    return (
+        select coalesce(array_agg(f.signature order by f.signature), '{}')
+        from pgtrickle._functions_called(probe || array(
+            select (s ->> 'relid')::oid from jsonb_array_elements(sources) s where s ->> 'source_type' = 'VIEW')) f
+        where f.is_user_defined);
+end
 $$;
-comment on function pgtrickle._user_functions_of(oid) is 'Signatures of the functions a view calls that are not PostgreSQL''s own';
+comment on function pgtrickle._user_functions_of(oid, jsonb) is
+    'Signatures of the functions that are not PostgreSQL''s own and that a view calls, or one of those it reads (sources, as _describe_probe has them)';
 
 
 create or replace function pgtrickle._probe_columns(probe oid)
@@ -445,44 +445,52 @@ comment on function pgtrickle._probe_columns(oid) is
     'Columns of a relation in order: name, type, typmod, collation, and the declaration of all that in SQL';
 
 
-create or replace function pgtrickle._check_probe(probe oid)
+create or replace function pgtrickle._describe_probe(probe oid, out columns jsonb, out sources jsonb)
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    columns := (select coalesce(jsonb_agg(to_jsonb(c) order by c.position), '[]') from pgtrickle._probe_columns(probe) c);
+    sources := (select coalesce(jsonb_agg(to_jsonb(s) order by s.relid), '[]') from pgtrickle._probe_sources(probe) s);
+end
+$$;
+comment on function pgtrickle._describe_probe(oid) is 'Rows of _probe_columns and _probe_sources of a view, as JSON';
+
+
+create or replace function pgtrickle._check_probe(probe oid, columns jsonb, sources jsonb)
     returns void
     language plpgsql
+    stable
     set search_path = pg_catalog, pg_temp
 as $$
 declare
     bad record;
 begin
-    select count(*) as number
-    into bad
-    from pg_attribute a
-    where a.attrelid = probe and a.attnum > 0;
-    if bad.number = 0 then
+    if columns = '[]' then
         raise exception using
             errcode = '42P17',
             message = 'the query of a stream table must return at least one column';
     end if;
-    select c.position
-    into bad
-    from pgtrickle._probe_columns(probe) c
-    where c.name = '?column?';
-    if found then
-        raise exception using
-            errcode = '42P16',
-            message = format('column %s of the query has no name', bad.position),
-            hint = 'Give it one with AS';
-    end if;
-    select c.name
-    into bad
-    from pgtrickle._probe_columns(probe) c
-    where c.name in ('tableoid', 'xmin', 'cmin', 'xmax', 'cmax', 'ctid')
-       or starts_with(c.name, '__pgt_');
-    if found then
+    for bad in
+        select c ->> 'name' as name, c ->> 'position' as position
+        from jsonb_array_elements(columns) c
+        where c ->> 'name' in ('?column?', 'tableoid', 'xmin', 'cmin', 'xmax', 'cmax', 'ctid')
+           or starts_with(c ->> 'name', '__pgt_')
+        order by c ->> 'name' <> '?column?', (c ->> 'position')::integer
+        limit 1
+    loop
+        if bad.name = '?column?' then
+            raise exception using
+                errcode = '42P16',
+                message = format('column %s of the query has no name', bad.position),
+                hint = 'Give it one with AS';
+        end if;
         raise exception using
             errcode = '42939',
             message = format('column name "%s" is reserved', bad.name),
             hint = 'Give the column another name with AS';
-    end if;
+    end loop;
     if (select r.ev_action::text ~ ':hasForUpdate true' from pg_rewrite r where r.ev_class = probe) then
         raise exception using
             errcode = '0A000',
@@ -491,7 +499,7 @@ begin
     -- System views are looked at themselves: some read no catalog, but call what tells of a session.
     select s.*, s.schema_name in ('pg_catalog', 'information_schema', 'pg_toast') as is_system, c.relpersistence
     into bad
-    from pgtrickle._probe_sources(probe) s
+    from jsonb_to_recordset(sources) s (relid oid, schema_name text, relation_name text, source_type text, direct boolean)
     join pg_class c on c.oid = s.relid
     where s.schema_name in ('pg_catalog', 'information_schema', 'pg_toast')
        or c.relpersistence = 't'
@@ -515,7 +523,8 @@ begin
     end if;
 end
 $$;
-comment on function pgtrickle._check_probe(oid) is 'Errors for what a view allows and a stream table does not';
+comment on function pgtrickle._check_probe(oid, jsonb, jsonb) is
+    'Errors for what a view allows and a stream table does not. columns, sources: as _describe_probe has them';
 
 
 create or replace function pgtrickle._analyze_query(
@@ -527,18 +536,15 @@ create or replace function pgtrickle._analyze_query(
 as $$
 declare
     probe oid := pgtrickle._create_probe(query, search_path);
-    names text[];
+    description record := pgtrickle._describe_probe(probe);
+    names text[] := array(select c ->> 'name' from jsonb_array_elements(description.columns) c order by (c ->> 'position')::integer);
     rendered oid;
     next_text text;
 begin
-    perform pgtrickle._check_probe(probe);
-    select array_agg(c.name order by c.position), jsonb_agg(to_jsonb(c) order by c.position)
-    into names, columns
-    from pgtrickle._probe_columns(probe) c;
-    select coalesce(jsonb_agg(to_jsonb(s) order by s.relid), '[]')
-    into sources
-    from pgtrickle._probe_sources(probe) s;
-    functions := pgtrickle._user_functions_of(probe);
+    perform pgtrickle._check_probe(probe, description.columns, description.sources);
+    columns := description.columns;
+    sources := description.sources;
+    functions := pgtrickle._user_functions_of(probe, sources);
     canonical := pgtrickle._viewdef(probe);
     for round in 1 .. 8 loop
         begin

@@ -124,7 +124,8 @@ create or replace function pgtrickle._user_functions(query text, search_path tex
 as $$
 declare
     probe constant oid := pgtrickle._create_probe(query, search_path);
-    signatures constant text[] := pgtrickle._user_functions_of(probe);
+    description constant record := pgtrickle._describe_probe(probe);
+    signatures constant text[] := pgtrickle._user_functions_of(probe, description.sources);
 begin
     perform pgtrickle._drop_probe(probe);
     return signatures;

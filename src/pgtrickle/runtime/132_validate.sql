@@ -36,7 +36,7 @@ as $$
             case f.volatility when 'v' then format('%s is volatile: it may give another value at each call', f.signature)
                 else format('%s is stable and a user''s own: it may read anything', f.signature) end,
             'WARNING'
-        from pgtrickle._probe_functions(probe) f
+        from pgtrickle._functions_called(probe || array(select o.relid from obstacle o where o.kind = 'view')) f
         where f.volatility = 'v' or (f.volatility = 's' and f.is_user_defined)
     )
     select f.check_name, f.result, f.severity
@@ -61,12 +61,14 @@ create or replace function pgtrickle.validate_query(query text)
 as $$
 declare
     probe oid;
+    description record;
     message text;
     hint text;
 begin
     begin
         probe := pgtrickle._create_probe(query, pg_catalog.current_setting('search_path'));
-        perform pgtrickle._check_probe(probe);
+        description := pgtrickle._describe_probe(probe);
+        perform pgtrickle._check_probe(probe, description.columns, description.sources);
     exception when others then
         get stacked diagnostics message = message_text, hint = pg_exception_hint;
         return query select 'valid', pg_catalog.concat_ws('. ', message, nullif(hint, '')), 'ERROR';
