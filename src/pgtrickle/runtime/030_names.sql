@@ -99,6 +99,7 @@ create or replace function pgtrickle._relation_oid(schema_name text, object_name
     language sql
     stable
     set search_path = pg_catalog, pg_temp
+    set plan_cache_mode = force_generic_plan
 as $$
     select c.oid
     from pg_class c

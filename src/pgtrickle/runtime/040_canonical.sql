@@ -422,6 +422,7 @@ create or replace function pgtrickle._probe_columns(probe oid)
     language sql
     stable
     set search_path = pg_catalog, pg_temp
+    set plan_cache_mode = force_generic_plan
 as $$
     select
         row_number() over (order by a.attnum)::integer,

@@ -93,6 +93,7 @@ create or replace function pgtrickle._captured_columns(source oid, columns text[
     language sql
     stable
     set search_path = pg_catalog, pg_temp
+    set plan_cache_mode = force_generic_plan
 as $$
     select a.attname::text,
         a.atttypid,
@@ -121,6 +122,7 @@ create or replace function pgtrickle._capture_triggers(source oid)
     language sql
     stable
     set search_path = pg_catalog, pg_temp
+    set plan_cache_mode = force_generic_plan
 as $$
     select case when count(*) = 4 * (select count(*) from pgtrickle._members(source))
         then md5(string_agg(format('%s %s %s %s', t.tgrelid, t.tgname, t.tgenabled, t.xmin), ' ' order by t.tgrelid, t.tgname))
@@ -141,6 +143,7 @@ create or replace function pgtrickle._is_replicated(source oid)
     language sql
     stable
     set search_path = pg_catalog, pg_temp
+    set plan_cache_mode = force_generic_plan
 as $$
     select exists (
         select
@@ -170,6 +173,7 @@ create or replace function pgtrickle._row_security_applies(relation oid, role na
     language sql
     stable
     set search_path = pg_catalog, pg_temp
+    set plan_cache_mode = force_generic_plan
 as $$
     select c.relrowsecurity
         and not (r.rolsuper or r.rolbypassrls)
@@ -186,6 +190,7 @@ create or replace function pgtrickle._not_observable(source oid)
     language sql
     stable
     set search_path = pg_catalog, pg_temp
+    set plan_cache_mode = force_generic_plan
 as $$
     select case
             when c.relkind not in ('r', 'p') then format('%s is %s', c.oid::regclass, pgtrickle._kind_of(c.oid))

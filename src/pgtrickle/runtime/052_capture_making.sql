@@ -9,6 +9,7 @@ create or replace function pgtrickle._capture_fits(source oid, columns text[], r
     language sql
     stable
     set search_path = pg_catalog, pg_temp
+    set plan_cache_mode = force_generic_plan
 as $$
     select exists (
         select from pgtrickle.pgt_captures c
@@ -42,6 +43,7 @@ create or replace function pgtrickle._captures_columns(source oid, columns text[
     language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
+    set plan_cache_mode = force_generic_plan
 as $$
 begin
     return exists (

@@ -33,6 +33,7 @@ create or replace function pgtrickle._columns_as_defined(relation oid)
     language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
+    set plan_cache_mode = force_generic_plan
 as $$
 begin
     return (
@@ -62,6 +63,7 @@ create or replace function pgtrickle._definition_fingerprint(relation oid)
     language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
+    set plan_cache_mode = force_generic_plan
 as $$
 begin
     return (

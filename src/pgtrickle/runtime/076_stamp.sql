@@ -39,6 +39,7 @@ create or replace function pgtrickle._relation_stamp(relation oid)
     language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
+    set plan_cache_mode = force_generic_plan
 as $$
 begin
     -- pg_relation_filenode sees what is committed now, also where the snapshot is older. Such a one sees

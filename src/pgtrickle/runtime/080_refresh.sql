@@ -74,6 +74,7 @@ create or replace function pgtrickle._source_storage(source oid)
     language sql
     stable
     set search_path = pg_catalog, pg_temp
+    set plan_cache_mode = force_generic_plan
 as $$
     -- pg_relation_filenode, and not pg_class: it sees what is committed now, as a scan does, also
     -- where the snapshot is older. A partition that was detached and attached again may have been
@@ -92,6 +93,7 @@ create or replace function pgtrickle._suspicion(dependency pgtrickle.pgt_depende
     language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
+    set plan_cache_mode = force_generic_plan
 as $$
 declare
     relation constant regclass := dependency.source_relid;

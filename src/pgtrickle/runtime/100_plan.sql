@@ -154,6 +154,7 @@ create or replace function pgtrickle._is_hashable(type oid)
     language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
+    set plan_cache_mode = force_generic_plan
 as $$
 declare
     t pg_type;
@@ -213,6 +214,7 @@ create or replace function pgtrickle._hashed_form(type oid)
     language sql
     stable
     set search_path = pg_catalog, pg_temp
+    set plan_cache_mode = force_generic_plan
 as $$
     select case
         when pgtrickle._is_hashable(type) then '%s'
@@ -443,6 +445,7 @@ create or replace function pgtrickle._is_sortable(type oid)
     language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
+    set plan_cache_mode = force_generic_plan
 as $$
 declare
     t pg_type;
