@@ -99,7 +99,7 @@ def play(engine: Engine, database: str, seconds: float, seed: int) -> None:
 
 
 def test_nothing_is_lost_or_doubled(engine: Engine, database: str) -> None:
-    play(engine, database, 20, seed=1)
+    play(engine, database, 12, seed=1)
 
 
 @pytest.mark.slow

@@ -236,6 +236,7 @@ def test_a_retyped_column_is_compiled_again(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("mode", ["DIFFERENTIAL", "FULL"])
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("before", "after", "value"),
     [

@@ -147,11 +147,13 @@ def chosen(request: pytest.FixtureRequest, engine: Engine) -> Engine:
     return engine
 
 
+@pytest.mark.one_in(2)
 def test_another_choice_among_peers_is_no_difference(chosen: Engine) -> None:
     verdict = chosen.verify("st")
     assert verdict.equal, verdict.differences
 
 
+@pytest.mark.one_in(2)
 def test_a_choice_that_cannot_be_made_is_a_difference(chosen: Engine) -> None:
     chosen.connection.execute(
         "alter table tied disable trigger user; update tied set n = 100 - n, id = id + 1000;"
@@ -160,6 +162,7 @@ def test_a_choice_that_cannot_be_made_is_a_difference(chosen: Engine) -> None:
     assert not chosen.verify("st").equal
 
 
+@pytest.mark.one_in(2)
 def test_a_wrong_row_is_a_difference_where_choices_were_made(chosen: Engine) -> None:
     chosen.connection.execute(
         "alter table st disable trigger user;"
@@ -236,11 +239,13 @@ def grouped(request: pytest.FixtureRequest, engine: Engine) -> Engine:
     return engine
 
 
+@pytest.mark.one_in(2)
 def test_what_a_group_shows_may_be_any_of_its_rows(grouped: Engine) -> None:
     verdict = grouped.verify("st")
     assert verdict.equal, verdict.differences
 
 
+@pytest.mark.one_in(2)
 def test_what_no_row_of_a_group_has_is_a_difference(grouped: Engine) -> None:
     grouped.connection.execute(
         "alter table v disable trigger user; update v set k = 1.000 where k = 1"
@@ -248,6 +253,7 @@ def test_what_no_row_of_a_group_has_is_a_difference(grouped: Engine) -> None:
     assert not grouped.verify("st").equal
 
 
+@pytest.mark.one_in(2)
 def test_a_missing_group_is_a_difference(grouped: Engine) -> None:
     grouped.connection.execute("alter table st disable trigger user; delete from st")
     assert grouped.verify("st").missing > 0

@@ -10,7 +10,7 @@ import pytest
 
 from pgtrickle.engine import Engine
 
-LENGTHS = [6, pytest.param(12, marks=pytest.mark.slow)]
+LENGTHS = [4, pytest.param(12, marks=pytest.mark.slow)]
 """Cycles of changes that a family is followed through."""
 
 SCHEMA = """

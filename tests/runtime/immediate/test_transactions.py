@@ -20,7 +20,7 @@ from tests.runtime.waiting import PATIENCE, begun
 
 from pgtrickle.engine import Engine
 
-pytestmark = pytest.mark.every_server
+pytestmark = [pytest.mark.every_server, pytest.mark.one_in(2)]
 
 Connection = psycopg.Connection[Any]
 Current = Callable[..., None]

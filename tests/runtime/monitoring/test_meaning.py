@@ -303,6 +303,7 @@ def test_sources_are_listed_with_what_is_captured_of_them(owner: Connection) -> 
     assert [row[2:4] for row in rows(owner, listed, "marts.more")] == [("STREAM_TABLE", "NONE")]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("code", "kind", "remedy"),
     [
