@@ -178,8 +178,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     directory = tmp_path_factory.mktemp("installed")
     there = Path(dbt.cli.__file__).parents[1]
-    ours = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(there, directory / "dbt", ignore=ours)
+    shutil.copytree(there, directory / "dbt")
     built = tmp_path_factory.mktemp("wheel")
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", built],
