@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from tests.equality.case import Alter, Case, Run, Step, StreamTable
 from tests.equality.changes import ChangeMaker, relation_of
 from tests.equality.choosing import Chooser
+from tests.equality.definitions import Redefining
 from tests.equality.queries import QueryMaker, Relation
 from tests.equality.schema import Table, tables
 
@@ -73,6 +74,29 @@ def altered(choose: Chooser, maker: type[QueryMaker] = QueryMaker) -> Case:
             steps += changes.cycle()
     alone = [step for step in steps if not (isinstance(step, Run) and _is_of_a_transaction(step))]
     return Case(tuple(setup), (queries[0],), tuple(alone))
+
+
+def redefined(choose: Chooser, maker: type[QueryMaker] = QueryMaker) -> Case:
+    """A case of stream tables, in any mode, whose sources get other definitions all the time."""
+    found, setup = _tables(choose)
+    relations = [relation_of(table) for table in found]
+    streams: list[StreamTable] = []
+    while len(streams) < 2:
+        query = maker(choose, relations).query(2)
+        normals = tuple(value.type.normal if value.open else "" for value in query.values)
+        stream = StreamTable(f"stream_{len(streams) + 1}", query.sql, normals, maintained=False)
+        if not stream.moves:
+            streams.append(stream)
+    changes = Redefining(choose, found, streams)
+    steps: list[Step] = [
+        Alter(stream, mode)
+        for stream in streams
+        for mode in [choose.weighted(AUTO=40, DIFFERENTIAL=40, IMMEDIATE=30, FULL=10)]
+        if mode != "AUTO"
+    ]
+    for _ in range(6):
+        steps += changes.cycle()
+    return Case(tuple(setup), tuple(streams), tuple(steps), redefines=True)
 
 
 def _is_of_a_transaction(step: Run) -> bool:

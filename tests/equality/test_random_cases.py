@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from tests.equality.case import Case, Databases, Wrong, check, minimised, opened, play
-from tests.equality.cases import altered, case, cases
+from tests.equality.cases import altered, case, cases, redefined
 from tests.equality.choosing import Chooser
 from tests.equality.further_queries import FurtherQueryMaker
 from tests.equality.queries import QueryMaker
@@ -158,6 +158,19 @@ def test_one_query_after_the_other(part: int, databases: Databases) -> None:
         dice = Random(number)
         maker = dice.choice((QueryMaker, FurtherQueryMaker))
         check_or_explain(altered(Chooser(dice.randint), maker), databases)
+
+
+REDEFINED_CASES = 3
+
+
+@pytest.mark.parametrize(
+    "part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, 10))]
+)
+def test_sources_get_other_definitions(part: int, databases: Databases) -> None:
+    for number in range(part * REDEFINED_CASES, (part + 1) * REDEFINED_CASES):
+        dice = Random(number)
+        maker = dice.choice((QueryMaker, FurtherQueryMaker))
+        check_or_explain(redefined(Chooser(dice.randint), maker), databases)
 
 
 @pytest.mark.soak
