@@ -94,7 +94,7 @@ comment on function pgtrickle._revoke_defaults(oid) is
     'Takes back what ALTER DEFAULT PRIVILEGES has just granted on a new hidden table';
 
 
-create or replace function pgtrickle._prepare_capture(source oid, role name)
+create or replace function pgtrickle._prepare_capture(source oid, columns text[], role name)
     returns void
     language plpgsql
     security definer
@@ -102,6 +102,8 @@ create or replace function pgtrickle._prepare_capture(source oid, role name)
 as $$
 declare
     known pgtrickle.pgt_captures;
+    declarations text;
+    buffer text;
 begin
     if has_table_privilege(role, source, 'TRIGGER') is not true then
         raise exception using
@@ -133,18 +135,22 @@ begin
             from (select format('pgtrickle_changes.segment_%s', source)::regclass as segment) s
             where pg_sequence_last_value(s.segment) is null;
         end if;
+        declarations := concat_ws(', ', '__pgt_xid xid8, __pgt_seq bigint, __pgt_weight integer', (
+            select string_agg(c.declaration, ', ')
+            from pgtrickle._captured_columns(source, _prepare_capture.columns) c));
         for segment in 0 .. 2 loop
+            buffer := format('pgtrickle_changes.changes_%s_%s', source, segment);
             execute format(
-                'create table if not exists pgtrickle_changes.changes_%s_%s (__pgt_xid xid8, __pgt_seq bigint, __pgt_weight integer)'
+                'create table if not exists %s (%s)'
                 ' with (autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_scale_factor = 0.5, autovacuum_analyze_threshold = 1000000000)',
-                source, segment);
-            execute format('alter table pgtrickle_changes.changes_%s_%s replica identity full', source, segment);
-            perform pgtrickle._revoke_defaults(format('pgtrickle_changes.changes_%s_%s', source, segment)::regclass);
-            -- Rights on a buffer last no longer than those on the source.
-            execute format('alter table pgtrickle_changes.changes_%s_%s enable row level security', source, segment);
-            execute format('drop policy if exists readers_of_source on pgtrickle_changes.changes_%s_%s', source, segment);
-            execute format('create policy readers_of_source on pgtrickle_changes.changes_%1$s_%2$s for select'
-                ' using (has_any_column_privilege(%1$s::oid, ''SELECT'') and not row_security_active(%1$s::oid))', source, segment);
+                buffer, declarations);
+            -- Rights on a buffer last no longer than those on the source: row security asks for them.
+            execute format('alter table %s replica identity full, enable row level security', buffer);
+            perform pgtrickle._revoke_defaults(buffer::regclass);
+            if not exists (select from pg_policy p where p.polrelid = buffer::regclass and p.polname = 'readers_of_source') then
+                execute format('create policy readers_of_source on %1$s for select'
+                    ' using (has_any_column_privilege(%2$s::oid, ''SELECT'') and not row_security_active(%2$s::oid))', buffer, source);
+            end if;
         end loop;
         execute pgtrickle._capture_function(source, '{}');
         execute format('revoke all on function pgtrickle_changes.capture_%s() from public', source);
@@ -153,8 +159,8 @@ begin
     execute format('grant execute on function pgtrickle_changes.capture_%s() to %I', source, role);
 end
 $$;
-comment on function pgtrickle._prepare_capture(oid, name) is
-    'Creates a source''s buffer and a trigger function that captures no column yet, and lets the role make triggers of it. Does nothing to the source';
+comment on function pgtrickle._prepare_capture(oid, text[], name) is
+    'Creates a source''s buffer, with these columns, and a trigger function that captures no column yet, and lets the role make triggers of it. Does nothing to the source';
 
 
 create or replace function pgtrickle._finish_capture(source oid, columns text[], role name)
@@ -425,7 +431,7 @@ begin
                 hint = format('Have its owner run: grant trigger on %s to %I; or use refresh_mode FULL, or AUTO, which recomputes', member::regclass, current_user);
         end if;
     end loop;
-    perform pgtrickle._prepare_capture(source, current_user);
+    perform pgtrickle._prepare_capture(source, columns, current_user);
     perform pgtrickle._note_touched_capture(source);
     -- The root first: while it is locked so, no partition comes or goes.
     perform pgtrickle._make_capture_triggers(source, source);

@@ -316,6 +316,7 @@ declare
     state text;
 begin
     for state in select format('pgtrickle_state.%I', s ->> 'name') from jsonb_array_elements(states) s loop
+        continue when pg_relation_size(state) = 0;  -- as a new one is
         begin
             execute format('lock table %s in access exclusive mode nowait', state);
             execute format('truncate %s', state);

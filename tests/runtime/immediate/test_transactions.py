@@ -528,8 +528,10 @@ def test_what_another_session_makes_meanwhile_is_not_made_twice(connect: Connect
     one, other = connect(autocommit=False), connect(autocommit=False)
 
     def prepare_source(session: Connection, name: str) -> None:
-        for function in ("_prepare_maintenance", "_prepare_capture"):
-            session.execute(f"select pgtrickle.{function}('{name}'::regclass, 'pgt_test_owner')")
+        for function, columns in (("_prepare_maintenance", ""), ("_prepare_capture", ", '{id}'")):
+            session.execute(
+                f"select pgtrickle.{function}('{name}'::regclass{columns}, 'pgt_test_owner')"
+            )
 
     prepare_source(other, "src.customers")  # its functions are planned then, and look nothing up
     other.commit()
