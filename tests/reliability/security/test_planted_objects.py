@@ -214,7 +214,9 @@ def test_who_may_make_no_triggers_has_no_buffers_made(
     owner.execute(SOURCE)
     for relation in ("'src.item'::regclass", "4000000000"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            stranger.execute(f"select pgtrickle._prepare_capture({relation}, '{{}}', 'pgt_test_reader')")  # type: ignore[arg-type]
+            stranger.execute(
+                f"select pgtrickle._prepare_capture({relation}, '{{}}', 'pgt_test_reader')"
+            )  # type: ignore[arg-type]
 
 
 SPY = """
