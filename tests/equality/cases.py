@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hypothesis import strategies as st
 from tests.equality.case import Alter, Case, Run, Step, StreamTable
 from tests.equality.changes import ChangeMaker, relation_of
 from tests.equality.choosing import Chooser
 from tests.equality.definitions import Redefining
-from tests.equality.queries import QueryMaker, Relation
+from tests.equality.queries import QueryMaker, Relation, Value
 from tests.equality.schema import Table, tables
 
 CYCLES = 12
@@ -53,15 +55,11 @@ def altered(choose: Chooser, maker: type[QueryMaker] = QueryMaker) -> Case:
     relations = [relation_of(table) for table in found]
     queries: list[StreamTable] = []
     while len(queries) < 6:
-        query = maker(choose, relations).query(2)
-        normals = tuple(value.type.normal if value.open else "" for value in query.values)
-        stream = StreamTable("stream_1", query.sql, normals, maintained=False)
-        if stream.moves:
-            continue
+        stream, values = _resting(choose, maker, relations, "stream_1")
         queries.append(stream)
         if choose.chance(60):  # the same columns, and what was there twice is there once
-            distinct = f"select distinct * from ({query.sql}) as d"
-            either = tuple(value.type.normal for value in query.values)  # of equal ones
+            distinct = f"select distinct * from ({stream.query}) as d"
+            either = tuple(value.type.normal for value in values)  # of equal ones
             other = StreamTable("stream_1", distinct, either, maintained=False)
             queries.insert(choose.number(1, len(queries)), other)
     changes = ChangeMaker(choose, found, queries[:1])
@@ -80,13 +78,7 @@ def redefined(choose: Chooser, maker: type[QueryMaker] = QueryMaker) -> Case:
     """A case of stream tables, in any mode, whose sources get other definitions all the time."""
     found, setup = _tables(choose)
     relations = [relation_of(table) for table in found]
-    streams: list[StreamTable] = []
-    while len(streams) < 2:
-        query = maker(choose, relations).query(2)
-        normals = tuple(value.type.normal if value.open else "" for value in query.values)
-        stream = StreamTable(f"stream_{len(streams) + 1}", query.sql, normals, maintained=False)
-        if not stream.moves:
-            streams.append(stream)
+    streams = [_resting(choose, maker, relations, f"stream_{number}")[0] for number in (1, 2)]
     changes = Redefining(choose, found, streams)
     steps: list[Step] = [
         Alter(stream, mode)
@@ -97,6 +89,18 @@ def redefined(choose: Chooser, maker: type[QueryMaker] = QueryMaker) -> Case:
     for _ in range(6):
         steps += changes.cycle()
     return Case(tuple(setup), tuple(streams), tuple(steps), redefines=True)
+
+
+def _resting(
+    choose: Chooser, maker: type[QueryMaker], relations: list[Relation], name: str
+) -> tuple[StreamTable, Sequence[Value]]:
+    """A stream table, in any mode, of a query that does not read the time, and its columns."""
+    while True:
+        query = maker(choose, relations).query(2)
+        normals = tuple(value.type.normal if value.open else "" for value in query.values)
+        stream = StreamTable(name, query.sql, normals, maintained=False)
+        if not stream.moves:
+            return stream, query.values
 
 
 def _is_of_a_transaction(step: Run) -> bool:
