@@ -13,6 +13,12 @@ from tests.equality.values import quote
 
 
 class Redefining(ChangeMaker):
+    @property
+    def _read_whole(self) -> bool:
+        """Whether the text of a query means more columns once a table has more; the stream table
+        keeps to those that it had."""
+        return any(".*" in stream.query for stream in self.streams)
+
     def statement(self) -> str:
         if self.choose.chance(30):
             return self._definition(self.choose.one(self.tables))
@@ -25,7 +31,7 @@ class Redefining(ChangeMaker):
             unique=15,
             partition=30 if table.partitioned else 0,
             triggers=10,
-            column=10,
+            column=0 if self._read_whole else 10,
             rewrite=8,
             rename=6,
         )
