@@ -80,12 +80,11 @@ def redefined(choose: Chooser, maker: type[QueryMaker] = QueryMaker) -> Case:
     relations = [relation_of(table) for table in found]
     streams = [_resting(choose, maker, relations, f"stream_{number}")[0] for number in (1, 2)]
     changes = Redefining(choose, found, streams)
-    steps: list[Step] = [
-        Alter(stream, mode)
-        for stream in streams
-        for mode in [choose.weighted(AUTO=40, DIFFERENTIAL=40, IMMEDIATE=30, FULL=10)]
-        if mode != "AUTO"
-    ]
+    steps: list[Step] = []
+    for stream in streams:
+        mode = choose.weighted(AUTO=40, DIFFERENTIAL=40, IMMEDIATE=30, FULL=10)
+        if mode != "AUTO":
+            steps.append(Alter(stream, mode))
     for _ in range(6):
         steps += changes.cycle()
     return Case(tuple(setup), tuple(streams), tuple(steps), redefines=True)

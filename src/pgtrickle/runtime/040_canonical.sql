@@ -473,25 +473,24 @@ begin
             errcode = '42P17',
             message = 'the query of a stream table must return at least one column';
     end if;
-    for bad in
-        select c ->> 'name' as name, c ->> 'position' as position
-        from jsonb_array_elements(columns) c
-        where c ->> 'name' in ('?column?', 'tableoid', 'xmin', 'cmin', 'xmax', 'cmax', 'ctid')
-           or starts_with(c ->> 'name', '__pgt_')
-        order by c ->> 'name' <> '?column?', (c ->> 'position')::integer
-        limit 1
-    loop
-        if bad.name = '?column?' then
-            raise exception using
-                errcode = '42P16',
-                message = format('column %s of the query has no name', bad.position),
-                hint = 'Give it one with AS';
-        end if;
+    select c ->> 'name' as name, c ->> 'position' as position
+    into bad
+    from jsonb_array_elements(columns) c
+    where c ->> 'name' in ('?column?', 'tableoid', 'xmin', 'cmin', 'xmax', 'cmax', 'ctid')
+       or starts_with(c ->> 'name', '__pgt_')
+    order by c ->> 'name' <> '?column?', (c ->> 'position')::integer
+    limit 1;
+    if bad.name = '?column?' then
+        raise exception using
+            errcode = '42P16',
+            message = format('column %s of the query has no name', bad.position),
+            hint = 'Give it one with AS';
+    elsif found then
         raise exception using
             errcode = '42939',
             message = format('column name "%s" is reserved', bad.name),
             hint = 'Give the column another name with AS';
-    end loop;
+    end if;
     if (select r.ev_action::text ~ ':hasForUpdate true' from pg_rewrite r where r.ev_class = probe) then
         raise exception using
             errcode = '0A000',
