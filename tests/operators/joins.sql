@@ -53,6 +53,24 @@ select c.name, count(*) as n from c join o on o.cust = c.id where exists (select
 select id, exists (select from r where r.k = o.cust and r.v < o.q) as some from o;
 select o.id, r.v from o full join r on r.k = o.q and r.v = o.cust;
 
+-- family aggregates added up before a join
+select c.region, count(*) as n, sum(o.amount) as s, avg(o.q) as a from o join c on c.id = o.cust group by c.region;
+select c.id, count(o.id) as n, sum(o.amount) as s from c left join o on o.cust = c.id and o.q > 2 group by c.id;
+select c.id, c.name, count(*) as n, count(*) filter (where o.id is null) as none, sum(o.q) filter (where o.note = 'x4') as x from c left join o on o.cust = c.id group by c.id, c.name;
+select c.region, count(*) as n, count(o.id) as matched, sum(o.q) as s, bool_or(o.q = 3) as three from c left join o on o.cust = c.id and c.name <> 'n3' group by c.region;
+select c.region, o.q, count(*) as n, stddev_pop(o.amount) as d from o join c on c.id = o.cust and c.region is not null group by c.region, o.q;
+select c.id, o.q, sum(o.amount) as s from c left join o on o.cust = c.id group by c.id, o.q;
+select c.region, sum(r.v) as s, count(r.k) as n, bit_xor(r.v) as x, bit_or(r.v) as b from r join o on o.q = r.k join c on c.id = o.cust group by c.region;
+select c.region, r.k, count(*) as n, sum(o.amount) as s from o join c on c.id = o.cust join r on r.k = o.q group by c.region, r.k;
+select sum(o.amount * (1 - o.amount)) as s, sum(case when o.note = 'x1' then o.amount else 0 end) as x, count(*) filter (where o.q in (1, 2)) as few from o join c on c.id = o.cust where c.region = 'r1';
+select c.id, sum(case when o.id is null then 1 else 0 end) as none, bool_and(o.note is null) as quiet from c left join o on o.cust = c.id group by c.id;
+select r.k, count(o.id) as n, sum(o.q) as s, array_agg(o.note order by o.id) as notes from r left join o on o.cust = r.k group by r.k;
+select c.name || c.region as label, o.note, count(*) as n, sum(o.q) as s from c join o on o.cust = c.id + 0 group by 1, o.note;
+select c.region, count(*) as n, sum(100 / o.q) as s from o join c on c.id = o.cust and o.q > 0 group by c.region;
+select t.region, t.n from (select c.region, count(*) as n, sum(o.q) as s from o join c on c.id = o.cust group by c.region) t where t.s > 30;
+select c.id, x.n from c join (select d.id, count(p.id) as n from c d left join o p on p.cust = d.id group by d.id) x on x.id = c.id where x.n > 3;
+select a.id, count(b.id) as n, sum(b.q) as s from o a left join o b on b.cust = a.q group by a.id;
+
 -- family joins in any order
 select c.name, o.id, r.v from o, r, c where r.k = o.q and c.id = o.cust and c.region = 'r1';
 select c.name, sum(o.amount) as s from r, o, c where o.q = r.k and c.id = o.cust and c.region <> 'r2' and r.v = 1 group by c.name;

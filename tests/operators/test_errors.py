@@ -76,6 +76,15 @@ def test_what_is_there_is_an_error_and_heals(tables: Engine) -> None:
     assert tables.verify("st").equal
 
 
+@pytest.mark.parametrize("join", ["join", "left join"])
+def test_what_is_not_joined_is_not_computed(join: str, tables: Engine) -> None:
+    query = f"select u.id % 3 as k, sum(100 / t.x) as s from u {join} t on t.id = u.id group by 1"
+    tables.create_stream_table("st", query, refresh_mode="DIFFERENTIAL")
+    tables.connection.execute("insert into t values (50, 0, 'x'), (51, 0, null), (30, 1, '1')")
+    assert tables.refresh("st").action == "DIFFERENTIAL"
+    assert tables.verify("st").equal
+
+
 def test_copies_without_a_key_are_counted(tables: Engine) -> None:
     """Of two equal rows that came and one that went, one is there."""
     tables.connection.execute("create table k (x integer, s text)")

@@ -49,8 +49,8 @@ Scales = tuple[int, int]
 
 def prints_one_way(expression: Expression, child: Node) -> bool:
     """Whether equal values of `expression`, over the attributes of `child`, print alike."""
-    scales = _scales(expression, child)
-    return (scales is not None and scales[0] == scales[1]) or _is_whole(expression, child)
+    found = scales(expression, child)
+    return (found is not None and found[0] == found[1]) or _is_whole(expression, child)
 
 
 def _is_whole(expression: Expression, child: Node) -> bool:
@@ -68,7 +68,7 @@ def _is_whole(expression: Expression, child: Node) -> bool:
     return False
 
 
-def _scales(expression: Expression | None, child: Node) -> Scales | None:
+def scales(expression: Expression | None, child: Node) -> Scales | None:
     """The decimals of numeric values; None where they are not known, or of another type.
 
     As PostgreSQL computes them: a sum has the most of both, a product all. NULL has none and
@@ -79,18 +79,20 @@ def _scales(expression: Expression | None, child: Node) -> Scales | None:
             return _of_attribute(child, name)
         case Literal(sql=sql):
             return _of_literal(sql)
+        case Cast(operand=Literal(sql=sql), type=type) if type.sql == "numeric" and sql.isdigit():
+            return 0, 0
         case Operator(name=("+",) | ("-",), left=Expression() as left, right=right):
-            a, b = _scales(left, child), _scales(right, child)
+            a, b = scales(left, child), scales(right, child)
             return None if a is None or b is None else (max(a[0], b[0]), max(a[1], b[1]))
         case Operator(name=("*",), left=Expression() as left, right=right):
-            a, b = _scales(left, child), _scales(right, child)
+            a, b = scales(left, child), scales(right, child)
             return None if a is None or b is None else (a[0] + b[0], a[1] + b[1])
         case SqlFunction("COALESCE", arguments):
-            return _any_of(_scales(each, child) for each in arguments if not _is_null(each))
+            return _any_of(scales(each, child) for each in arguments if not _is_null(each))
         case Case(branches=branches, otherwise=otherwise):
             values = [value for _, value in branches]
             values += [otherwise] if otherwise is not None else []
-            return _any_of(_scales(each, child) for each in values if not _is_null(each))
+            return _any_of(scales(each, child) for each in values if not _is_null(each))
     return None
 
 
@@ -119,7 +121,7 @@ def _of_attribute(node: Node, id: str) -> Scales | None:
             return None if scale is None else (scale, scale)
         case Project():
             computed = {attribute.id: expression for attribute, expression in node.items}
-            return _scales(computed.get(id), node.child)
+            return scales(computed.get(id), node.child)
         case UnionAll():
             at = node.ids.index(id)
             return _any_of(_of_attribute(each, each.ids[at]) for each in node.branches)
@@ -128,7 +130,7 @@ def _of_attribute(node: Node, id: str) -> Scales | None:
             return None if below is None else _of_attribute(below, id)
         case Aggregate():
             keys = {attribute.id: expression for attribute, expression in node.keys}
-            return _scales(keys.get(id), node.child)
+            return scales(keys.get(id), node.child)
     return None
 
 

@@ -32,10 +32,11 @@ from pgtrickle.query.render import render_expression
 
 
 def _join(node: Join, left: Relation, right: Relation) -> Relation:
-    return _joined(node.condition, left, right)
+    return joined(node.condition, left, right)
 
 
-def _joined(condition: Expression | None, left: Relation, right: Relation) -> Relation:
+def joined(condition: Expression | None, left: Relation, right: Relation) -> Relation:
+    """The inner join of two relations, weighted if one of them is."""
     weighted = left.weighted or right.weighted
     items = [f"l.{id}" for id in left.ids] + [f"r.{id}" for id in right.ids]
     if weighted:
@@ -71,11 +72,11 @@ def _from_change(
                 continue
             near = _from_change(child, change, first, maintenance)
             both = conjunction([*conjuncts(left.condition), *rest])
-            rows = _joined(both, near, maintenance.new(other))
+            rows = joined(both, near, maintenance.new(other))
             ids = left.ids + change.ids
             sql = select([*ids, WEIGHT], f"FROM {rows.source('j')}")
             return Relation(sql, ids, weighted=True)
-    return _joined(condition, maintenance.new(left), change)
+    return joined(condition, maintenance.new(left), change)
 
 
 def _of_child(

@@ -88,10 +88,13 @@ def flipped(
     condition: Expression | None,
     maintenance: Maintenance,
     known: KnownMatches | None = None,
+    counted: Relation | None = None,
 ) -> Relation | None:
     """Old left rows that flip: the left columns, `MATCHED`, and the row's weight.
 
-    None when the right side did not change. `known`: where N_old stands.
+    None when the right side did not change. `known`: where N_old stands. `counted`: of a condition
+    that is decided by key, the right columns it equates of the changes that meet what it asks of
+    the right side alone, each weighted by how many they are.
     """
     if not maintenance.is_changed(right):
         return None
@@ -101,7 +104,7 @@ def flipped(
     if pair is not None and condition is not None:
         sql = [by_comparing(term, right, condition, pair, MATCHED) for term in terms]
     else:
-        sql = _by_counting(terms, right, condition, parts, maintenance, known)
+        sql = _by_counting(terms, right, condition, parts, maintenance, known, counted)
     rows = Relation(union_all(sql), (*left.ids, MATCHED), weighted=True)
     return netted(rows) if len(terms) > 1 and comes_often(left) else rows
 
@@ -123,28 +126,36 @@ def _by_counting(
     parts: Condition,
     maintenance: Maintenance,
     known: KnownMatches | None,
+    counted: Relation | None,
 ) -> list[str]:
     """The rows of each of the `terms` that flip, by how many matches they have and had."""
+    if counted is not None:
+        by_key = _flipped_keys(counted, (), right, parts, maintenance, known)
+        return [_through_keys(term, by_key, parts) for term in terms]
     change = maintenance.shared_delta(right)
     if change is None:
         raise ValueError("a changed relation has a delta")
     if parts.rest or not maintenance.states.one_equality:
         keys = _changed_keys(change, parts, maintenance)
         return [_row_by_row(term, change, right, condition, keys, maintenance) for term in terms]
-    keys = _flipped_keys(change, right, parts, maintenance, known)
-    return [_through_keys(term, keys, parts) for term in terms]
+    by_key = _flipped_keys(change, parts.right, right, parts, maintenance, known)
+    return [_through_keys(term, by_key, parts) for term in terms]
 
 
 def _flipped_keys(
     change: Relation,
+    asked: tuple[str, ...],
     right: Node,
     parts: Condition,
     maintenance: Maintenance,
     known: KnownMatches | None,
 ) -> str:
-    """CTE of the keys that flip: k1…kn and `MATCHED`. Without keys: one row, or none."""
+    """CTE of the keys that flip: k1…kn and `MATCHED`. Without keys: one row, or none.
+
+    `asked` of the changes is what they need not meet yet.
+    """
     names = [f"k{i}" for i in range(1, len(parts.equal) + 1)]
-    grouped = _change_of_keys(change, parts, names)
+    grouped = _change_of_keys(change, asked, parts, names)
     if known is None:
         number, join = _number_now(right, parts, names, maintenance), ""
     else:
@@ -160,13 +171,15 @@ def _flipped_keys(
     return maintenance.add_cte(maintenance.fresh_name("k"), sql)
 
 
-def _change_of_keys(change: Relation, parts: Condition, names: list[str]) -> str:
+def _change_of_keys(
+    change: Relation, asked: tuple[str, ...], parts: Condition, names: list[str]
+) -> str:
     """By how much the number of right rows of each key changed."""
     of_change = [f"{b} AS {name}" for (_, b), name in zip(parts.equal, names, strict=True)]
     changes = select(
         [*of_change, WEIGHT],
         f"FROM {change.source('r')}",
-        f"WHERE {' AND '.join(parts.right)}" if parts.right else "",
+        f"WHERE {' AND '.join(asked)}" if asked else "",
     )
     return select(
         [*names, f"sum({WEIGHT}) AS change"],

@@ -82,11 +82,11 @@ def _delta(node: OuterJoin, maintenance: Maintenance) -> Relation:
         if len(matched) > 1 and comes_often(node.left):
             matched = [netted(Relation(union_all(matched), node.ids, weighted=True)).sql]
         terms += matched
-        terms.append(_flips(node, maintenance, of_left=True))
+        terms.append(flips(node, maintenance, of_left=True))
     if node.full and right is not None:
         terms.append(_unmatched(node, right, maintenance, of_left=False))
     if node.full and left is not None:
-        terms.append(_flips(node, maintenance, of_left=False))
+        terms.append(flips(node, maintenance, of_left=False))
     return maintenance.share(Relation(union_all(terms), node.ids, weighted=True))
 
 
@@ -131,10 +131,13 @@ def _padded(node: OuterJoin, alias: str, *, of_left: bool) -> list[str]:
     return [f"{alias}.{id}" if id in kept else f"NULL AS {id}" for id in node.ids]
 
 
-def _flips(node: OuterJoin, maintenance: Maintenance, *, of_left: bool) -> str:
+def flips(
+    node: OuterJoin, maintenance: Maintenance, *, of_left: bool, counted: Relation | None = None
+) -> str:
+    """The rows of one side that flip, extended by NULLs of no type; `counted` as by `flipped`."""
     kept, other = (node.left, node.right) if of_left else (node.right, node.left)
     known = maintenance.states.matches.get(id(node)) if of_left else None
-    rows = flipped(kept, other, node.condition, maintenance, known)
+    rows = flipped(kept, other, node.condition, maintenance, known, counted)
     if rows is None:
         raise ValueError("an unchanged side flips nothing")
     weight = f"x.{WEIGHT} * CASE WHEN x.{MATCHED} THEN -1 ELSE 1 END AS {WEIGHT}"

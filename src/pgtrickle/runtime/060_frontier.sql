@@ -308,20 +308,23 @@ create or replace function pgtrickle._buffer_bytes(sources oid[])
 as $$
 declare
     source oid;
-    bytes bigint := 0;
+    of_source bigint;
+    largest bigint := 0;
 begin
     -- The size of a file, so that nothing has to be planned and read. A row not committed yet has one.
     -- (A loop: nothing of it starts an executor.)
     foreach source in array sources loop
+        of_source := 0;
         for segment in 0 .. 2 loop
-            bytes := bytes + coalesce(pg_relation_size(to_regclass(format('pgtrickle_changes.changes_%s_%s', source, segment))), 1);
+            of_source := of_source + coalesce(pg_relation_size(to_regclass(format('pgtrickle_changes.changes_%s_%s', source, segment))), 1);
         end loop;
+        largest := greatest(largest, of_source);
     end loop;
-    return bytes;
+    return largest;
 end
 $$;
 comment on function pgtrickle._buffer_bytes(oid[]) is
-    'Size of the change buffers of these sources, archives included; 0 says that nothing is pending for any consumer';
+    'Size of the change buffers, archive included, of that of these sources that has most; 0 says that nothing is pending for any consumer';
 
 
 create or replace function pgtrickle._buffers_are_empty(sources oid[])

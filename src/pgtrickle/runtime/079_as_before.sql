@@ -257,10 +257,10 @@ begin
         ordinary := pgtrickle._programmed(target);
         bytes := pgtrickle._buffer_bytes(ordinary.relids);
         -- Nothing in the buffers is seen without locks. To ask how large a source is waits for who has locked it.
-        -- Many changes are not for here, and to count them twice takes a while: more than a full segment and some.
+        -- Many changes of one source are not for here, and to count them twice takes a while: more than a full segment and some.
         if ordinary.mark is null
             or bytes = 0
-            or bytes > 1179648 * cardinality(ordinary.relids)
+            or bytes > 1179648
             or not wait and not pgtrickle._try_lock_sources(target)
             or ordinary.mark <> pgtrickle._mark(frontier.stamp, ordinary.relid, ordinary.search_path, ordinary.requested_mode,
                 null, ordinary.relids, pgtrickle._runtime_version())

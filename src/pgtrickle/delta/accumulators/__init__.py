@@ -40,6 +40,7 @@ from pgtrickle.delta.accumulators import bits, counts, extremes, sums
 from pgtrickle.delta.accumulators.parts import (
     GROUP_SIZE,
     Accumulator,
+    Change,
     Input,
     Part,
     Values,
@@ -48,7 +49,7 @@ from pgtrickle.delta.state import ColumnType
 from pgtrickle.query.expression import Call
 from pgtrickle.query.render import render_expression
 
-__all__ = ["GROUP_SIZE", "Accumulator", "Part", "Values", "accumulator", "whole"]
+__all__ = ["GROUP_SIZE", "Accumulator", "Change", "Part", "Values", "accumulator", "whole"]
 
 Rule = Callable[[Input], Accumulator | None]
 

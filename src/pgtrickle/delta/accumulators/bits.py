@@ -16,9 +16,11 @@ from pgtrickle.delta.accumulators.parts import (
     INT4,
     INT8,
     Accumulator,
+    Change,
     Input,
     Part,
     Spell,
+    added_up,
     counted,
     number,
 )
@@ -45,7 +47,7 @@ def bit_xor(call: Input) -> Accumulator:
     name = f"{call.id}_x"
     value = f"bit_xor({call.argument}){call.where()}"
     step = f"coalesce(s.{name} # g.{name}, s.{name}, g.{name})"
-    part = Part(name, value, ((name, value),), step)
+    part = Part(name, value, (Change(name, value, f"bit_xor({name})"),), step)
     return Accumulator(
         (*counts, part), lambda spell: f"CASE WHEN {spell(n)} > 0 THEN {spell(name)} END"
     )
@@ -74,7 +76,7 @@ def _by_counts(call: Input, negation: str) -> Accumulator | None:
     part = Part(
         name,
         f"coalesce(sum({digits}){call.where()}, 0)",
-        ((name, f"coalesce(sum({WEIGHT} * {digits}){call.where()}, 0)"),),
+        (added_up(name, f"{WEIGHT} * {digits}", call.where(), "0", "numeric"),),
         f"coalesce(s.{name}, 0) + g.{name}",
     )
 

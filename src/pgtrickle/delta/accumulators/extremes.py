@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgtrickle.delta.accumulators.parts import Accumulator, Input, Part, Values
+from pgtrickle.delta.accumulators.parts import Accumulator, Change, Input, Part, Values
 from pgtrickle.delta.relation import WEIGHT, is_not_null
 
 
@@ -26,9 +26,9 @@ def _extreme(call: Input, function: str, choose: str, beyond: str) -> Accumulato
     part = Part(
         name,
         f"{function}({call.argument}){call.where()}",
-        (
-            (added, f"{function}({call.argument}){call.where(f'{WEIGHT} > 0')}"),
-            (removed, f"{function}({call.argument}){call.where(f'{WEIGHT} < 0')}"),
+        tuple(
+            Change(side, f"{function}({call.argument}){call.where(of_side)}", f"{function}({side})")
+            for side, of_side in ((added, f"{WEIGHT} > 0"), (removed, f"{WEIGHT} < 0"))
         ),
         best,
     )

@@ -17,18 +17,39 @@ Spell = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What the changed rows of a group contribute to a part. SQL texts:
+
+    `sql` aggregates it over weighted child rows; `again` over the column `name`, which has it for
+    each of the parts that the rows were divided into.
+    """
+
+    name: str
+    sql: str
+    again: str
+
+
+def added_up(name: str, value: str, clause: str, zero: str, type: str) -> Change:
+    """The sum of `value`, of `type`, over the rows of a FILTER clause; `zero` without any."""
+    return Change(
+        name,
+        f"coalesce(sum({value}){clause}, {zero})::{type}",
+        f"coalesce(sum({name}), {zero})::{type}",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """One state column. SQL texts:
 
-    `fill` aggregates the part afresh from child rows. `changes` are (name, aggregate over
-    weighted child rows). `step` combines the old value ``s.<name>`` (NULL for a new group) with
-    the changes ``g.<name>`` and the accumulator's `Values`; it is None where a part cannot be
-    carried forward.
+    `fill` aggregates the part afresh from child rows. `step` combines the old value ``s.<name>``
+    (NULL for a new group) with the changes ``g.<name>`` and the accumulator's `Values`; it is None
+    where a part cannot be carried forward.
     """
 
     name: str
     fill: str
-    changes: tuple[tuple[str, str], ...]
+    changes: tuple[Change, ...]
     step: str | None
 
 
@@ -113,8 +134,8 @@ def filter_clause(*conditions: str) -> str:
 
 def number(name: str, clause: str) -> Part:
     """How many rows satisfy the FILTER clause."""
-    change = f"coalesce(sum({WEIGHT}){clause}, 0)::bigint"
-    return Part(name, f"count(*){clause}", ((name, change),), f"coalesce(s.{name}, 0) + g.{name}")
+    change = added_up(name, WEIGHT, clause, "0", "bigint")
+    return Part(name, f"count(*){clause}", (change,), f"coalesce(s.{name}, 0) + g.{name}")
 
 
 def counted(call: Input) -> tuple[tuple[Part, ...], str]:

@@ -25,6 +25,7 @@ from pgtrickle.delta.accumulators.parts import (
     Input,
     Part,
     Spell,
+    added_up,
     counted,
 )
 from pgtrickle.delta.relation import WEIGHT
@@ -106,7 +107,7 @@ def _spread(call: Input, sample: bool, of: Callable[[str], str]) -> Accumulator 
     squares = Part(
         name,
         f"coalesce(sum({square}){call.where()}, 0)",
-        ((name, f"coalesce(sum({_signed(square)}){call.where()}, 0)"),),
+        (added_up(name, _signed(square), call.where(), "0", "numeric"),),
         f"coalesce(s.{name}, 0) + g.{name}",
     )
 
@@ -151,7 +152,7 @@ def _sum(call: Input) -> Sum | None:
     summed = Part(
         name,
         f"coalesce(sum({x}){call.where()}, {zero})::{stored}",
-        ((name, f"coalesce(sum({signed}){call.where()}, {zero})::{stored}"),),
+        (added_up(name, signed, call.where(), zero, stored),),
         f"coalesce(s.{name}, {zero}) + g.{name}",
     )
     parts = (*counts, summed)
@@ -168,7 +169,7 @@ def _sum(call: Input) -> Sum | None:
     scales = Part(
         digits,
         f"coalesce(sum({power}){call.where()}, 0)",
-        ((digits, f"coalesce(sum({WEIGHT} * {power}){call.where()}, 0)"),),
+        (added_up(digits, f"{WEIGHT} * {power}", call.where(), "0", "numeric"),),
         f"coalesce(s.{digits}, 0) + g.{digits}",
     )
 
@@ -194,8 +195,8 @@ def _of_intervals(call: Input, counts: tuple[Part, ...], number: str) -> Sum:
         name,
         f"coalesce(sum({x}){call.where()}, {zero})",
         (
-            (name, f"coalesce(sum({_signed(x)}){finite}, {zero})"),
-            (infinite, f"count(*){other}"),
+            added_up(name, _signed(x), finite, zero, "interval"),
+            added_up(infinite, "1", other, "0", "bigint"),
         ),
         f"coalesce(s.{name}, {zero}) + g.{name}",
     )

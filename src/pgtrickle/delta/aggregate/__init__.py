@@ -10,7 +10,8 @@ Groups that cannot be carried forward are aggregated afresh from new(child) rest
 keys. The delta of one Aggregate is these common table expressions (n is the state table's
 number):
 
-    g_n   the child's delta, grouped: what each touched group gains and loses
+    g_n   the child's delta, grouped: what each touched group gains and loses (grouped a first time
+          before it is joined, where that comes to the same: `eager`)
     m_n   each with its state: old and new parts, whether it existed, whether to go afresh
     r_n, a_n   the groups to go afresh, and their parts (only where an aggregate needs it)
     v_n_x, w_n_x, y_n_x, z_n_x   for an aggregate x that looks at single values: by how much the

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pgtrickle.delta.accumulators import (
     GROUP_SIZE,
     Accumulator,
+    Change,
     Part,
     Values,
     accumulator,
@@ -53,6 +54,11 @@ class Analysis:
     def parts(self) -> tuple[Part, ...]:
         found = tuple(part for _, each in self.accumulators for part in each.parts)
         return found if self.matched is None else (*found, self.matched)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What changed rows contribute to the parts."""
+        return tuple(change for part in self.parts for change in part.changes)
 
     @property
     def stored(self) -> tuple[str, ...]:

@@ -36,11 +36,16 @@ def counting_matches(node: Aggregate, analysis: Analysis) -> Analysis:
 
 def known_matches(node: Aggregate, table: StateTable) -> KnownMatches:
     """What the state tells of the outer join below: of a node that counts matches."""
+    return KnownMatches(table.read, tuple(equated_keys(node)), MATCHED)
+
+
+def equated_keys(node: Aggregate) -> dict[str, str]:
+    """The right column that each key of a node that counts matches is equated with."""
     equal = _equalities(node)
     if equal is None:
         raise ValueError("no outer join is counted")
     groups = {e.name: attribute.id for attribute, e in node.keys if isinstance(e, Column)}
-    return KnownMatches(table.read, tuple(groups[left] for left in equal), MATCHED)
+    return {groups[left]: right for left, right in equal.items()}
 
 
 def _equalities(node: Aggregate) -> dict[str, str] | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pgtrickle.delta.accumulators import GROUP_SIZE
 from pgtrickle.delta.aggregate.analysis import finished, group_by, parts, state_of, with_keys
+from pgtrickle.delta.aggregate.eager import AddedUp, added_up
 from pgtrickle.delta.aggregate.values import join_values
 from pgtrickle.delta.linear import changed
 from pgtrickle.delta.maintenance import Maintenance
@@ -33,9 +36,13 @@ class Touched:
         self.suffix = self.table.suffix
 
     def add(self) -> str:
-        keyed = self._changes()
-        groups = self._groups(keyed)
-        values = join_values(self.node, keyed, groups, self.maintenance)
+        before = added_up(self.node, self.analysis, self.maintenance)
+        if before is None:
+            keyed = self._changes()
+            groups = self._groups(keyed)
+            values = join_values(self.node, keyed, groups, self.maintenance)
+        else:
+            groups, values = self._groups_of(before), []
         merged = self._merged(groups, values)
         afresh = self._afresh(merged) if self.analysis.afresh else None
         touched = self._rows(merged, afresh)
@@ -51,19 +58,34 @@ class Touched:
         return self.maintenance.share(keyed) if several else keyed
 
     def _groups(self, keyed: Relation) -> str:
+        """CTE of what each touched group gains and loses, from single rows."""
         analysis = self.analysis
-        changes = [f"{sql} AS {name}" for part in analysis.parts for name, sql in part.changes]
-        sql = select(
-            [
-                *analysis.matching.hash_column("k"),
-                *analysis.picked_keys("k"),
-                *analysis.removed_keys("k"),
-                f"coalesce(sum({WEIGHT}), 0)::bigint AS {GROUP_SIZE}",
-                *changes,
-            ],
-            f"FROM {keyed.source('k')}",
-            group_by(analysis, "k"),
-        )
+        keys = [*analysis.picked_keys("k"), *analysis.removed_keys("k")]
+        size = f"coalesce(sum({WEIGHT}), 0)::bigint"
+        changes = {change.name: change.sql for change in analysis.changes}
+        return self._grouped(keyed, keys, size, changes, group_by(analysis, "k"))
+
+    def _groups_of(self, before: AddedUp) -> str:
+        """The same from rows that have been added up."""
+        keys = [f"k.{key}" for key in self.analysis.keys]
+        changes = self.analysis.changes
+        if before.once:
+            names = {change.name: f"k.{change.name}" for change in changes}
+            return self._grouped(before.rows, keys, f"k.{GROUP_SIZE}", names, "")
+        size = f"coalesce(sum({GROUP_SIZE}), 0)::bigint"
+        again = {change.name: change.again for change in changes}
+        return self._grouped(before.rows, keys, size, again, group_by(self.analysis, "k"))
+
+    def _grouped(
+        self, rows: Relation, keys: list[str], size: str, changes: Mapping[str, str], by: str
+    ) -> str:
+        items = [
+            *self.analysis.matching.hash_column("k"),
+            *keys,
+            f"{size} AS {GROUP_SIZE}",
+            *(f"{sql} AS {name}" for name, sql in changes.items()),
+        ]
+        sql = select(items, f"FROM {rows.source('k')}", by)
         return self.maintenance.add_cte(f"g_{self.suffix}", sql)
 
     def _merged(self, groups: str, values: list[str]) -> str:

@@ -1,0 +1,68 @@
+"""Expressions that have a value for every row there may be: none of them raises an error.
+
+PostgreSQL computes what a query selects of joined rows, and ``1 / x`` of no others. What is
+computed of rows before it is known whether they join must not fail.
+"""
+
+from __future__ import annotations
+
+from pgtrickle.delta.images import scales
+from pgtrickle.query.algebra import Node
+from pgtrickle.query.expression import (
+    And,
+    Call,
+    Case,
+    Cast,
+    Column,
+    Comparison,
+    DistinctFrom,
+    Expression,
+    Is,
+    Literal,
+    Not,
+    Operator,
+    Or,
+    Sublink,
+)
+from pgtrickle.query.lowering.rewriting import rewrite
+from pgtrickle.query.missing import COMPARISONS
+
+
+def is_total(expression: Expression, node: Node) -> bool:
+    """Whether `expression`, over the attributes of `node`, is known to have a value for every row.
+
+    Columns and constants, what compares them by PostgreSQL's own operators, conditions made of
+    such, and arithmetic of numerics whose columns bound their digits.
+    """
+    match expression:
+        case Column() | Literal():
+            return True
+        case Cast(operand=operand, type=type):
+            return is_constant(operand) or (type.sql == "text" and is_total(operand, node))
+        case And(operands=operands) | Or(operands=operands):
+            return all(is_total(each, node) for each in operands)
+        case Not(operand=operand) | Is(operand=operand):
+            return is_total(operand, node)
+        case DistinctFrom(left=left, right=right):
+            return is_total(left, node) and is_total(right, node)
+        case Comparison(left=left, operator=name, array=array):
+            return name in COMPARISONS and is_constant(array) and is_total(left, node)
+        case Case(operand=operand, branches=branches, otherwise=otherwise):
+            parts = [operand, otherwise, *(each for branch in branches for each in branch)]
+            return all(is_total(each, node) for each in parts if each is not None)
+        case Operator(name=name, left=Expression() as left, right=right):
+            known = name in COMPARISONS or scales(expression, node) is not None
+            return known and is_total(left, node) and is_total(right, node)
+    return False
+
+
+def is_constant(expression: Expression) -> bool:
+    """Whether it reads no column and calls no function, so that it is computed once."""
+    found: list[object] = []
+
+    def look(part: object) -> None:
+        if isinstance(part, Column | Call | Sublink):
+            found.append(part)
+
+    rewrite(expression, look)
+    return not found

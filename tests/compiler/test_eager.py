@@ -1,0 +1,88 @@
+"""Where a delta adds changes up before it joins them, and where it must not."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from pgtrickle.engine import Engine
+
+FIRST = {
+    "join": "select c.region, sum(o.amount) as s from o join c on c.id = o.cust group by c.region",
+    "left join": (
+        "select c.region, count(o.id) as n from c left join o on o.cust = c.id group by c.region"
+    ),
+    "groups that are left rows": (
+        "select c.id, count(o.id) as n from c left join o on o.cust = c.id and o.q > 2 group by 1"
+    ),
+    "two joins": (
+        "select r.name, sum(o.amount * (1 - o.rate)) as s from o join c on c.id = o.cust"
+        " join r on r.name = c.region group by r.name"
+    ),
+    "condition of an aggregate": (
+        "select c.region, sum(case when o.q > 2 then o.amount end) as s,"
+        " count(*) filter (where o.note in ('a', 'b')) as n"
+        " from o join c on c.id = o.cust group by c.region"
+    ),
+    "a group's key among what changed": (
+        "select c.region, o.q, count(*) as n from o join c on c.id = o.cust group by c.region, o.q"
+    ),
+}
+ONE_BY_ONE = {
+    "what may fail": (
+        "select c.region, sum(100 / o.q) as s from o join c on c.id = o.cust group by c.region"
+    ),
+    "single values": (
+        "select c.region, count(distinct o.q) as n from o join c on c.id = o.cust group by c.region"
+    ),
+    "both sides": (
+        "select c.region, sum(o.q + c.id) as s from o join c on c.id = o.cust group by c.region"
+    ),
+    "a key that no two rows share": (
+        "select d.id, sum(o.q) as s from o join c d on d.id = o.id group by d.id"
+    ),
+    "more than equality": (
+        "select c.region, sum(o.q) as s from o join c on c.id = o.cust and c.id < o.q group by 1"
+    ),
+}
+
+
+@pytest.fixture
+def tables(engine: Engine) -> Engine:
+    engine.connection.execute(
+        "create table r (name text primary key);"
+        "create table c (id integer primary key, region text);"
+        "create table o (id integer primary key, cust integer, amount numeric(10, 2),"
+        " rate numeric(4, 3), q integer, note text)"
+    )
+    return engine
+
+
+def delta_of_orders(engine: Engine, query: str) -> str:
+    plan = engine.compile(query)
+    relid = engine.connection.execute("select 'o'::regclass::oid").fetchone()
+    assert relid is not None
+    number = [source.relid for source in plan.sources].index(relid[0])
+    return plan.deltas[str(number)]
+
+
+def adds_up_first(delta: str) -> bool:
+    """Whether changes are grouped where they are read."""
+    read = re.search(r"FROM changes_\d+\) AS \w(\nWHERE [^\n]*)?\nGROUP BY", delta)
+    return read is not None
+
+
+@pytest.mark.parametrize("case", FIRST)
+def test_changes_are_added_up_first(case: str, tables: Engine) -> None:
+    assert adds_up_first(delta_of_orders(tables, FIRST[case]))
+
+
+@pytest.mark.parametrize("case", ONE_BY_ONE)
+def test_changes_are_joined_one_by_one(case: str, tables: Engine) -> None:
+    assert not adds_up_first(delta_of_orders(tables, ONE_BY_ONE[case]))
+
+
+def test_left_rows_are_not_asked_for_where_each_is_a_group(tables: Engine) -> None:
+    delta = delta_of_orders(tables, FIRST["groups that are left rows"])
+    assert "public.c" not in delta
