@@ -148,6 +148,7 @@ create table pgtrickle.pgt_refresh_history (
     -- ours
     reason                  text,
     error_code              text,
+    without_states          boolean not null default false,
     constraint moments_are_of_our_time check (
         isfinite(data_timestamp)
         and start_time between '2000-01-01 00:00+00' and '3000-01-01 00:00+00'
@@ -157,6 +158,7 @@ create index on pgtrickle.pgt_refresh_history (pgt_id, refresh_id desc);
 comment on table pgtrickle.pgt_refresh_history is 'One row per refresh; rows_inserted and rows_deleted each count an updated row once';
 comment on column pgtrickle.pgt_refresh_history.delta_row_count is 'Captured rows read from all sources';
 comment on column pgtrickle.pgt_refresh_history.reason is 'Why this action was chosen';
+comment on column pgtrickle.pgt_refresh_history.without_states is 'Whether the table was recomputed and its plan''s state tables left empty, which takes less';
 
 create table pgtrickle.pgt_plans (
     pgt_id       bigint primary key references pgtrickle.pgt_stream_tables (pgt_id) on delete cascade,
@@ -186,7 +188,8 @@ create table pgtrickle.pgt_frontiers (
     moment     timestamptz,
     statement_moment timestamptz,
     stamp      text,
-    quiet_seq  bigint
+    quiet_seq  bigint,
+    states_are_empty boolean not null default false
 );
 comment on table pgtrickle.pgt_frontiers is 'What each stream table has consumed, and the row every refresh of it locks';
 comment on column pgtrickle.pgt_frontiers.snapshot is 'Snapshot of the statement that last read the sources';
@@ -194,6 +197,7 @@ comment on column pgtrickle.pgt_frontiers.own_seq is 'Last change sequence numbe
 comment on column pgtrickle.pgt_frontiers.quiet_seq is 'Change sequence number at which nothing was pending and nobody in flight had drawn one: nothing is while no other is drawn. Null where a refresh under this stamp has yet to find out';
 comment on column pgtrickle.pgt_frontiers.moment is 'now() of the last refresh: what the query said of time then';
 comment on column pgtrickle.pgt_frontiers.statement_moment is 'statement_timestamp() of the last refresh';
+comment on column pgtrickle.pgt_frontiers.states_are_empty is 'Whether the last refresh left the plan''s state tables empty: the next change of a source is not followed by delta';
 comment on column pgtrickle.pgt_frontiers.stamp is 'What _catalog_stamp was when a refresh last found that nothing it relies on had changed';
 comment on column pgtrickle.pgt_frontiers.cluster_id is 'Server and database the snapshot belongs to; after a dump and restore it means nothing';
 

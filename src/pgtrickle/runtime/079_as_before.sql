@@ -283,6 +283,7 @@ begin
         end if;
         if changes > 0 then
             if pending.guard is null
+                or frontier.states_are_empty
                 or pending.guard > 2048 and not pgtrickle._are_few(changes, ordinary.relids)
                 or ordinary.is_append_only
                 or ordinary.requested_mode = 'AUTO' and (changes > 1000 or pgtrickle._took_long(target))

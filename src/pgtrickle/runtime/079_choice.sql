@@ -5,13 +5,13 @@
 -- or the user has set one.
 
 create or replace function pgtrickle._past_refreshes(target bigint)
-    returns table (is_delta boolean, ms double precision, changes bigint)
+    returns table (is_delta boolean, ms double precision, changes bigint, without_states boolean)
     language sql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
     -- Where recomputing was cheaper fifty times, the delta has another chance: the past may be over.
-    select h.action = 'DIFFERENTIAL', 1000 * extract(epoch from h.end_time - h.start_time), h.delta_row_count
+    select h.action = 'DIFFERENTIAL', 1000 * extract(epoch from h.end_time - h.start_time), h.delta_row_count, h.without_states
     from pgtrickle.pgt_refresh_history h
     where h.pgt_id = target
       and h.action in ('DIFFERENTIAL', 'FULL', 'REINITIALIZE')
@@ -21,7 +21,7 @@ as $$
     limit 50
 $$;
 comment on function pgtrickle._past_refreshes(bigint) is
-    'The last refreshes that wrote the table, its first population left out: whether by delta, how long they took, and of how many changes';
+    'The last refreshes that wrote the table, latest first, its first population left out: whether by delta, how long they took, of how many changes, and whether states were left empty';
 
 
 create or replace function pgtrickle._expected_ms(target bigint, changes bigint, out ms double precision, out seen bigint)
@@ -71,9 +71,10 @@ as $$
     select coalesce(percentile_disc(0.5) within group (order by p.ms), stream_table.last_full_ms), count(p.ms)
     from pgtrickle._past_refreshes(stream_table.pgt_id) p
     where not p.is_delta
+      and not p.without_states
 $$;
 comment on function pgtrickle._recomputing_ms(pgtrickle.pgt_stream_tables) is
-    'How long recomputing takes, from past times, of which there were "seen"; else how long it took when the table was filled';
+    'How long recomputing takes, its states filled, from past times, of which there were "seen"; else how long it took when the table was filled';
 
 
 create or replace function pgtrickle._weigh(
@@ -130,6 +131,83 @@ $$;
 comment on function pgtrickle._took_long(bigint) is 'Whether the last refresh took more than half a second';
 
 
+create or replace function pgtrickle._as_much_changes_each_time(target bigint, changes bigint)
+    returns boolean
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return changes > 1000
+        and (
+            select count(*) = 2 and bool_and(2 * latest.n >= changes)
+            from (select p.changes as n from pgtrickle._past_refreshes(target) p limit 2) latest);
+end
+$$;
+comment on function pgtrickle._as_much_changes_each_time(bigint, bigint) is
+    'Whether the last two refreshes that wrote the table had about as many changes, or more, and these are many';
+
+
+create or replace function pgtrickle._needs_no_states(target bigint)
+    returns boolean
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- What PostgreSQL chose stands in the states, where it had a choice: not among rows of which a window keeps some.
+    return exists (
+        select
+        from pgtrickle.pgt_plans p
+        where p.pgt_id = target
+          and p.plan_status = 'COMPILED'
+          and jsonb_array_length(p.plan -> 'state') > 0
+          and coalesce(p.plan -> 'open', '[]') <@ '["ties"]'
+          and coalesce(p.plan -> 'check', 'null') = 'null');
+end
+$$;
+comment on function pgtrickle._needs_no_states(bigint) is
+    'Whether a stream table has state tables, and nothing but its deltas reads them';
+
+
+create or replace function pgtrickle._leaves_states_empty(
+        stream_table pgtrickle.pgt_stream_tables, changes bigint, is_recomputed boolean)
+    returns boolean
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    delta double precision;  -- ms, as the next two
+    filling double precision;
+    past record;
+begin
+    -- A state that is filled serves the next delta. Where that is not likely to be one, to fill it is most of what
+    -- recomputing takes (min and max of a million rows: 2.3 times as long as without). If one change comes
+    -- after all, the table is recomputed once more.
+    if stream_table.requested_refresh_mode <> 'AUTO'
+        or not pgtrickle._as_much_changes_each_time(stream_table.pgt_id, changes)
+        or not pgtrickle._needs_no_states(stream_table.pgt_id)
+    then
+        return false;
+    end if;
+    if is_recomputed then
+        return true;
+    end if;
+    delta := (pgtrickle._expected_ms(stream_table.pgt_id, changes)).ms;
+    filling := (pgtrickle._recomputing_ms(stream_table)).ms;
+    select percentile_disc(0.5) within group (order by p.ms) as ms
+    into past
+    from pgtrickle._past_refreshes(stream_table.pgt_id) p
+    where p.without_states;
+    -- How long it takes is tried once, where it might be less. For a tenth of a second nothing is put at risk.
+    return coalesce(delta > greatest(coalesce(past.ms, filling / 2), 100), false);
+end
+$$;
+comment on function pgtrickle._leaves_states_empty(pgtrickle.pgt_stream_tables, bigint, boolean) is
+    'Under AUTO: whether a stream table is recomputed and its states left empty, as as much changes each time. is_recomputed: no delta would be applied in any case';
+
+
 create or replace function pgtrickle._recompute_is_cheaper(
         stream_table pgtrickle.pgt_stream_tables, relids oid[], changes bigint)
     returns text
@@ -153,7 +231,8 @@ begin
     if stream_table.auto_threshold is null and stream_table.last_full_ms is not null then
         past := pgtrickle._weigh(stream_table, changes, changes / rows, ratio);
         if past.is_decided then
-            return past.reason;
+            return coalesce(past.reason, case when pgtrickle._leaves_states_empty(stream_table, changes, false)
+                then format('%s changes would take longer than recomputing', changes) end);
         end if;
     end if;
     return case when changes > 1000 and changes > rows * ratio then format('%s changes in about %s rows', changes, rows::bigint) end;

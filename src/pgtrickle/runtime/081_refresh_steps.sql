@@ -253,14 +253,15 @@ comment on function pgtrickle._recompute_counted(pgtrickle.pgt_stream_tables, te
 
 
 create or replace function pgtrickle._refresh_by_recompute(
-        stream_table pgtrickle.pgt_stream_tables, plan jsonb, frontier pgtrickle.pgt_frontiers,
+        stream_table pgtrickle.pgt_stream_tables, plan jsonb, frontier pgtrickle.pgt_frontiers, without_states boolean,
         out rows_inserted bigint, out rows_deleted bigint, out snapshot pg_snapshot)
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    states constant jsonb := coalesce(plan -> 'state', '[]');
-    query constant text := coalesce(plan ->> 'result', stream_table.defining_query);
+    -- The plan's result reads what its states are filled with.
+    states constant jsonb := case when without_states then '[]' else coalesce(plan -> 'state', '[]') end;
+    query constant text := coalesce(case when not without_states then plan ->> 'result' end, stream_table.defining_query);
     work_mem constant text := current_setting('work_mem');
     key constant text[] := pgtrickle._plan_key(plan);
     -- The key is that of the result. The table may hold what another query gave, or other constraints.
@@ -270,7 +271,7 @@ declare
     applied record;
 begin
     perform pgtrickle._raise_work_mem();
-    perform pgtrickle._empty_states(states);
+    perform pgtrickle._empty_states(coalesce(plan -> 'state', '[]'));
     execute format('select exists (select from %s)', pgtrickle._extent(stream_table.pgt_relid)) into filled;
     if not filled then
         applied := pgtrickle._apply(stream_table, pgtrickle._populate_sql(stream_table.pgt_relid, query, states), frontier);
@@ -306,8 +307,8 @@ begin
     end loop;
 end
 $$;
-comment on function pgtrickle._refresh_by_recompute(pgtrickle.pgt_stream_tables, jsonb, pgtrickle.pgt_frontiers) is
-    'Runs the query and applies the difference between its result and the table';
+comment on function pgtrickle._refresh_by_recompute(pgtrickle.pgt_stream_tables, jsonb, pgtrickle.pgt_frontiers, boolean) is
+    'Runs the query and applies the difference between its result and the table. without_states: the plan''s state tables are left empty, and no delta may follow';
 
 
 create or replace function pgtrickle._restore_captures(stream_table pgtrickle.pgt_stream_tables, plan jsonb)
@@ -478,6 +479,7 @@ declare
     mark text;
     snapshot pg_snapshot;
     quiet boolean := false;  -- there is nothing in the buffers, so the frontier stays where it is
+    without_states boolean := false;
     turned_at bigint;  -- bytes
     applied record;
     outcome pgtrickle.refresh_outcome;
@@ -636,6 +638,12 @@ begin
                 outcome.rows_deleted := 0;
             else
                 outcome.reason := pgtrickle._recompute_is_cheaper(stream_table, relids, outcome.delta_row_count);
+                without_states := outcome.reason is not null and pgtrickle._leaves_states_empty(stream_table, outcome.delta_row_count, true);
+                if without_states then
+                    outcome.reason := concat(outcome.reason, '; as much changed the last times, so nothing is kept for deltas');
+                elsif frontier.states_are_empty then
+                    outcome.reason := coalesce(outcome.reason, 'nothing was kept for deltas the last time, when more changed');
+                end if;
                 outcome.action := case when outcome.reason is null then 'DIFFERENTIAL' else 'FULL' end;
                 outcome.was_full_fallback := outcome.reason is not null;
             end if;
@@ -666,13 +674,13 @@ begin
             perform pgtrickle._remember_storage(target);
         end if;
         begin
-            applied := pgtrickle._refresh_by_recompute(stream_table, plan, frontier);
+            applied := pgtrickle._refresh_by_recompute(stream_table, plan, frontier, without_states);
         exception when unique_violation then
             -- What identified a row may do so no more when the plan was retired.
             if plan is not null or not pgtrickle._forget_identity(target) then
                 raise;
             end if;
-            applied := pgtrickle._refresh_by_recompute(stream_table, plan, frontier);
+            applied := pgtrickle._refresh_by_recompute(stream_table, plan, frontier, without_states);
         end;
         -- Without a frontier the next refresh, at a snapshot of its own, starts anew.
         snapshot := case when differential and pgtrickle._sees_all_uncaptured(relids) and not pgtrickle._wrote_to_wal(relids)
@@ -690,7 +698,8 @@ begin
             moment = transaction_timestamp(),
             statement_moment = statement_timestamp(),
             stamp = _refresh_frontier.stamp,
-            quiet_seq = null
+            quiet_seq = null,
+            states_are_empty = case when outcome.action in ('FULL', 'REINITIALIZE') then without_states else f.states_are_empty end
         from (select snapshot, own_seq, stamp) _refresh_frontier
         where f.pgt_id = target;
     elsif frontier.stamp is distinct from stamp then
@@ -698,6 +707,9 @@ begin
     end if;
     outcome.duration_ms := 1000 * extract(epoch from clock_timestamp() - started);
     perform pgtrickle._record_success(outcome, started, case asked when 'INITIAL' then 'INITIAL' else initiated_by end, differential);
+    if without_states then
+        perform pgtrickle._note_without_states(stream_table);
+    end if;
     if former_sources <> pgtrickle._captured_sources(target) then
         perform pgtrickle._drop_capture_if_unused(former)
         from unnest(former_sources) former

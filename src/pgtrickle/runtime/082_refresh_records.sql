@@ -108,6 +108,24 @@ comment on function pgtrickle._record_success(pgtrickle.refresh_outcome, timesta
     'Writes a completed refresh to the catalog and the history; whatever was wrong before is healed. One by a writer''s statement (initiated_by STATEMENT, stored null) that changed nothing leaves no trace';
 
 
+create or replace function pgtrickle._note_without_states(before pgtrickle.pgt_stream_tables)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    update pgtrickle.pgt_refresh_history h
+    set without_states = true
+    where h.refresh_id = (select max(l.refresh_id) from pgtrickle.pgt_refresh_history l where l.pgt_id = before.pgt_id);
+    update pgtrickle.pgt_stream_tables s
+    set last_full_ms = before.last_full_ms
+    where s.pgt_id = before.pgt_id;
+end
+$$;
+comment on function pgtrickle._note_without_states(pgtrickle.pgt_stream_tables) is
+    'Notes of the refresh just recorded that it left states empty, so that it is no measure of recomputing with them. before: the stream table as it was';
+
+
 create or replace function pgtrickle._record_failure(
         outcome pgtrickle.refresh_outcome, started timestamptz, initiated_by text)
     returns void

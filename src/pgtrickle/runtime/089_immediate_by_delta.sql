@@ -21,6 +21,7 @@ begin
         and stream_table.fuse_state <> 'blown'
         and stream_table.st_partition_key is null
         and frontier.snapshot is not null
+        and not frontier.states_are_empty
         and frontier.cluster_id = pgtrickle._cluster_id()
         -- Nothing runs as an owner who has given the table away: whose it is now may have put triggers on it.
         and exists (select from pg_class c where c.oid = stream_table.pgt_relid and c.relowner = stream_table.pgt_owner)
