@@ -25,6 +25,11 @@ FIRST = {
         " count(*) filter (where o.note in ('a', 'b')) as n"
         " from o join c on c.id = o.cust group by c.region"
     ),
+    "keys computed of what changed": (
+        "select c.region, date_trunc('month', o.at) as month, extract(year from o.at) as year,"
+        " coalesce(o.note, 'none') as note, sum(o.q) as s from o join c on c.id = o.cust"
+        " group by 1, 2, 3, 4"
+    ),
     "a group's key among what changed": (
         "select c.region, o.q, count(*) as n from o join c on c.id = o.cust group by c.region, o.q"
     ),
@@ -32,6 +37,12 @@ FIRST = {
 ONE_BY_ONE = {
     "what may fail": (
         "select c.region, sum(100 / o.q) as s from o join c on c.id = o.cust group by c.region"
+    ),
+    "a key that may fail": (
+        "select c.region, 100 / o.q as k, sum(q) as s from o join c on c.id = o.cust group by 1, 2"
+    ),
+    "a key of both sides": (
+        "select o.q + c.id as k, count(*) as n from o join c on c.id = o.cust group by 1"
     ),
     "single values": (
         "select c.region, count(distinct o.q) as n from o join c on c.id = o.cust group by c.region"
@@ -54,7 +65,7 @@ def tables(engine: Engine) -> Engine:
         "create table r (name text primary key);"
         "create table c (id integer primary key, region text);"
         "create table o (id integer primary key, cust integer, amount numeric(10, 2),"
-        " rate numeric(4, 3), q integer, note text)"
+        " rate numeric(4, 3), q integer, note text, at timestamptz)"
     )
     return engine
 
@@ -69,7 +80,7 @@ def delta_of_orders(engine: Engine, query: str) -> str:
 
 def adds_up_first(delta: str) -> bool:
     """Whether changes are grouped where they are read."""
-    read = re.search(r"FROM changes_\d+\) AS \w(\nWHERE [^\n]*)?\nGROUP BY", delta)
+    read = re.search(r"FROM changes_\d+\) AS \w(\) AS k)?(\nWHERE [^\n]*)?\nGROUP BY", delta)
     return read is not None
 
 

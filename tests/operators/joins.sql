@@ -70,6 +70,10 @@ select c.region, count(*) as n, sum(100 / o.q) as s from o join c on c.id = o.cu
 select t.region, t.n from (select c.region, count(*) as n, sum(o.q) as s from o join c on c.id = o.cust group by c.region) t where t.s > 30;
 select c.id, x.n from c join (select d.id, count(p.id) as n from c d left join o p on p.cust = d.id group by d.id) x on x.id = c.id where x.n > 3;
 select a.id, count(b.id) as n, sum(b.q) as s from o a left join o b on b.cust = a.q group by a.id;
+select c.region, date_trunc('month', date '2024-01-01' + o.q * 20) as m, coalesce(o.note, 'none') as note, count(*) as n from o join c on c.id = o.cust group by 1, 2, 3;
+select c.id, coalesce(o.note, 'none') as note, sum(o.amount) as s, sum(coalesce(o.q, 5)) as q from c left join o on o.cust = c.id group by 1, 2;
+select c.region, coalesce(o.note, 'none') as note, case when r.v > 2 then 'much' else 'little' end as much, count(*) as n from o join r on r.k = o.q join c on c.id = o.cust group by 1, 2, 3;
+select extract(year from x.at) as y, c.region, count(*) as n, sum(x.q) as s from (select timestamp '2024-01-01' + q * interval '100 days' as at, cust, q from o) x join c on c.id = x.cust group by 1, 2;
 
 -- family joins in any order
 select c.name, o.id, r.v from o, r, c where r.k = o.q and c.id = o.cust and c.region = 'r1';

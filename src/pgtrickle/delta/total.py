@@ -22,17 +22,21 @@ from pgtrickle.query.expression import (
     Not,
     Operator,
     Or,
+    SqlFunction,
     Sublink,
 )
 from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.missing import COMPARISONS
+
+OF_TIMES = frozenset({("date_trunc",), ("date_part",), ("pg_catalog", "extract")})
+"""PostgreSQL's own functions of a field's name and a time, which fail for a name alone."""
 
 
 def is_total(expression: Expression, node: Node) -> bool:
     """Whether `expression`, over the attributes of `node`, is known to have a value for every row.
 
     Columns and constants, what compares them by PostgreSQL's own operators, conditions made of
-    such, and arithmetic of numerics whose columns bound their digits.
+    such, arithmetic of numerics whose columns bound their digits, and parts of a time.
     """
     match expression:
         case Column() | Literal():
@@ -47,6 +51,10 @@ def is_total(expression: Expression, node: Node) -> bool:
             return is_total(left, node) and is_total(right, node)
         case Comparison(left=left, operator=name, array=array):
             return name in COMPARISONS and is_constant(array) and is_total(left, node)
+        case SqlFunction(keyword="COALESCE", arguments=arguments):
+            return all(is_total(each, node) for each in arguments)
+        case Call(name=name, arguments=(field, moment)) if name in OF_TIMES:
+            return is_constant(field.value) and is_total(moment.value, node)
         case Case(operand=operand, branches=branches, otherwise=otherwise):
             parts = [operand, otherwise, *(each for branch in branches for each in branch)]
             return all(is_total(each, node) for each in parts if each is not None)

@@ -20,9 +20,9 @@ from pgtrickle.delta.accumulators.parts import (
     Input,
     Part,
     Spell,
-    added_up,
     counted,
     number,
+    summing,
 )
 from pgtrickle.delta.relation import WEIGHT
 
@@ -76,7 +76,7 @@ def _by_counts(call: Input, negation: str) -> Accumulator | None:
     part = Part(
         name,
         f"coalesce(sum({digits}){call.where()}, 0)",
-        (added_up(name, f"{WEIGHT} * {digits}", call.where(), "0", "numeric"),),
+        (summing(name, f"{WEIGHT} * {digits}", call.where(), "0", "numeric"),),
         f"coalesce(s.{name}, 0) + g.{name}",
     )
 

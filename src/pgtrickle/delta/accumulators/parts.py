@@ -29,7 +29,7 @@ class Change:
     again: str
 
 
-def added_up(name: str, value: str, clause: str, zero: str, type: str) -> Change:
+def summing(name: str, value: str, clause: str, zero: str, type: str) -> Change:
     """The sum of `value`, of `type`, over the rows of a FILTER clause; `zero` without any."""
     return Change(
         name,
@@ -134,7 +134,7 @@ def filter_clause(*conditions: str) -> str:
 
 def number(name: str, clause: str) -> Part:
     """How many rows satisfy the FILTER clause."""
-    change = added_up(name, WEIGHT, clause, "0", "bigint")
+    change = summing(name, WEIGHT, clause, "0", "bigint")
     return Part(name, f"count(*){clause}", (change,), f"coalesce(s.{name}, 0) + g.{name}")
 
 

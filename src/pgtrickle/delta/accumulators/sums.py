@@ -25,8 +25,8 @@ from pgtrickle.delta.accumulators.parts import (
     Input,
     Part,
     Spell,
-    added_up,
     counted,
+    summing,
 )
 from pgtrickle.delta.relation import WEIGHT
 
@@ -107,7 +107,7 @@ def _spread(call: Input, sample: bool, of: Callable[[str], str]) -> Accumulator 
     squares = Part(
         name,
         f"coalesce(sum({square}){call.where()}, 0)",
-        (added_up(name, _signed(square), call.where(), "0", "numeric"),),
+        (summing(name, _signed(square), call.where(), "0", "numeric"),),
         f"coalesce(s.{name}, 0) + g.{name}",
     )
 
@@ -152,7 +152,7 @@ def _sum(call: Input) -> Sum | None:
     summed = Part(
         name,
         f"coalesce(sum({x}){call.where()}, {zero})::{stored}",
-        (added_up(name, signed, call.where(), zero, stored),),
+        (summing(name, signed, call.where(), zero, stored),),
         f"coalesce(s.{name}, {zero}) + g.{name}",
     )
     parts = (*counts, summed)
@@ -169,7 +169,7 @@ def _sum(call: Input) -> Sum | None:
     scales = Part(
         digits,
         f"coalesce(sum({power}){call.where()}, 0)",
-        (added_up(digits, f"{WEIGHT} * {power}", call.where(), "0", "numeric"),),
+        (summing(digits, f"{WEIGHT} * {power}", call.where(), "0", "numeric"),),
         f"coalesce(s.{digits}, 0) + g.{digits}",
     )
 
@@ -195,8 +195,8 @@ def _of_intervals(call: Input, counts: tuple[Part, ...], number: str) -> Sum:
         name,
         f"coalesce(sum({x}){call.where()}, {zero})",
         (
-            added_up(name, _signed(x), finite, zero, "interval"),
-            added_up(infinite, "1", other, "0", "bigint"),
+            summing(name, _signed(x), finite, zero, "interval"),
+            summing(infinite, "1", other, "0", "bigint"),
         ),
         f"coalesce(s.{name}, {zero}) + g.{name}",
     )

@@ -172,11 +172,12 @@ def analyse(node: Aggregate, states: States) -> Analysis:
 
 
 def with_keys(node: Aggregate, child: Relation) -> Relation:
-    """The child with the group keys as columns of its own."""
-    keys = [f"{render_expression(e)} AS {attribute.id}" for attribute, e in node.keys]
-    if not keys:
+    """The child with the group keys as columns of its own, where it does not have them yet."""
+    missing = [(attribute.id, key) for attribute, key in node.keys if attribute.id not in child.ids]
+    if not missing:
         return child
-    ids = child.ids + tuple(attribute.id for attribute, _ in node.keys)
+    keys = [f"{render_expression(key)} AS {id}" for id, key in missing]
+    ids = child.ids + tuple(id for id, _ in missing)
     return Relation(select(["c.*", *keys], f"FROM {child.source('c')}"), ids, child.weighted)
 
 

@@ -10,7 +10,8 @@ and through further joins likewise (Yan and Larson, Eager Aggregation and Lazy A
 1995). It asks that
 
 - one side of the join changed, and the aggregates read that side alone;
-- what they are of has a value for every changed row, for which of them join is not yet known;
+- what they are of has a value for every changed row, for which of them join is not yet known, and
+  so do keys of the groups that are computed of that side;
 - rows that are equal in C are joined with the same rows, and are of one group.
 
 A left join whose right side changed has also the rows that gain their first match, or lose their
@@ -80,6 +81,7 @@ class Eager:
         self.analysis = analysis
         self.maintenance = maintenance
         self.arguments = columns_of(tuple(call for _, call in node.aggregates))
+        self.computed: tuple[tuple[str, Expression], ...] = ()
         self.changes = analysis.changes
         self.names = (GROUP_SIZE, *(change.name for change in self.changes))
 
@@ -88,8 +90,14 @@ class Eager:
         step = self._step(child)
         if step is None or not self._comes_to_the_same(step.side):
             return None
-        of_groups = columns_of(tuple(key for _, key in node.keys))
-        below = self._below(step, of_groups)
+        self.computed = tuple(
+            (attribute.id, key)
+            for attribute, key in node.keys
+            if not isinstance(key, Column) and _reads_only(key, step.side)
+        )
+        computed = {id for id, _ in self.computed}
+        read = tuple(key for attribute, key in node.keys if attribute.id not in computed)
+        below = self._below(step, columns_of(read))
         if below is None:
             return None
         if not isinstance(child, OuterJoin):
@@ -135,23 +143,29 @@ class Eager:
                 return False
         ids = frozenset(side.ids)
         return all(
-            isinstance(key, Column) or not columns_of(key) & ids for _, key in self.node.keys
+            isinstance(key, Column)
+            or not columns_of(key) & ids
+            or (_reads_only(key, side) and is_total(key, side))
+            for _, key in self.node.keys
         )
 
     def _below(self, step: Step, above: frozenset[str]) -> Relation | None:
         """The changes of the side, added up by what is read above; None where none would meet."""
         side, by = step.side, step.reads(above)
         further = None if step.own or not isinstance(side, Join) else self._step(side)
-        if further is not None:
+        if further is not None and all(_reads_only(key, further.side) for _, key in self.computed):
             below = self._below(further, by)
             if below is not None:
                 return self._joined(further, below)
         if not by or any(key <= by for key in keys(side)):
             return None
-        columns = tuple(id for id in side.ids if id in by)
+        rows = changed(side, self.maintenance)
+        computed = [f"{render_expression(key)} AS {id}" for id, key in self.computed]
+        keyed = select(["c.*", *computed], f"FROM {rows.source('c')}")
+        columns = (*(id for id in side.ids if id in by), *(id for id, _ in self.computed))
         sql = select(
             self._changed(columns),
-            f"FROM {changed(side, self.maintenance).source('k')}",
+            f"FROM ({keyed}) AS k",
             f"WHERE {' AND '.join(map(render_expression, step.own))}" if step.own else "",
             f"GROUP BY {', '.join(f'k.{id}' for id in columns)}",
         )
