@@ -38,6 +38,16 @@ ONE_BY_ONE = {
     "what may fail": (
         "select c.region, sum(100 / o.q) as s from o join c on c.id = o.cust group by c.region"
     ),
+    "what takes long of each row": (
+        "select c.region, bit_or(o.q) as b from o join c on c.id = o.cust group by c.region"
+    ),
+    "few partners": (
+        "select c.id, sum(o.q) as s from o join c on c.id = o.cust where c.region = 'r1' group by 1"
+    ),
+    "a constant read row by row": (
+        "select c.region, sum(case when o.q = 0 then 'x'::text::integer end) as s"
+        " from o join c on c.id = o.cust group by c.region"
+    ),
     "a key that may fail": (
         "select c.region, 100 / o.q as k, sum(q) as s from o join c on c.id = o.cust group by 1, 2"
     ),

@@ -70,6 +70,11 @@ select c.region, count(*) as n, sum(100 / o.q) as s from o join c on c.id = o.cu
 select t.region, t.n from (select c.region, count(*) as n, sum(o.q) as s from o join c on c.id = o.cust group by c.region) t where t.s > 30;
 select c.id, x.n from c join (select d.id, count(p.id) as n from c d left join o p on p.cust = d.id group by d.id) x on x.id = c.id where x.n > 3;
 select a.id, count(b.id) as n, sum(b.q) as s from o a left join o b on b.cust = a.q group by a.id;
+select c.id, count(o.id) as n from c left join (o join r on r.k = o.q) on o.cust = c.id group by c.id;
+select x.id, x.n from (select c.id, count(o.id) as n, sum(o.q) as s from c left join (o join r on r.k = o.q) on o.cust = c.id group by c.id) x where x.n > 2;
+select c.region, count(o.id) as n, sum(r.v) as s from c left join (o join r on r.k = o.q) on o.cust = c.id group by c.region;
+select c.id, count(r.k) as n, sum(r.v) as s from c left join (o join r on r.k = o.q and r.v > 0) on o.cust = c.id group by c.id;
+select c.id, c.region, count(o.id) as n from c left join (o join (r join o p on p.q = r.v) on r.k = o.cust) on o.cust = c.id group by c.id, c.region;
 select c.region, date_trunc('month', date '2024-01-01' + o.q * 20) as m, coalesce(o.note, 'none') as note, count(*) as n from o join c on c.id = o.cust group by 1, 2, 3;
 select c.id, coalesce(o.note, 'none') as note, sum(o.amount) as s, sum(coalesce(o.q, 5)) as q from c left join o on o.cust = c.id group by 1, 2;
 select c.region, coalesce(o.note, 'none') as note, case when r.v > 2 then 'much' else 'little' end as much, count(*) as n from o join r on r.k = o.q join c on c.id = o.cust group by 1, 2, 3;

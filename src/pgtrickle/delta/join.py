@@ -54,28 +54,29 @@ def _present_with_change(node: Join, change: Relation, maintenance: Maintenance)
     terms = maintenance.new_terms(node.left)
     if len(terms) > 1:
         return [_join(node, term, change) for term in terms]
-    return [_from_change(node.left, change, node.condition, maintenance)]
+    return [from_change(node.left, change, node.condition, maintenance)]
 
 
-def _from_change(
+def from_change(
     left: Node, change: Relation, condition: Expression | None, maintenance: Maintenance
 ) -> Relation:
-    """new(left) ⋈ change, joined from the change on."""
+    """new(left) ⋈ change, joined from the change on; weighted if that is."""
     if type(left) is Filter:
-        near = _from_change(left.child, change, condition, maintenance)
+        near = from_change(left.child, change, condition, maintenance)
         where = f"WHERE {render_expression(left.predicate)}"
-        return Relation(select(["*"], f"FROM {near.source('f')}", where), near.ids, weighted=True)
+        return Relation(select(["*"], f"FROM {near.source('f')}", where), near.ids, near.weighted)
     if isinstance(left, Join):
         for child, other in ((left.left, left.right), (left.right, left.left)):
             first, rest = _of_child(condition, child, change)
             if first is None:
                 continue
-            near = _from_change(child, change, first, maintenance)
+            near = from_change(child, change, first, maintenance)
             both = conjunction([*conjuncts(left.condition), *rest])
             rows = joined(both, near, maintenance.new(other))
             ids = left.ids + change.ids
-            sql = select([*ids, WEIGHT], f"FROM {rows.source('j')}")
-            return Relation(sql, ids, weighted=True)
+            weight = [WEIGHT] if rows.weighted else []
+            sql = select([*ids, *weight], f"FROM {rows.source('j')}")
+            return Relation(sql, ids, rows.weighted)
     return joined(condition, maintenance.new(left), change)
 
 

@@ -23,13 +23,28 @@ from pgtrickle.query.expression import (
     Operator,
     Or,
     SqlFunction,
-    Sublink,
 )
-from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.missing import COMPARISONS
+from pgtrickle.query.pruning import columns_of
 
 OF_TIMES = frozenset({("date_trunc",), ("date_part",), ("pg_catalog", "extract")})
 """PostgreSQL's own functions of a field's name and a time, which fail for a name alone."""
+READ_ONCE = frozenset(
+    {
+        *("boolean", "smallint", "integer", "bigint", "numeric", "real", "double precision"),
+        *(
+            "text",
+            "character varying",
+            "bpchar",
+            "uuid",
+            "date",
+            "interval",
+            "time without time zone",
+        ),
+        *("timestamp without time zone", "timestamp with time zone"),
+    }
+)
+"""Types of constants, which PostgreSQL reads when it plans; a domain is asked row by row."""
 
 
 def is_total(expression: Expression, node: Node) -> bool:
@@ -41,20 +56,24 @@ def is_total(expression: Expression, node: Node) -> bool:
     match expression:
         case Column() | Literal():
             return True
+        case Cast(operand=Literal(), type=type):
+            return type.sql in READ_ONCE
         case Cast(operand=operand, type=type):
-            return is_constant(operand) or (type.sql == "text" and is_total(operand, node))
+            return type.sql == "text" and is_total(operand, node)
         case And(operands=operands) | Or(operands=operands):
             return all(is_total(each, node) for each in operands)
         case Not(operand=operand) | Is(operand=operand):
             return is_total(operand, node)
         case DistinctFrom(left=left, right=right):
             return is_total(left, node) and is_total(right, node)
-        case Comparison(left=left, operator=name, array=array):
-            return name in COMPARISONS and is_constant(array) and is_total(left, node)
+        case Comparison(left=left, operator=name, array=Cast(operand=Literal())):
+            return name in COMPARISONS and is_total(left, node)
+        case Comparison(left=left, operator=name, array=SqlFunction("ARRAY", elements)):
+            return name in COMPARISONS and all(is_total(e, node) for e in (left, *elements))
         case SqlFunction(keyword="COALESCE", arguments=arguments):
             return all(is_total(each, node) for each in arguments)
         case Call(name=name, arguments=(field, moment)) if name in OF_TIMES:
-            return is_constant(field.value) and is_total(moment.value, node)
+            return not columns_of(field.value) and is_total(moment.value, node)
         case Case(operand=operand, branches=branches, otherwise=otherwise):
             parts = [operand, otherwise, *(each for branch in branches for each in branch)]
             return all(is_total(each, node) for each in parts if each is not None)
@@ -62,15 +81,3 @@ def is_total(expression: Expression, node: Node) -> bool:
             known = name in COMPARISONS or scales(expression, node) is not None
             return known and is_total(left, node) and is_total(right, node)
     return False
-
-
-def is_constant(expression: Expression) -> bool:
-    """Whether it reads no column and calls no function, so that it is computed once."""
-    found: list[object] = []
-
-    def look(part: object) -> None:
-        if isinstance(part, Column | Call | Sublink):
-            found.append(part)
-
-    rewrite(expression, look)
-    return not found

@@ -22,7 +22,6 @@ from pgtrickle.delta.accumulators.parts import (
     Spell,
     counted,
     number,
-    summing,
 )
 from pgtrickle.delta.relation import WEIGHT
 
@@ -47,7 +46,7 @@ def bit_xor(call: Input) -> Accumulator:
     name = f"{call.id}_x"
     value = f"bit_xor({call.argument}){call.where()}"
     step = f"coalesce(s.{name} # g.{name}, s.{name}, g.{name})"
-    part = Part(name, value, (Change(name, value, f"bit_xor({name})"),), step)
+    part = Part(name, value, (Change(name, value, None),), step)
     return Accumulator(
         (*counts, part), lambda spell: f"CASE WHEN {spell(n)} > 0 THEN {spell(name)} END"
     )
@@ -76,7 +75,7 @@ def _by_counts(call: Input, negation: str) -> Accumulator | None:
     part = Part(
         name,
         f"coalesce(sum({digits}){call.where()}, 0)",
-        (summing(name, f"{WEIGHT} * {digits}", call.where(), "0", "numeric"),),
+        (Change(name, f"coalesce(sum({WEIGHT} * {digits}){call.where()}, 0)", None),),
         f"coalesce(s.{name}, 0) + g.{name}",
     )
 

@@ -21,12 +21,13 @@ class Change:
     """What the changed rows of a group contribute to a part. SQL texts:
 
     `sql` aggregates it over weighted child rows; `again` over the column `name`, which has it for
-    each of the parts that the rows were divided into.
+    each of the parts that the rows were divided into. It is None where that is not worth doing for
+    rows of which it is not known yet whether they count: it takes long, or may fail.
     """
 
     name: str
     sql: str
-    again: str
+    again: str | None
 
 
 def summing(name: str, value: str, clause: str, zero: str, type: str) -> Change:

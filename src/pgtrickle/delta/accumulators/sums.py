@@ -22,6 +22,7 @@ from pgtrickle.delta.accumulators.parts import (
     MONEY,
     NUMERIC,
     Accumulator,
+    Change,
     Input,
     Part,
     Spell,
@@ -107,7 +108,7 @@ def _spread(call: Input, sample: bool, of: Callable[[str], str]) -> Accumulator 
     squares = Part(
         name,
         f"coalesce(sum({square}){call.where()}, 0)",
-        (summing(name, _signed(square), call.where(), "0", "numeric"),),
+        (Change(name, f"coalesce(sum({_signed(square)}){call.where()}, 0)", None),),
         f"coalesce(s.{name}, 0) + g.{name}",
     )
 

@@ -12,7 +12,9 @@ and through further joins likewise (Yan and Larson, Eager Aggregation and Lazy A
 - one side of the join changed, and the aggregates read that side alone;
 - what they are of has a value for every changed row, for which of them join is not yet known, and
   so do keys of the groups that are computed of that side;
-- rows that are equal in C are joined with the same rows, and are of one group.
+- rows that are equal in C are joined with the same rows, and are of one group;
+- the join leaves few of them out: no condition chooses among the rows of L, for what was added up
+  of rows without a partner was for nothing.
 
 A left join whose right side changed has also the rows that gain their first match, or lose their
 last one. Where each group is one left row, which the state knows the matches of, the rows that were
@@ -21,18 +23,28 @@ added up are what changed in the groups: the left side is not asked for.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pgtrickle.delta.accumulators import GROUP_SIZE
 from pgtrickle.delta.aggregate.analysis import Analysis, group_by, with_keys
 from pgtrickle.delta.aggregate.matched import equated_keys
-from pgtrickle.delta.join import joined
+from pgtrickle.delta.join import from_change
 from pgtrickle.delta.linear import changed
 from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.outer_join import flips
 from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
 from pgtrickle.delta.total import is_total
-from pgtrickle.query.algebra import Aggregate, Join, Node, OuterJoin
+from pgtrickle.query.algebra import (
+    Aggregate,
+    Join,
+    Node,
+    OuterJoin,
+    Project,
+    Scan,
+    Shared,
+    walk_nodes,
+)
 from pgtrickle.query.expression import Column, Expression, Operator
 from pgtrickle.query.keys import keys
 from pgtrickle.query.lowering.conditions import conjunction, conjuncts
@@ -44,10 +56,11 @@ from pgtrickle.query.render import render_expression
 class AddedUp:
     """What changed in the groups: `rows` of keys, size and the parts' changes.
 
-    `once`: a group has one row at most.
+    `again` aggregates each of these changes once more. `once`: a group has one row at most.
     """
 
     rows: Relation
+    again: Mapping[str, str]
     once: bool = False
 
 
@@ -61,7 +74,7 @@ def added_up(node: Aggregate, analysis: Analysis, maintenance: Maintenance) -> A
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A join of which one `side` changed: the conditions on that side alone, and all others."""
+    """A join of which one `side` changed: the conditions on that side alone, and the equalities."""
 
     side: Node
     other: Node
@@ -83,6 +96,7 @@ class Eager:
         self.arguments = columns_of(tuple(call for _, call in node.aggregates))
         self.computed: tuple[tuple[str, Expression], ...] = ()
         self.changes = analysis.changes
+        self.again = {each.name: each.again for each in self.changes if each.again is not None}
         self.names = (GROUP_SIZE, *(change.name for change in self.changes))
 
     def rows(self) -> AddedUp | None:
@@ -90,6 +104,7 @@ class Eager:
         step = self._step(child)
         if step is None or not self._comes_to_the_same(step.side):
             return None
+        of_left_rows = self.analysis.matched is not None and self._counts_no_missing_row()
         self.computed = tuple(
             (attribute.id, key)
             for attribute, key in node.keys
@@ -97,18 +112,18 @@ class Eager:
         )
         computed = {id for id, _ in self.computed}
         read = tuple(key for attribute, key in node.keys if attribute.id not in computed)
-        below = self._below(step, columns_of(read))
+        below = self._below(step, columns_of(read), through_joins=not of_left_rows)
         if below is None:
             return None
         if not isinstance(child, OuterJoin):
-            return AddedUp(with_keys(node, self._joined(step, below)))
-        if self.analysis.matched is not None and self._counts_no_missing_row():
-            return AddedUp(self._of_left_rows(child, below), once=True)
+            return AddedUp(with_keys(node, self._joined(step, below)), self.again)
+        if of_left_rows:
+            return AddedUp(self._of_left_rows(child, below), self.again, once=True)
         shared = self.maintenance.share(below)
         matched = with_keys(node, self._joined(step, shared))
         ids = (*self.analysis.keys, *self.names)
         sql = union_all([select(ids, f"FROM {matched.source('m')}"), self._flips(child, shared)])
-        return AddedUp(Relation(sql, ids, weighted=False))
+        return AddedUp(Relation(sql, ids, weighted=False), self.again)
 
     def _step(self, node: Node) -> Step | None:
         """The join taken apart, if the one side that changed is all that the aggregates read."""
@@ -125,7 +140,7 @@ class Eager:
             conditions = conjuncts(node.condition)
             own = [each for each in conditions if _reads_only(each, side)]
             across = [each for each in conditions if each not in own]
-            if all(_equates(each, side, other) or _reads_only(each, other) for each in across):
+            if _keeps_its_rows(other) and all(_equates(each, side, other) for each in across):
                 return Step(side, other, tuple(own), tuple(across))
         return None
 
@@ -134,6 +149,8 @@ class Eager:
             return False
         if any(each.values is not None for _, each in self.analysis.accumulators):
             return False  # which asks for single rows
+        if len(self.again) < len(self.changes):
+            return False
         for _, call in self.node.aggregates:
             arguments = [each.value for each in call.arguments]
             if not (call.star or all(map(columns_of, arguments))):
@@ -149,11 +166,20 @@ class Eager:
             for _, key in self.node.keys
         )
 
-    def _below(self, step: Step, above: frozenset[str]) -> Relation | None:
-        """The changes of the side, added up by what is read above; None where none would meet."""
+    def _below(
+        self, step: Step, above: frozenset[str], *, through_joins: bool = True
+    ) -> Relation | None:
+        """The changes of the side, added up by what is read above; None where none would meet.
+
+        Those that were added up further below come several times, joined with different rows.
+        """
         side, by = step.side, step.reads(above)
-        further = None if step.own or not isinstance(side, Join) else self._step(side)
-        if further is not None and all(_reads_only(key, further.side) for _, key in self.computed):
+        further = self._step(side) if through_joins and isinstance(side, Join) else None
+        if (
+            further is not None
+            and not step.own
+            and all(_reads_only(key, further.side) for _, key in self.computed)
+        ):
             below = self._below(further, by)
             if below is not None:
                 return self._joined(further, below)
@@ -172,7 +198,7 @@ class Eager:
         return Relation(sql, (*columns, *self.names), weighted=False)
 
     def _joined(self, step: Step, below: Relation) -> Relation:
-        return joined(conjunction(step.across), self.maintenance.new(step.other), below)
+        return from_change(step.other, below, conjunction(step.across), self.maintenance)
 
     def _counts_no_missing_row(self) -> bool:
         """Whether a left row without a match adds to nothing but the number of rows."""
@@ -223,6 +249,11 @@ class Eager:
             f"coalesce(sum({WEIGHT}), 0)::bigint AS {GROUP_SIZE}",
             *(f"{change.sql} AS {change.name}" for change in self.changes),
         ]
+
+
+def _keeps_its_rows(node: Node) -> bool:
+    """Whether it is made of tables and joins of them, with no condition that chooses rows."""
+    return all(isinstance(each, Scan | Join | Project | Shared) for each in walk_nodes(node))
 
 
 def _reads_only(condition: Expression, side: Node) -> bool:

@@ -68,13 +68,11 @@ class Touched:
     def _groups_of(self, before: AddedUp) -> str:
         """The same from rows that have been added up."""
         keys = [f"k.{key}" for key in self.analysis.keys]
-        changes = self.analysis.changes
         if before.once:
-            names = {change.name: f"k.{change.name}" for change in changes}
+            names = {name: f"k.{name}" for name in before.again}
             return self._grouped(before.rows, keys, f"k.{GROUP_SIZE}", names, "")
         size = f"coalesce(sum({GROUP_SIZE}), 0)::bigint"
-        again = {change.name: change.again for change in changes}
-        return self._grouped(before.rows, keys, size, again, group_by(self.analysis, "k"))
+        return self._grouped(before.rows, keys, size, before.again, group_by(self.analysis, "k"))
 
     def _grouped(
         self, rows: Relation, keys: list[str], size: str, changes: Mapping[str, str], by: str
