@@ -84,3 +84,10 @@ select extract(year from x.at) as y, c.region, count(*) as n, sum(x.q) as s from
 select c.name, o.id, r.v from o, r, c where r.k = o.q and c.id = o.cust and c.region = 'r1';
 select c.name, sum(o.amount) as s from r, o, c where o.q = r.k and c.id = o.cust and c.region <> 'r2' and r.v = 1 group by c.name;
 select o.id, p.id as other, c.name from o join o p on p.cust = o.cust and p.q = o.q + 1 join c on c.id = p.cust where c.region = 'r1' and o.note is not null;
+
+-- family sums of numerics that have as many decimals each
+select note, sum(amount * (1 - amount)) as s, avg(amount * 2.50) as a, sum(distinct amount + 1.00) as d from o group by note;
+select cust, sum(case when q > 2 then amount end) as s, sum(amount - coalesce(amount, 0.0)) as z, stddev(amount * amount) as d from o group by cust;
+select q, sum(extract(year from date '2024-01-01' + q * 200)) as y, sum(amount * q) as open, sum(coalesce(amount, 0)) as filled from o group by q;
+select sum(-amount) as n, sum(amount / 3) as t, sum(amount * amount * amount) as c from o;
+select c.region, sum(o.amount * (1 - o.amount)) as s, count(*) as n from o join c on c.id = o.cust group by c.region;

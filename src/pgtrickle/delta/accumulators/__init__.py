@@ -26,10 +26,10 @@ own result is one of those that some order of the rows gives; adding and taking 
 numbers that no order does, and they drift. Their groups are aggregated afresh when touched.
 
 **Display scale.** sum(1.0, 1.00) prints 2.00, and prints 1.0 after the second row is gone: the
-scale of a numeric sum is the largest scale among its current rows. Where the column's type does
-not fix it, a linear summary is kept: the sum of 10^(12·scale) over the rows. Its number of digits
-tells the largest scale present, exactly, for up to 10^12 rows of one scale. It is NaN, and the
-group aggregated afresh, where a scale is so large that the power would be no numeric.
+scale of a numeric sum is the largest scale among its current rows. Where the type of the columns
+does not fix it, a linear summary is kept: the sum of 10^(12·scale) over the rows. Its number of
+digits tells the largest scale present, exactly, for up to 10^12 rows of one scale. It is NaN, and
+the group aggregated afresh, where a scale is so large that the power would be no numeric.
 """
 
 from __future__ import annotations
@@ -87,11 +87,13 @@ _DISTINCT_RULES: Mapping[str, Rule] = {
 }
 
 
-def accumulator(id: str, call: Call, type: ColumnType | None, not_null: bool) -> Accumulator:
+def accumulator(
+    id: str, call: Call, type: ColumnType | None, *, not_null: bool, one_scale: bool
+) -> Accumulator:
     """The accumulator of one aggregate call.
 
     `type` is the type of its only argument (None without one, or with several); `not_null` tells
-    that the argument is never NULL.
+    that the argument is never NULL, `one_scale` that all its values have as many decimals.
     """
     plain = not (call.order_by or call.within_group) and not any(
         a.variadic or a.name for a in call.arguments
@@ -105,7 +107,8 @@ def accumulator(id: str, call: Call, type: ColumnType | None, not_null: bool) ->
     rule = (_DISTINCT_RULES if call.distinct else _RULES).get(call.name[0])
     if rule is None or len(arguments) != (0 if call.star else 1):
         return whole(id, call)
-    found = rule(Input(id, "".join(arguments), type, condition, call.star or not_null))
+    never_null = call.star or not_null
+    found = rule(Input(id, "".join(arguments), type, condition, never_null, one_scale))
     return found or whole(id, call)
 
 

@@ -90,7 +90,7 @@ def _sum_of_values(call: Input) -> tuple[tuple[Part, Part], str] | None:
     stored = {INT2: "bigint", INT4: "bigint", INT8: "numeric"}.get(call.type.oid)
     afresh = ""
     name = f"{call.id}_s"
-    if call.type.oid == NUMERIC and "(" in call.type.name:
+    if call.type.oid == NUMERIC and call.one_scale:
         stored = "numeric"
         afresh = " OR ".join(
             f"({found} IS NOT NULL AND scale({found}) IS NULL)"

@@ -100,13 +100,17 @@ class Accumulator:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """The call being accumulated: its attribute id, argument text and type, and conditions."""
+    """The call being accumulated: its attribute id, argument text and type, and conditions.
+
+    `one_scale`: of a numeric argument, that all its values have as many decimals.
+    """
 
     id: str
     argument: str
     type: ColumnType | None
     filter: str
     not_null: bool
+    one_scale: bool
 
     @property
     def is_counted(self) -> str:

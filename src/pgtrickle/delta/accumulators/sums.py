@@ -41,7 +41,7 @@ no numeric beyond 10,900, nor the square of the value beyond 8,191."""
 class Sum:
     """The parts of a sum, its value, the name of the count, and when to aggregate afresh.
 
-    `scale` gives the display scale of the sum where the column's type does not fix it.
+    `scale` gives the display scale of the sum where its values may have several.
     """
 
     parts: tuple[Part, ...]
@@ -160,7 +160,7 @@ def _sum(call: Input) -> Sum | None:
     if call.type.oid != NUMERIC:
         return Sum(parts, lambda spell: spell(name), number)
     afresh = _is_special(name)
-    if "(" in call.type.name:
+    if call.one_scale:
         return Sum(parts, lambda spell: spell(name), number, afresh)
     digits = f"{call.id}_d"
     power = (

@@ -132,9 +132,15 @@ def analyse(node: Aggregate, states: States) -> Analysis:
         single = len(call.arguments) == 1
         value = call.arguments[0].value if single else None
         proved = getattr(value, "relation", "") is None and getattr(value, "name", "") in not_null
-        accumulators.append(
-            (attribute.id, accumulator(attribute.id, call, type if single else None, proved))
+        one_scale = value is not None and ("(" in type.name or prints_one_way(value, node.child))
+        kept = accumulator(
+            attribute.id,
+            call,
+            type if single else None,
+            not_null=proved,
+            one_scale=one_scale,
         )
+        accumulators.append((attribute.id, kept))
     keys_are_images = all(
         type.bitwise or prints_one_way(expression, node.child)
         for (_, expression), type in zip(node.keys, key_types, strict=True)
