@@ -10,10 +10,6 @@ from pgtrickle.engine import Engine
 EXTREMES = "select g, min(v) as lo, max(v) as hi from source group by g"
 QUERIES = {
     "extremes": EXTREMES,
-    "first rows": (
-        "select id, g, v from (select id, g, v, row_number() over (partition by g order by v, id)"
-        " as place from source) r where place <= 3"
-    ),
     "values": "select g, count(distinct v) as n from source group by g",
     "groups in a join": (
         "select s.id, t.hi from source s"
@@ -40,12 +36,21 @@ def change(engine: Engine, rows: int) -> None:
 
 
 def remember(
-    engine: Engine, *, delta_ms: float, without_states_ms: float | None = None, changes: int = 4000
+    engine: Engine,
+    *,
+    delta_ms: float,
+    filling_ms: float | None = 1000,
+    without_states_ms: float | None = None,
+    refills: int = 0,
+    changes: int = 4000,
 ) -> None:
-    """A past of large refreshes that took so long, by delta or without states."""
+    """A past of large refreshes that took so long: by delta, recomputing with or without states."""
     engine.connection.execute("delete from pgtrickle.pgt_refresh_history")
-    past = [("FULL", 1000.0, False), *[("DIFFERENTIAL", delta_ms, False)] * 3]
+    past = [("DIFFERENTIAL", delta_ms, False)] * 3
+    if filling_ms is not None:
+        past.insert(0, ("FULL", filling_ms, False))
     if without_states_ms is not None:
+        past += [("FULL", without_states_ms, True), ("FULL", filling_ms or 0, False)] * refills
         past.append(("FULL", without_states_ms, True))
     for action, ms, without_states in past:
         engine.connection.execute(
@@ -119,6 +124,35 @@ def test_what_took_longer_than_the_delta_is_not_done_again(tables: Engine) -> No
     assert tables.verify("st").equal
 
 
+def test_it_is_not_done_where_filling_again_cost_more_than_it_saved(tables: Engine) -> None:
+    tables.create_stream_table("st", EXTREMES, refresh_mode="AUTO")
+    remember(tables, delta_ms=900, without_states_ms=300, refills=1)
+    change(tables, 2000)
+    tables.refresh("st")
+    assert kept_rows(tables) == 0  # two have saved 1200 ms
+    remember(tables, delta_ms=700, without_states_ms=300, refills=2)
+    change(tables, 2000)
+    tables.refresh("st")
+    assert kept_rows(tables) > 0  # three have saved 1200 ms, and 2000 were paid
+
+
+def test_explain_does_not_run_a_delta_over_empty_states(tables: Engine) -> None:
+    tables.connection.execute(
+        "create table other (id integer primary key);"
+        "insert into other select generate_series(0, 15)"
+    )
+    leave_empty(
+        tables,
+        "select o.id, count(s.id) as n, avg(s.v) as a from other o join source s on s.g = o.id"
+        " group by o.id",
+    )
+    tables.connection.execute("insert into source values (9001, 5, 1)")
+    shown = tables.connection.execute("select * from pgtrickle.explain_st('st', true)").fetchall()
+    assert shown
+    plan = tables.connection.execute("select * from pgtrickle.explain_delta('st')").fetchall()
+    assert not any("changes_" in line for (line,) in plan)
+
+
 def test_the_time_it_takes_is_none_of_recomputing_with_states(tables: Engine) -> None:
     leave_empty(tables, EXTREMES)
     assert tables.connection.execute(
@@ -131,13 +165,29 @@ def test_the_time_it_takes_is_none_of_recomputing_with_states(tables: Engine) ->
 
 
 @pytest.mark.parametrize(
-    ("query", "mode", "changes", "delta_ms"),
+    ("query", "mode", "changes", "delta_ms", "filling_ms"),
     [
-        pytest.param(EXTREMES, "DIFFERENTIAL", 4000, 900, id="not AUTO"),
-        pytest.param(EXTREMES, "AUTO", 500, 900, id="less before"),
-        pytest.param(EXTREMES, "AUTO", 4000, 400, id="a fast delta"),
+        pytest.param(EXTREMES, "DIFFERENTIAL", 4000, 900, 1000, id="not AUTO"),
+        pytest.param(EXTREMES, "AUTO", 500, 900, 1000, id="less before"),
+        pytest.param(EXTREMES, "AUTO", 4000, 400, 1000, id="a fast delta"),
+        pytest.param(EXTREMES, "AUTO", 4000, 90, 100, id="nothing to be won"),
+        pytest.param(EXTREMES, "AUTO", 4000, 900, None, id="never recomputed"),
         pytest.param(
-            "select g, array_agg(v) as vs from source group by g", "AUTO", 4000, 900, id="a choice"
+            "select id, g, v from (select id, g, v, row_number() over (partition by g"
+            " order by v, id) as place from source) r where place <= 3",
+            "AUTO",
+            4000,
+            900,
+            1000,
+            id="a query of the plan's own",
+        ),
+        pytest.param(
+            "select g, array_agg(v) as vs from source group by g",
+            "AUTO",
+            4000,
+            900,
+            1000,
+            id="a choice",
         ),
         pytest.param(
             "select id, v from (select id, v, row_number() over (order by v) as n from source) r"
@@ -145,15 +195,21 @@ def test_the_time_it_takes_is_none_of_recomputing_with_states(tables: Engine) ->
             "AUTO",
             4000,
             900,
+            1000,
             id="a choice among peers",
         ),
     ],
 )
 def test_states_are_kept(
-    query: str, mode: str, changes: int, delta_ms: float, tables: Engine
+    query: str,
+    mode: str,
+    changes: int,
+    delta_ms: float,
+    filling_ms: float | None,
+    tables: Engine,
 ) -> None:
     tables.create_stream_table("st", query, refresh_mode=mode)
-    remember(tables, delta_ms=delta_ms, changes=changes)
+    remember(tables, delta_ms=delta_ms, filling_ms=filling_ms, changes=changes)
     change(tables, 2000)
     tables.refresh("st")
     assert kept_rows(tables) > 0

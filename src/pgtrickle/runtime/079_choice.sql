@@ -155,57 +155,74 @@ create or replace function pgtrickle._needs_no_states(target bigint)
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    -- What PostgreSQL chose stands in the states, where it had a choice: not among rows of which a window keeps some.
+    -- What PostgreSQL chose, where it had a choice, stands in the states, and the plan has a query of its own for it.
     return exists (
         select
         from pgtrickle.pgt_plans p
         where p.pgt_id = target
           and p.plan_status = 'COMPILED'
           and jsonb_array_length(p.plan -> 'state') > 0
-          and coalesce(p.plan -> 'open', '[]') <@ '["ties"]'
+          and p.plan ->> 'result' is null
           and coalesce(p.plan -> 'check', 'null') = 'null');
 end
 $$;
 comment on function pgtrickle._needs_no_states(bigint) is
-    'Whether a stream table has state tables, and nothing but its deltas reads them';
+    'Whether a stream table has state tables which nothing but its deltas reads, and is recomputed by its own query';
 
 
-create or replace function pgtrickle._leaves_states_empty(
-        stream_table pgtrickle.pgt_stream_tables, changes bigint, is_recomputed boolean)
+create or replace function pgtrickle._without_states(target bigint, out ms double precision, out seen bigint, out refills bigint)
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    with past as (
+        select p.ms, p.without_states, p.is_delta, lead(p.without_states) over (order by p.place) as is_after
+        from pgtrickle._past_refreshes(target) with ordinality p (is_delta, ms, changes, without_states, place)
+    )
+    select percentile_disc(0.5) within group (order by p.ms) filter (where p.without_states),
+        count(*) filter (where p.without_states),
+        count(*) filter (where p.is_after and not p.without_states and not p.is_delta)
+    from past p
+$$;
+comment on function pgtrickle._without_states(bigint) is
+    'How long recomputing without states takes, from past times, of which there were "seen"; and how often states had to be filled after it';
+
+
+create or replace function pgtrickle._leaves_states_empty(stream_table pgtrickle.pgt_stream_tables, changes bigint)
     returns boolean
     language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    delta double precision;  -- ms, as the next two
-    filling double precision;
-    past record;
+    delta record;
+    filling record;
+    without record;
+    otherwise double precision;  -- ms
 begin
     -- A state that is filled serves the next delta. Where that is not likely to be one, to fill it is most of what
-    -- recomputing takes (min and max of a million rows: 2.3 times as long as without). If one change comes
-    -- after all, the table is recomputed once more.
+    -- recomputing takes. If less changes after all, the table is recomputed once more: that is a price.
     if stream_table.requested_refresh_mode <> 'AUTO'
         or not pgtrickle._as_much_changes_each_time(stream_table.pgt_id, changes)
         or not pgtrickle._needs_no_states(stream_table.pgt_id)
     then
         return false;
     end if;
-    if is_recomputed then
-        return true;
+    filling := pgtrickle._recomputing_ms(stream_table);
+    if filling.seen = 0 then
+        return false;
     end if;
-    delta := (pgtrickle._expected_ms(stream_table.pgt_id, changes)).ms;
-    filling := (pgtrickle._recomputing_ms(stream_table)).ms;
-    select percentile_disc(0.5) within group (order by p.ms) as ms
-    into past
-    from pgtrickle._past_refreshes(stream_table.pgt_id) p
-    where p.without_states;
-    -- How long it takes is tried once, where it might be less. For a tenth of a second nothing is put at risk.
-    return coalesce(delta > greatest(coalesce(past.ms, filling / 2), 100), false);
+    delta := pgtrickle._expected_ms(stream_table.pgt_id, changes);
+    without := pgtrickle._without_states(stream_table.pgt_id);
+    otherwise := least(delta.ms, filling.ms);
+    -- Tried once where it might be much less. A tenth of a second is not worth a risk.
+    return otherwise > 100
+        and otherwise > 1.25 * coalesce(without.ms, filling.ms / 3)
+        and without.refills * filling.ms <= without.seen * (otherwise - coalesce(without.ms, 0));
 end
 $$;
-comment on function pgtrickle._leaves_states_empty(pgtrickle.pgt_stream_tables, bigint, boolean) is
-    'Under AUTO: whether a stream table is recomputed and its states left empty, as as much changes each time. is_recomputed: no delta would be applied in any case';
+comment on function pgtrickle._leaves_states_empty(pgtrickle.pgt_stream_tables, bigint) is
+    'Under AUTO: whether a stream table is recomputed and its states left empty, since as much changes each time, and that has paid or has yet to be tried';
 
 
 create or replace function pgtrickle._recompute_is_cheaper(
@@ -231,7 +248,7 @@ begin
     if stream_table.auto_threshold is null and stream_table.last_full_ms is not null then
         past := pgtrickle._weigh(stream_table, changes, changes / rows, ratio);
         if past.is_decided then
-            return coalesce(past.reason, case when pgtrickle._leaves_states_empty(stream_table, changes, false)
+            return coalesce(past.reason, case when pgtrickle._leaves_states_empty(stream_table, changes)
                 then format('%s changes would take longer than recomputing', changes) end);
         end if;
     end if;

@@ -638,7 +638,7 @@ begin
                 outcome.rows_deleted := 0;
             else
                 outcome.reason := pgtrickle._recompute_is_cheaper(stream_table, relids, outcome.delta_row_count);
-                without_states := outcome.reason is not null and pgtrickle._leaves_states_empty(stream_table, outcome.delta_row_count, true);
+                without_states := outcome.reason is not null and pgtrickle._leaves_states_empty(stream_table, outcome.delta_row_count);
                 if without_states then
                     outcome.reason := concat(outcome.reason, '; as much changed the last times, so nothing is kept for deltas');
                 elsif frontier.states_are_empty then

@@ -116,7 +116,7 @@ as $$
 begin
     update pgtrickle.pgt_refresh_history h
     set without_states = true
-    where h.refresh_id = (select max(l.refresh_id) from pgtrickle.pgt_refresh_history l where l.pgt_id = before.pgt_id);
+    where h.refresh_id = currval('pgtrickle.pgt_refresh_history_refresh_id_seq');
     update pgtrickle.pgt_stream_tables s
     set last_full_ms = before.last_full_ms
     where s.pgt_id = before.pgt_id;

@@ -41,7 +41,8 @@ begin
         own_seq = _refill.own_seq,
         cluster_id = pgtrickle._cluster_id(),
         moment = transaction_timestamp(),
-        statement_moment = statement_timestamp()
+        statement_moment = statement_timestamp(),
+        states_are_empty = false
     from (select own_seq) _refill
     where f.pgt_id = p_pgt_id;
     outcome.pgt_id := p_pgt_id;

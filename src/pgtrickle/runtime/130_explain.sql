@@ -55,7 +55,9 @@ begin
     left join pgtrickle._pending_changes(stream_table.pgt_id) c on c.source_relid = d.source_relid
     where d.pgt_id = stream_table.pgt_id
       and d.source_number is not null;
-    if stream_table.refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE') and plan ->> 'mode' = 'DIFFERENTIAL' and relids is not null then
+    if stream_table.refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE') and plan ->> 'mode' = 'DIFFERENTIAL' and relids is not null
+        and frontier.states_are_empty is not true
+    then
         kind := 'delta';
         which := pgtrickle._which_delta(pending);
         if which = 'time' and not plan -> 'deltas' ? 'time' then
