@@ -25,6 +25,14 @@ FIRST = {
         " count(*) filter (where o.note in ('a', 'b')) as n"
         " from o join c on c.id = o.cust group by c.region"
     ),
+    "left join of what changed": (
+        "select c.region, count(*) as n, sum(o.amount) as s from o left join c on c.id = o.cust"
+        " group by c.region"
+    ),
+    "two left joins": (
+        "select r.name, c.region, o.at::date as day, sum(o.q::bigint) as s from o"
+        " left join c on c.id = o.cust left join r on r.name = c.region group by 1, 2, 3"
+    ),
     "keys computed of what changed": (
         "select c.region, date_trunc('month', o.at) as month, extract(year from o.at) as year,"
         " coalesce(o.note, 'none') as note, sum(o.q) as s from o join c on c.id = o.cust"
@@ -43,6 +51,12 @@ ONE_BY_ONE = {
     ),
     "few partners": (
         "select c.id, sum(o.q) as s from o join c on c.id = o.cust where c.region = 'r1' group by 1"
+    ),
+    "a cast that may fail": (
+        "select c.region, sum(o.note::integer) as s from o join c on c.id = o.cust group by 1"
+    ),
+    "a condition of the left side": (
+        "select c.region, count(*) as n from o left join c on c.id = o.cust and o.q > 2 group by 1"
     ),
     "a constant read row by row": (
         "select c.region, sum(case when o.q = 0 then 'x'::text::integer end) as s"

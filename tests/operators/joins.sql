@@ -75,6 +75,14 @@ select x.id, x.n from (select c.id, count(o.id) as n, sum(o.q) as s from c left 
 select c.region, count(o.id) as n, sum(r.v) as s from c left join (o join r on r.k = o.q) on o.cust = c.id group by c.region;
 select c.id, count(r.k) as n, sum(r.v) as s from c left join (o join r on r.k = o.q and r.v > 0) on o.cust = c.id group by c.id;
 select c.id, c.region, count(o.id) as n from c left join (o join (r join o p on p.q = r.v) on r.k = o.cust) on o.cust = c.id group by c.id, c.region;
+select c.region, count(*) as n, sum(o.amount) as s, count(c.id) as matched from o left join c on c.id = o.cust group by c.region;
+select c.region, count(*) as n, sum(o.amount) as s from o left join c on c.id = o.cust and c.region <> 'r1' group by c.region;
+select c.region, r.v, sum(o.amount) as s, count(*) as n from o left join c on c.id = o.cust left join r on r.k = o.q group by c.region, r.v;
+select c.region, o.note, count(o.q) as n from o left join c on c.id = o.cust and o.q > 2 group by 1, 2;
+select p.q, c.name, sum(r.v) as s from r left join o p on p.cust = r.k left join c on c.id = p.cust group by p.q, c.name;
+select o.cust, count(*) as n, sum(o.q) as s from o left join c on c.id = o.cust group by o.cust;
+select (timestamptz '2024-01-01' + o.q * interval '40 days')::date as d, c.region, sum(o.q::bigint) as s from o left join c on c.id = o.cust group by 1, 2;
+select c.region, sum(o.note::integer) as s from (select cust, q::text as note from o) o left join c on c.id = o.cust group by 1;
 select c.region, date_trunc('month', date '2024-01-01' + o.q * 20) as m, coalesce(o.note, 'none') as note, count(*) as n from o join c on c.id = o.cust group by 1, 2, 3;
 select c.id, coalesce(o.note, 'none') as note, sum(o.amount) as s, sum(coalesce(o.q, 5)) as q from c left join o on o.cust = c.id group by 1, 2;
 select c.region, coalesce(o.note, 'none') as note, case when r.v > 2 then 'much' else 'little' end as much, count(*) as n from o join r on r.k = o.q join c on c.id = o.cust group by 1, 2, 3;

@@ -6,6 +6,8 @@ computed of rows before it is known whether they join must not fail.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pgtrickle.delta.images import scales
 from pgtrickle.query.algebra import Node
 from pgtrickle.query.expression import (
@@ -24,8 +26,12 @@ from pgtrickle.query.expression import (
     Or,
     SqlFunction,
 )
+from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.missing import COMPARISONS
 from pgtrickle.query.pruning import columns_of
+
+INT2, INT4, INT8, FLOAT4, FLOAT8, NUMERIC = 21, 23, 20, 700, 701, 1700
+DATE, TIMESTAMP, TIMESTAMPTZ = 1082, 1114, 1184
 
 OF_TIMES = frozenset({("date_trunc",), ("date_part",), ("pg_catalog", "extract")})
 """PostgreSQL's own functions of a field's name and a time, which fail for a name alone."""
@@ -47,37 +53,71 @@ READ_ONCE = frozenset(
 """Types of constants, which PostgreSQL reads when it plans; a domain is asked row by row."""
 
 
-def is_total(expression: Expression, node: Node) -> bool:
+CASTS: Mapping[str, frozenset[int]] = {
+    "date": frozenset({DATE, TIMESTAMP, TIMESTAMPTZ}),
+    "integer": frozenset({INT2, INT4}),
+    "bigint": frozenset({INT2, INT4, INT8}),
+    "numeric": frozenset({INT2, INT4, INT8, NUMERIC}),
+    "double precision": frozenset({INT2, INT4, INT8, FLOAT4, FLOAT8}),
+}
+"""Types that are cast to without fail, by the type that is cast to."""
+
+
+def casts_of_columns(value: object) -> tuple[Cast, ...]:
+    """The different casts of a column in an expression, or in a tuple that has some."""
+    found: dict[Cast, None] = {}
+
+    def look(part: object) -> None:
+        if isinstance(part, Cast) and isinstance(part.operand, Column):
+            found[part] = None
+
+    rewrite(value, look)
+    return tuple(found)
+
+
+def never_fails(cast: Cast, oid: int) -> bool:
+    """Whether a cast succeeds for all values of the type that has this OID."""
+    return oid in CASTS.get(cast.type.sql, ())
+
+
+def is_total(expression: Expression, node: Node, casts: frozenset[Cast]) -> bool:
     """Whether `expression`, over the attributes of `node`, is known to have a value for every row.
 
     Columns and constants, what compares them by PostgreSQL's own operators, conditions made of
-    such, arithmetic of numerics whose columns bound their digits, and parts of a time.
+    such, arithmetic of numerics whose columns bound their digits, parts of a time, and `casts`
+    that are known to succeed.
     """
+
+    def total(part: Expression) -> bool:
+        return is_total(part, node, casts)
+
     match expression:
+        case Cast() if expression in casts:
+            return True
         case Column() | Literal():
             return True
         case Cast(operand=Literal(), type=type):
             return type.sql in READ_ONCE
         case Cast(operand=operand, type=type):
-            return type.sql == "text" and is_total(operand, node)
+            return type.sql == "text" and total(operand)
         case And(operands=operands) | Or(operands=operands):
-            return all(is_total(each, node) for each in operands)
+            return all(total(each) for each in operands)
         case Not(operand=operand) | Is(operand=operand):
-            return is_total(operand, node)
+            return total(operand)
         case DistinctFrom(left=left, right=right):
-            return is_total(left, node) and is_total(right, node)
+            return total(left) and total(right)
         case Comparison(left=left, operator=name, array=Cast(operand=Literal())):
-            return name in COMPARISONS and is_total(left, node)
+            return name in COMPARISONS and total(left)
         case Comparison(left=left, operator=name, array=SqlFunction("ARRAY", elements)):
-            return name in COMPARISONS and all(is_total(e, node) for e in (left, *elements))
+            return name in COMPARISONS and all(total(e) for e in (left, *elements))
         case SqlFunction(keyword="COALESCE", arguments=arguments):
-            return all(is_total(each, node) for each in arguments)
+            return all(total(each) for each in arguments)
         case Call(name=name, arguments=(field, moment)) if name in OF_TIMES:
-            return not columns_of(field.value) and is_total(moment.value, node)
+            return not columns_of(field.value) and total(moment.value)
         case Case(operand=operand, branches=branches, otherwise=otherwise):
             parts = [operand, otherwise, *(each for branch in branches for each in branch)]
-            return all(is_total(each, node) for each in parts if each is not None)
+            return all(total(each) for each in parts if each is not None)
         case Operator(name=name, left=Expression() as left, right=right):
             known = name in COMPARISONS or scales(expression, node) is not None
-            return known and is_total(left, node) and is_total(right, node)
+            return known and total(left) and total(right)
     return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pgtrickle.delta.accumulators import (
@@ -17,8 +18,10 @@ from pgtrickle.delta.images import prints_one_way
 from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.relation import WEIGHT, Relation, image, select
 from pgtrickle.delta.restriction import Matching, textual
-from pgtrickle.delta.state import States, StateTable, VisibleState, fit_an_index
+from pgtrickle.delta.state import ColumnType, States, StateTable, VisibleState, fit_an_index
+from pgtrickle.delta.total import casts_of_columns, never_fails
 from pgtrickle.query.algebra import Aggregate
+from pgtrickle.query.expression import Cast
 from pgtrickle.query.keys import not_null_ids
 from pgtrickle.query.lowering import NotIncremental
 from pgtrickle.query.render import render_expression
@@ -34,6 +37,7 @@ class Analysis:
 
     `forcing` are the aggregates for whose sake every touched group is aggregated afresh. `matched`
     counts the rows of a group that an outer join below has matched, where it asks for that.
+    `total_casts` are those in keys and calls that succeed for every value of their column.
     """
 
     keys: tuple[str, ...]
@@ -43,6 +47,7 @@ class Analysis:
     keys_are_images: bool
     keys_can_be_picked: bool
     forcing: frozenset[str]
+    total_casts: frozenset[Cast]
     matched: Part | None = None
 
     @property
@@ -109,26 +114,38 @@ class Analysis:
 
 
 def asked(node: Aggregate) -> tuple[str, ...]:
-    """Keys and single arguments: what must be known of their types."""
+    """Keys, single arguments, and columns that are cast: what must be known of their types."""
     keys = [render_expression(expression) for _, expression in node.keys]
     arguments = [
         render_expression(call.arguments[0].value) if len(call.arguments) == 1 else "NULL::text"
         for _, call in node.aggregates
     ]
-    return (*keys, *arguments)
+    return (*keys, *arguments, *(render_expression(each.operand) for each in _casts(node)))
+
+
+def types_of_calls(node: Aggregate, states: States) -> Sequence[ColumnType]:
+    """The types of the aggregates' single arguments, once `asked`."""
+    first = len(node.keys)
+    return states.types[id(node)][first : first + len(node.aggregates)]
+
+
+def _casts(node: Aggregate) -> tuple[Cast, ...]:
+    return casts_of_columns((node.keys, node.aggregates))
 
 
 def analyse(node: Aggregate, states: States) -> Analysis:
     """Decide how keys are matched and aggregates carried forward, by their types."""
     types = states.types[id(node)]
     key_types = types[: len(node.keys)]
+    call_types = types_of_calls(node, states)
+    cast_types = types[len(node.keys) + len(node.aggregates) :]
     for (_, expression), type in zip(node.keys, key_types, strict=True):
         obstacle = type.obstacle()
         if obstacle is not None:
             raise NotIncremental(node.construct, f"{obstacle} ({render_expression(expression)})")
     not_null = not_null_ids(node.child.attributes)
     accumulators = []
-    for (attribute, call), type in zip(node.aggregates, types[len(node.keys) :], strict=True):
+    for (attribute, call), type in zip(node.aggregates, call_types, strict=True):
         single = len(call.arguments) == 1
         value = call.arguments[0].value if single else None
         proved = getattr(value, "relation", "") is None and getattr(value, "name", "") in not_null
@@ -154,9 +171,7 @@ def analyse(node: Aggregate, states: States) -> Analysis:
     keys = tuple(attribute.id for attribute, _ in node.keys)
     nullable = tuple(attribute.id for attribute, _ in node.keys if not attribute.not_null)
     widths = [type.width for type in key_types]
-    arguments_types = dict(
-        zip((a.id for a, _ in node.aggregates), types[len(node.keys) :], strict=True)
-    )
+    arguments_types = dict(zip((a.id for a, _ in node.aggregates), call_types, strict=True))
     return Analysis(
         keys=keys,
         matching=Matching(keys, nullable, fit_an_index(widths), textual(keys, key_types)),
@@ -174,6 +189,11 @@ def analyse(node: Aggregate, states: States) -> Analysis:
         # (array_agg of arrays makes one array of more dimensions.)
         keys_can_be_picked=not any(type.name.endswith("[]") for type in key_types),
         forcing=forcing,
+        total_casts=frozenset(
+            cast
+            for cast, type in zip(_casts(node), cast_types, strict=True)
+            if never_fails(cast, type.oid)
+        ),
     )
 
 

@@ -15,7 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pgtrickle.delta.aggregate.analysis import Analysis, group_by, state_of, with_keys
+from pgtrickle.delta.aggregate.analysis import (
+    Analysis,
+    group_by,
+    state_of,
+    types_of_calls,
+    with_keys,
+)
 from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.relation import Relation, image, select
 from pgtrickle.query.algebra import Aggregate
@@ -73,7 +79,7 @@ def _keys(analysis: Analysis) -> list[str]:
 def _values(
     node: Aggregate, analysis: Analysis, maintenance: Maintenance
 ) -> Iterator[tuple[str, str]]:
-    types = maintenance.states.types[id(node)][len(node.keys) :]
+    types = types_of_calls(node, maintenance.states)
     for (attribute, call), (_, each), type in zip(
         node.aggregates, analysis.accumulators, types, strict=True
     ):

@@ -14,7 +14,7 @@ and through further joins likewise (Yan and Larson, Eager Aggregation and Lazy A
   so do keys of the groups that are computed of that side;
 - rows that are equal in C are joined with the same rows, and are of one group;
 - the join leaves few of them out: no condition chooses among the rows of L, for what was added up
-  of rows without a partner was for nothing.
+  of rows without a partner was for nothing. A left join keeps all rows of its left side.
 
 A left join whose right side changed has also the rows that gain their first match, or lose their
 last one. Where each group is one left row, which the state knows the matches of, the rows that were
@@ -74,12 +74,18 @@ def added_up(node: Aggregate, analysis: Analysis, maintenance: Maintenance) -> A
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A join of which one `side` changed: the conditions on that side alone, and the equalities."""
+    """A join of which one `side` changed: the conditions on that side alone, and all others.
+
+    `keeps`: each row of that side is in the result, be it without a partner. `flips`: rows of the
+    other one are, too.
+    """
 
     side: Node
     other: Node
     own: tuple[Expression, ...]
     across: tuple[Expression, ...]
+    keeps: bool = False
+    flips: bool = False
 
     def reads(self, above: frozenset[str]) -> frozenset[str]:
         """The columns of the side that are read by the join, or are among those `above`."""
@@ -104,6 +110,8 @@ class Eager:
         step = self._step(child)
         if step is None or not self._comes_to_the_same(step.side):
             return None
+        if self.analysis.matched is not None and not step.flips:
+            return None  # which asks whether each row has a partner
         of_left_rows = self.analysis.matched is not None and self._counts_no_missing_row()
         self.computed = tuple(
             (attribute.id, key)
@@ -115,7 +123,7 @@ class Eager:
         below = self._below(step, columns_of(read), through_joins=not of_left_rows)
         if below is None:
             return None
-        if not isinstance(child, OuterJoin):
+        if not isinstance(child, OuterJoin) or not step.flips:
             return AddedUp(with_keys(node, self._joined(step, below)), self.again)
         if of_left_rows:
             return AddedUp(self._of_left_rows(child, below), self.again, once=True)
@@ -127,21 +135,27 @@ class Eager:
 
     def _step(self, node: Node) -> Step | None:
         """The join taken apart, if the one side that changed is all that the aggregates read."""
-        match node:
-            case Join(left=left, right=right):
-                sides = [(left, right), (right, left)]
-            case OuterJoin(full=False, left=left, right=right):
-                sides = [(right, left)]
-            case _:
-                return None
-        for side, other in sides:
+        if not isinstance(node, Join | OuterJoin) or (isinstance(node, OuterJoin) and node.full):
+            return None
+        outer = isinstance(node, OuterJoin)
+        for side, other in ((node.left, node.right), (node.right, node.left)):
             if not self.arguments <= frozenset(side.ids) or self.maintenance.is_changed(other):
                 continue
             conditions = conjuncts(node.condition)
-            own = [each for each in conditions if _reads_only(each, side)]
-            across = [each for each in conditions if each not in own]
-            if _keeps_its_rows(other) and all(_equates(each, side, other) for each in across):
-                return Step(side, other, tuple(own), tuple(across))
+            own = tuple(each for each in conditions if _reads_only(each, side))
+            across = tuple(each for each in conditions if each not in own)
+            if outer and side is node.left:
+                step = Step(side, other, own, across, keeps=True)
+                fits = not own and all(
+                    _equates(each, side, other) or _reads_only(each, other) for each in across
+                )
+            else:
+                step = Step(side, other, own, across, flips=outer)
+                fits = _keeps_its_rows(other) and all(
+                    _equates(each, side, other) for each in across
+                )
+            if fits:
+                return step
         return None
 
     def _comes_to_the_same(self, side: Node) -> bool:
@@ -156,13 +170,15 @@ class Eager:
             if not (call.star or all(map(columns_of, arguments))):
                 return False
             asked = [*arguments, *([call.filter] if call.filter is not None else [])]
-            if not all(is_total(each, self.node.child) for each in asked):
+            if not all(
+                is_total(each, self.node.child, self.analysis.total_casts) for each in asked
+            ):
                 return False
         ids = frozenset(side.ids)
         return all(
             isinstance(key, Column)
             or not columns_of(key) & ids
-            or (_reads_only(key, side) and is_total(key, side))
+            or (_reads_only(key, side) and is_total(key, side, self.analysis.total_casts))
             for _, key in self.node.keys
         )
 
@@ -174,10 +190,10 @@ class Eager:
         Those that were added up further below come several times, joined with different rows.
         """
         side, by = step.side, step.reads(above)
-        further = self._step(side) if through_joins and isinstance(side, Join) else None
+        further = self._step(side) if through_joins else None
         if (
             further is not None
-            and not step.own
+            and not (further.flips or step.own)
             and all(_reads_only(key, further.side) for _, key in self.computed)
         ):
             below = self._below(further, by)
@@ -198,7 +214,15 @@ class Eager:
         return Relation(sql, (*columns, *self.names), weighted=False)
 
     def _joined(self, step: Step, below: Relation) -> Relation:
-        return from_change(step.other, below, conjunction(step.across), self.maintenance)
+        condition = conjunction(step.across)
+        if not step.keeps:
+            return from_change(step.other, below, condition, self.maintenance)
+        other = self.maintenance.new(step.other)
+        on = "true" if condition is None else render_expression(condition)
+        ids = below.ids + other.ids
+        source = f"FROM {below.source('l')} LEFT JOIN {other.source('r')} ON {on}"
+        items = [*(f"l.{id}" for id in below.ids), *(f"r.{id}" for id in other.ids)]
+        return Relation(select(items, source), ids, weighted=False)
 
     def _counts_no_missing_row(self) -> bool:
         """Whether a left row without a match adds to nothing but the number of rows."""
