@@ -30,6 +30,7 @@ from pgtrickle.query.algebra import (
 from pgtrickle.query.comparing import compared
 from pgtrickle.query.expression import Column
 from pgtrickle.query.lowering.rewriting import rewrite
+from pgtrickle.query.renaming import through_renaming
 
 
 def columns_of(value: object) -> frozenset[str]:
@@ -129,7 +130,8 @@ class _Pruning:
                 below = columns_of(
                     (tuple(e for _, e in node.keys), tuple(e for _, e in aggregates))
                 )
-                return replace(node, child=self.prune(node.child, below), aggregates=aggregates)
+                child = self.prune(node.child, below)
+                return through_renaming(replace(node, child=child, aggregates=aggregates))
         raise TypeError(f"no pruning rule for {type(node).__name__}")
 
     def _pruned_shared(self, node: Shared, wanted: frozenset[str]) -> Shared:
