@@ -52,6 +52,7 @@ from pgtrickle.query.prove import prove
 from pgtrickle.query.pruning import prune
 from pgtrickle.query.pushdown import push_down
 from pgtrickle.query.rendition import InvalidQuery
+from pgtrickle.query.sharing import unshared
 from pgtrickle.query.statement import Query
 from pgtrickle.query.views import inline_views
 
@@ -94,7 +95,7 @@ def _differential(session: Session, canonical: Canonical, path: list[str]) -> Pl
     if one_equality and not facts.has_one_equality(lowered.node):
         one_equality = False
         lowered = lower(tree, facts, one_equality=False)
-    root = separate_moments(prune(push_down(lowered.node)))
+    root = separate_moments(prune(push_down(unshared(lowered.node))))
     check_storable(root)
     sources = _sources(root)  # none for a query of constants, which then has no deltas
     states = States(facts, one_equality)

@@ -7,8 +7,8 @@ node can be moved or repeated without renaming. Node constructors refuse what ca
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 
 from pgtrickle.query.expression import (
     Call,
@@ -432,6 +432,20 @@ def _walk(node: Node, shared: set[int]) -> Iterator[Node]:
                 continue
             shared.add(id(child))
         yield from _walk(child, shared)
+
+
+def with_children(node: Node, change: Callable[[Node], Node]) -> Node:
+    """`node` with `change` made to each of its children."""
+    if isinstance(node, Recursion):
+        return replace(node, base=change(node.base), step=change(node.step))
+    match node.children:
+        case ():
+            return node
+        case (child,) if hasattr(node, "child"):
+            return replace(node, child=change(child))  # type: ignore[call-arg]
+        case (left, right) if hasattr(node, "left"):
+            return replace(node, left=change(left), right=change(right))  # type: ignore[call-arg]
+    return replace(node, branches=tuple(map(change, node.children)))  # type: ignore[call-arg]
 
 
 def moves(node: Node) -> bool:

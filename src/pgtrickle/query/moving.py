@@ -25,12 +25,12 @@ from pgtrickle.query.algebra import (
     Node,
     OuterJoin,
     Project,
-    Recursion,
     Replicate,
     SemiJoin,
     Shared,
     TopN,
     Window,
+    with_children,
 )
 from pgtrickle.query.expression import Call, Expression, WindowSpec
 from pgtrickle.query.lowering import NotIncremental
@@ -65,7 +65,7 @@ class _Separation:
                 return _filtered(self.of(node.child), node.predicate)
             case Project():
                 return self._project(replace(node, child=self.of(node.child)))
-        node = _with_children(node, self.of)
+        node = with_children(node, self.of)
         match node:
             case Join():
                 plain, moving = _split(node.condition)
@@ -246,16 +246,3 @@ def _restored(node: Node, attributes: tuple[Attribute, ...]) -> Node:
     if node.attributes == attributes:
         return node
     return Project(node, tuple((attribute, attribute.reference) for attribute in attributes))
-
-
-def _with_children(node: Node, change: Callable[[Node], Node]) -> Node:
-    if isinstance(node, Recursion):
-        return replace(node, base=change(node.base), step=change(node.step))
-    match node.children:
-        case ():
-            return node
-        case (child,) if hasattr(node, "child"):
-            return replace(node, child=change(child))  # type: ignore[call-arg]
-        case (left, right) if hasattr(node, "left"):
-            return replace(node, left=change(left), right=change(right))  # type: ignore[call-arg]
-    return replace(node, branches=tuple(change(branch) for branch in node.children))  # type: ignore[call-arg]

@@ -20,13 +20,13 @@ from pgtrickle.query.algebra import (
     Node,
     OuterJoin,
     Project,
-    Recursion,
     SemiJoin,
     Shared,
     TopN,
     Window,
     Working,
     walk_nodes,
+    with_children,
 )
 from pgtrickle.query.expression import Call, Column, Expression, WindowSpec
 from pgtrickle.query.keys import keys, meets_one
@@ -71,7 +71,7 @@ class _Pushing:
                 if id(node.child) not in self._shared:
                     self._shared[id(node.child)] = self.down(node.child)
                 return _filtered(Shared(self._shared[id(node.child)]), conditions)
-        return _filtered(self._with_children(node), conditions)
+        return _filtered(with_children(node, self.down), conditions)
 
     def _joined(self, node: Join, conditions: tuple[Expression, ...]) -> Node:
         """Nested inner joins, ordered so that each input is linked with those before it if it can.
@@ -105,19 +105,6 @@ class _Pushing:
         rest = tuple(each for each in conditions if each not in own)
         where = conjunction((*conjuncts(node.where), *own))
         return _filtered(replace(node, where=where), rest)
-
-    def _with_children(self, node: Node) -> Node:
-        """`node` with conditions moved down inside each child."""
-        if isinstance(node, Recursion):
-            return replace(node, base=self.down(node.base), step=self.down(node.step))
-        match node.children:
-            case ():
-                return node
-            case (child,) if hasattr(node, "child"):
-                return replace(node, child=self.down(child))  # type: ignore[call-arg]
-            case (left, right) if hasattr(node, "left"):
-                return replace(node, left=self.down(left), right=self.down(right))  # type: ignore[call-arg]
-        return replace(node, branches=tuple(map(self.down, node.children)))  # type: ignore[call-arg]
 
 
 RANKS = frozenset({("rank",), ("dense_rank",), ("percent_rank",), ("cume_dist",)})
