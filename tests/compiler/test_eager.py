@@ -33,6 +33,12 @@ FIRST = {
         "select r.name, c.region, o.at::date as day, sum(o.q::bigint) as s from o"
         " left join c on c.id = o.cust left join r on r.name = c.region group by 1, 2, 3"
     ),
+    "a model of several WITH queries": (
+        "with os as (select * from o), cs as (select * from c),"
+        " joined as (select os.*, cs.region from os left join cs on cs.id = os.cust),"
+        " final as (select region, count(*) as n, sum(amount) as s from joined group by 1)"
+        " select * from final"
+    ),
     "keys computed of what changed": (
         "select c.region, date_trunc('month', o.at) as month, extract(year from o.at) as year,"
         " coalesce(o.note, 'none') as note, sum(o.q) as s from o join c on c.id = o.cust"
@@ -104,7 +110,7 @@ def delta_of_orders(engine: Engine, query: str) -> str:
 
 def adds_up_first(delta: str) -> bool:
     """Whether changes are grouped where they are read."""
-    read = re.search(r"FROM changes_\d+\) AS \w(\) AS k)?(\nWHERE [^\n]*)?\nGROUP BY", delta)
+    read = re.search(r"FROM changes_\d+\)( AS \w\))* AS \w(\nWHERE [^\n]*)?\nGROUP BY", delta)
     return read is not None
 
 

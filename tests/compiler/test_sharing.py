@@ -20,6 +20,15 @@ def test_a_with_query_read_several_times_has_one_state(engine: Engine) -> None:
     assert len(plan.state) == 1
 
 
+def test_a_with_query_read_once_is_maintained_where_it_stands(engine: Engine) -> None:
+    plan = engine.compile(
+        "with s as (select * from sales), p as (select * from shops where name <> 'x'),"
+        " joined as (select s.id, s.amount, p.name from s join p on p.name = s.shop)"
+        " select id, name, amount from joined where amount > 3"
+    )
+    assert not any("x__" in plan.deltas[number] for number in "01")  # no delta is stored
+
+
 def test_grouping_sets_share_what_is_below_them(engine: Engine) -> None:
     plan = engine.compile(
         f"with by_shop as ({BY_SHOP}) select region, shop, sum(total) as total, count(*) as n"
