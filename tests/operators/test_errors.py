@@ -85,6 +85,33 @@ def test_what_is_not_joined_is_not_computed(join: str, tables: Engine) -> None:
     assert tables.verify("st").equal
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        (
+            "select u.id % 3 as k, sum(y) as s from (select id, 100 / x as y from t) r"
+            " join u on u.id = r.id group by 1"
+        ),
+        (
+            "select u.id % 3 as k, y, count(*) as n from (select id, 100 / x as y from t) r"
+            " join u on u.id = r.id group by 1, 2"
+        ),
+        (
+            "with j as materialized (select t.id, t.x from t join u on u.id = t.id)"
+            " select id from j where 100 / x > 1"
+        ),
+    ],
+)
+def test_what_a_subquery_computes_is_not_computed_of_what_is_not_joined(
+    query: str, tables: Engine
+) -> None:
+    tables.create_stream_table("st", query, refresh_mode="DIFFERENTIAL")
+    for change in ("insert into t values (50, 0, 'x')", "delete from t where id = 50"):
+        tables.connection.execute(change)
+        assert tables.refresh("st").action == "DIFFERENTIAL"
+        assert tables.verify("st").equal
+
+
 def test_copies_without_a_key_are_counted(tables: Engine) -> None:
     """Of two equal rows that came and one that went, one is there."""
     tables.connection.execute("create table k (x integer, s text)")

@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pgtrickle.delta.images import scales
-from pgtrickle.query.algebra import Node
+from pgtrickle.query.algebra import (
+    Aggregate,
+    Constant,
+    Node,
+    Project,
+    Recursion,
+    Scan,
+    TopN,
+    UnionAll,
+    Window,
+)
 from pgtrickle.query.expression import (
     And,
     Call,
@@ -34,7 +44,8 @@ INT2, INT4, INT8, FLOAT4, FLOAT8, NUMERIC = 21, 23, 20, 700, 701, 1700
 DATE, TIMESTAMP, TIMESTAMPTZ = 1082, 1114, 1184
 
 OF_TIMES = frozenset({("date_trunc",), ("date_part",), ("pg_catalog", "extract")})
-"""PostgreSQL's own functions of a field's name and a time, which fail for a name alone."""
+"""PostgreSQL's own functions of a field's name and a time: they fail for names, and millennia
+before Christ."""
 READ_ONCE = frozenset(
     {
         *("boolean", "smallint", "integer", "bigint", "numeric", "real", "double precision"),
@@ -94,7 +105,9 @@ def is_total(expression: Expression, node: Node, casts: frozenset[Cast]) -> bool
     match expression:
         case Cast() if expression in casts:
             return True
-        case Column() | Literal():
+        case Column(relation=None, name=name):
+            return _has_values(name, node)
+        case Literal():
             return True
         case Cast(operand=Literal(), type=type):
             return type.sql in READ_ONCE
@@ -121,3 +134,20 @@ def is_total(expression: Expression, node: Node, casts: frozenset[Cast]) -> bool
             known = name in COMPARISONS or scales(expression, node) is not None
             return known and total(left) and total(right)
     return False
+
+
+def _has_values(id: str, node: Node) -> bool:
+    """Whether an attribute is known to have a value for every row, where it is computed below."""
+    match node:
+        case Scan() | Constant() | Aggregate() | Recursion():
+            return True  # what an aggregate gives is kept
+        case Project():
+            computed = {attribute.id: expression for attribute, expression in node.items}
+            return id in computed and is_total(computed[id], node.child, frozenset())
+        case UnionAll():
+            at = node.ids.index(id)
+            return all(_has_values(each.ids[at], each) for each in node.branches)
+        case Window() | TopN() if id not in node.child.ids:
+            return True
+    below = next((each for each in node.children if id in each.ids), None)
+    return below is not None and _has_values(id, below)

@@ -217,10 +217,12 @@ class Replicate(Node):
 class Shared(Node):
     """A relation that stands in several places of a tree: a WITH query used more than once.
 
-    All places hold the same object as `child`; what is kept or computed for it is so once.
+    All places hold the same object as `child`; what is kept or computed for it is so once. `apart`:
+    the query says AS MATERIALIZED, so that it is evaluated by itself though one place reads it.
     """
 
     child: Node
+    apart: bool = False
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:

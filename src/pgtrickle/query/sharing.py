@@ -2,7 +2,8 @@
 
 Each WITH query is lowered as a relation that its references share, so that its delta is computed
 once. Where there is one reference, there is nothing to share; and through what is shared no
-condition is moved, no join is seen, and its delta is stored before it is read.
+condition is moved, no join is seen, and its delta is stored before it is read. AS MATERIALIZED asks
+for that: a condition that may fail is not evaluated on what a join inside leaves out.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class _Unsharing:
         if not isinstance(node, Shared):
             return with_children(node, self.of)
         place = id(node.child)
-        if self._places[place] == 1:
+        if self._places[place] == 1 and not node.apart:
             return self.of(node.child)
         if place not in self._shared:
             self._shared[place] = self.of(node.child)

@@ -176,8 +176,7 @@ class Eager:
                 return False
         ids = frozenset(side.ids)
         return all(
-            isinstance(key, Column)
-            or not columns_of(key) & ids
+            not columns_of(key) & ids
             or (_reads_only(key, side) and is_total(key, side, self.analysis.total_casts))
             for _, key in self.node.keys
         )

@@ -153,7 +153,7 @@ class _CommonTable:
     def reference(self) -> Lowered:
         if self._lowered is None:
             self._lowered = self._lowering(self._cte, replace(self._environment, outer=None))
-        shared = Shared(self._lowered.node)
+        shared = Shared(self._lowered.node, apart=self._cte.materialized is True)
         items = tuple((_again(a, self._environment), a.reference) for a in shared.attributes)
         columns = self._cte.columns
         return Lowered(Project(shared, items), columns + self._lowered.names[len(columns) :])
