@@ -301,7 +301,7 @@ comment on function pgtrickle._pending_changes(bigint) is
     'Captured rows per source that the stream table has not consumed, and whether it was truncated since; no row where nothing was consumed yet';
 
 
-create or replace function pgtrickle._buffer_bytes(sources oid[])
+create or replace function pgtrickle._largest_buffer_bytes(sources oid[])
     returns bigint
     language plpgsql
     set search_path = pg_catalog, pg_temp
@@ -323,7 +323,7 @@ begin
     return largest;
 end
 $$;
-comment on function pgtrickle._buffer_bytes(oid[]) is
+comment on function pgtrickle._largest_buffer_bytes(oid[]) is
     'Size of the change buffers, archive included, of that of these sources that has most; 0 says that nothing is pending for any consumer';
 
 
@@ -333,7 +333,7 @@ create or replace function pgtrickle._buffers_are_empty(sources oid[])
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return pgtrickle._buffer_bytes(coalesce(sources, '{}')) = 0;
+    return pgtrickle._largest_buffer_bytes(coalesce(sources, '{}')) = 0;
 end
 $$;
 comment on function pgtrickle._buffers_are_empty(oid[]) is

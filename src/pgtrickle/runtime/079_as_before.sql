@@ -255,7 +255,7 @@ begin
     end if;
     if not idle then
         ordinary := pgtrickle._programmed(target);
-        bytes := pgtrickle._buffer_bytes(ordinary.relids);
+        bytes := pgtrickle._largest_buffer_bytes(ordinary.relids);
         -- Nothing in the buffers is seen without locks. To ask how large a source is waits for who has locked it.
         -- Many changes of one source are not for here, and to count them twice takes a while: more than a full segment and some.
         if ordinary.mark is null
@@ -287,7 +287,7 @@ begin
                 or pending.guard > 2048 and not pgtrickle._are_few(changes, ordinary.relids)
                 or ordinary.is_append_only
                 or ordinary.requested_mode = 'AUTO' and (changes > 1000 or pgtrickle._took_long(target))
-                    and pgtrickle._recompute_is_cheaper(pgtrickle._stream_table(target), ordinary.relids, changes) is not null
+                    and (pgtrickle._recompute_is_cheaper(pgtrickle._stream_table(target), ordinary.relids, changes)).reason is not null
             then
                 return null;
             end if;

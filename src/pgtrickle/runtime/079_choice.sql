@@ -226,8 +226,7 @@ comment on function pgtrickle._leaves_states_empty(pgtrickle.pgt_stream_tables, 
 
 
 create or replace function pgtrickle._recompute_is_cheaper(
-        stream_table pgtrickle.pgt_stream_tables, relids oid[], changes bigint)
-    returns text
+        stream_table pgtrickle.pgt_stream_tables, relids oid[], changes bigint, out reason text, out without_states boolean)
     language plpgsql
     stable
     set search_path = pg_catalog, pg_temp
@@ -237,23 +236,28 @@ declare
     rows double precision;
     past record;
 begin
+    without_states := false;
     if stream_table.requested_refresh_mode <> 'AUTO' then
-        return null;
+        return;
     end if;
     -- A few changes are worth a thought where recomputing takes little, and the last refresh took long.
     if changes <= 1000 and not pgtrickle._took_long(stream_table.pgt_id) then
-        return null;
+        return;
     end if;
     rows := pgtrickle._estimated_rows(relids);
     if stream_table.auto_threshold is null and stream_table.last_full_ms is not null then
         past := pgtrickle._weigh(stream_table, changes, changes / rows, ratio);
         if past.is_decided then
-            return coalesce(past.reason, case when pgtrickle._leaves_states_empty(stream_table, changes)
-                then format('%s changes would take longer than recomputing', changes) end);
+            without_states := pgtrickle._leaves_states_empty(stream_table, changes);
+            reason := coalesce(past.reason, case when without_states then format('%s changes would take longer than recomputing', changes) end);
+            return;
         end if;
     end if;
-    return case when changes > 1000 and changes > rows * ratio then format('%s changes in about %s rows', changes, rows::bigint) end;
+    if changes > 1000 and changes > rows * ratio then
+        reason := format('%s changes in about %s rows', changes, rows::bigint);
+        without_states := pgtrickle._leaves_states_empty(stream_table, changes);
+    end if;
 end
 $$;
 comment on function pgtrickle._recompute_is_cheaper(pgtrickle.pgt_stream_tables, oid[], bigint) is
-    'Under AUTO: why so many changes are better recomputed, null when they are not';
+    'Under AUTO: why so many changes are better recomputed, null when they are not; and whether states are left empty then';

@@ -259,9 +259,9 @@ create or replace function pgtrickle._refresh_by_recompute(
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    -- The plan's result reads what its states are filled with.
+    -- (A plan with a query of its own for the result, which reads what states are filled with, leaves none empty.)
     states constant jsonb := case when without_states then '[]' else coalesce(plan -> 'state', '[]') end;
-    query constant text := coalesce(case when not without_states then plan ->> 'result' end, stream_table.defining_query);
+    query constant text := coalesce(plan ->> 'result', stream_table.defining_query);
     work_mem constant text := current_setting('work_mem');
     key constant text[] := pgtrickle._plan_key(plan);
     -- The key is that of the result. The table may hold what another query gave, or other constraints.
@@ -637,8 +637,9 @@ begin
                 outcome.rows_inserted := 0;
                 outcome.rows_deleted := 0;
             else
-                outcome.reason := pgtrickle._recompute_is_cheaper(stream_table, relids, outcome.delta_row_count);
-                without_states := outcome.reason is not null and pgtrickle._leaves_states_empty(stream_table, outcome.delta_row_count);
+                select c.reason, c.without_states
+                into outcome.reason, without_states
+                from pgtrickle._recompute_is_cheaper(stream_table, relids, outcome.delta_row_count) c;
                 if without_states then
                     outcome.reason := concat(outcome.reason, '; as much changed the last times, so nothing is kept for deltas');
                 elsif frontier.states_are_empty then

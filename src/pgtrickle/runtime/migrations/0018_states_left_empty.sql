@@ -7,4 +7,5 @@ comment on column pgtrickle.pgt_frontiers.states_are_empty is 'Whether the last 
 comment on column pgtrickle.pgt_refresh_history.without_states is 'Whether the table was recomputed and its plan''s state tables left empty, which takes less';
 
 drop function if exists pgtrickle._past_refreshes(bigint);
+drop function if exists pgtrickle._recompute_is_cheaper(pgtrickle.pgt_stream_tables, oid[], bigint);
 drop function if exists pgtrickle._refresh_by_recompute(pgtrickle.pgt_stream_tables, jsonb, pgtrickle.pgt_frontiers);
