@@ -44,6 +44,13 @@ FIRST = {
         " coalesce(o.note, 'none') as note, sum(o.q) as s from o join c on c.id = o.cust"
         " group by 1, 2, 3, 4"
     ),
+    "what models compute before they join": (
+        "with os as (select date_trunc('month', at)::date as month, at::date as day,"
+        " q / 100 as units, amount / 100.0 as euros, q * amount as total, o.* from o),"
+        " joined as (select * from os left join c on c.id = os.cust)"
+        " select region, month, day, sum(units) as u, sum(euros) as e, sum(total) as t"
+        " from joined group by 1, 2, 3"
+    ),
     "a group's key among what changed": (
         "select c.region, o.q, count(*) as n from o join c on c.id = o.cust group by c.region, o.q"
     ),
@@ -57,6 +64,13 @@ ONE_BY_ONE = {
     ),
     "few partners": (
         "select c.id, sum(o.q) as s from o join c on c.id = o.cust where c.region = 'r1' group by 1"
+    ),
+    "a cast that a subquery makes and that may fail": (
+        "select c.region, count(x.n) as s from (select cust, note::integer as n from o) x"
+        " join c on c.id = x.cust group by 1"
+    ),
+    "a division by what may be zero": (
+        "select c.region, sum(o.amount / (o.q - 3)) as s from o join c on c.id = o.cust group by 1"
     ),
     "a cast that may fail": (
         "select c.region, sum(o.note::integer) as s from o join c on c.id = o.cust group by 1"

@@ -86,6 +86,7 @@ select c.region, sum(o.note::integer) as s from (select cust, q::text as note fr
 select c.region, date_trunc('month', date '2024-01-01' + o.q * 20) as m, coalesce(o.note, 'none') as note, count(*) as n from o join c on c.id = o.cust group by 1, 2, 3;
 select c.id, coalesce(o.note, 'none') as note, sum(o.amount) as s, sum(coalesce(o.q, 5)) as q from c left join o on o.cust = c.id group by 1, 2;
 select c.region, coalesce(o.note, 'none') as note, case when r.v > 2 then 'much' else 'little' end as much, count(*) as n from o join r on r.k = o.q join c on c.id = o.cust group by 1, 2, 3;
+with os as (select cust, date_trunc('month', timestamp '2024-01-01' + q * interval '20 days')::date as month, q * amount as total, amount / 100.0 as units, q * 2 + 1 as more, q / 2 as half from o) select c.region, month, half, sum(total) as t, sum(units) as u, sum(more) as m from os left join c on c.id = os.cust group by 1, 2, 3;
 select extract(year from x.at) as y, c.region, count(*) as n, sum(x.q) as s from (select timestamp '2024-01-01' + q * interval '100 days' as at, cust, q from o) x join c on c.id = x.cust group by 1, 2;
 
 -- family joins in any order

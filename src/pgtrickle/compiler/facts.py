@@ -51,6 +51,7 @@ class DatabaseFacts:
                 for column in found.columns
                 if column.type_oid == NUMERIC and column.type_modifier >= 0
             ),
+            tuple((column.name, column.type_oid) for column in found.columns),
         )
 
     def _obstacle(self, relation: catalog.RelationFacts) -> str | None:

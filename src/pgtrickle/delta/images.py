@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pgtrickle.delta.column_types import INTEGERS, type_of
 from pgtrickle.query.algebra import (
     Aggregate,
     Filter,
@@ -79,8 +80,8 @@ def scales(expression: Expression | None, child: Node) -> Scales | None:
             return _of_attribute(child, name)
         case Literal(sql=sql):
             return _of_literal(sql)
-        case Cast(operand=Literal(sql=sql), type=type) if type.sql == "numeric" and sql.isdigit():
-            return 0, 0
+        case Cast(operand=operand, type=type) if type.sql == "numeric":
+            return (0, 0) if type_of(operand, child) in INTEGERS else scales(operand, child)
         case Operator(name=("+",) | ("-",), left=Expression() as left, right=right):
             a, b = scales(left, child), scales(right, child)
             return None if a is None or b is None else (max(a[0], b[0]), max(a[1], b[1]))

@@ -2,13 +2,27 @@
 
 PostgreSQL computes what a query selects of joined rows, and ``1 / x`` of no others. What is
 computed of rows before it is known whether they join must not fail.
+
+For values that hardly anybody stores it may: products that overflow, dates millennia before Christ
+or after. Where such a row joins nothing its delta fails, and the table is recomputed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pgtrickle.delta.images import scales
+from pgtrickle.delta.column_types import (
+    DATE,
+    FLOAT4,
+    FLOAT8,
+    INT2,
+    INT4,
+    INTEGERS,
+    NUMBERS,
+    TIMESTAMP,
+    TIMESTAMPTZ,
+    type_of,
+)
 from pgtrickle.query.algebra import (
     Aggregate,
     Constant,
@@ -36,16 +50,12 @@ from pgtrickle.query.expression import (
     Or,
     SqlFunction,
 )
-from pgtrickle.query.lowering.rewriting import rewrite
 from pgtrickle.query.missing import COMPARISONS
 from pgtrickle.query.pruning import columns_of
 
-INT2, INT4, INT8, FLOAT4, FLOAT8, NUMERIC = 21, 23, 20, 700, 701, 1700
-DATE, TIMESTAMP, TIMESTAMPTZ = 1082, 1114, 1184
-
 OF_TIMES = frozenset({("date_trunc",), ("date_part",), ("pg_catalog", "extract")})
-"""PostgreSQL's own functions of a field's name and a time: they fail for names, and millennia
-before Christ."""
+"""PostgreSQL's own functions of a field's name and a time: they fail for names."""
+
 READ_ONCE = frozenset(
     {
         *("boolean", "smallint", "integer", "bigint", "numeric", "real", "double precision"),
@@ -63,48 +73,29 @@ READ_ONCE = frozenset(
 )
 """Types of constants, which PostgreSQL reads when it plans; a domain is asked row by row."""
 
-
 CASTS: Mapping[str, frozenset[int]] = {
     "date": frozenset({DATE, TIMESTAMP, TIMESTAMPTZ}),
+    "timestamp without time zone": frozenset({DATE, TIMESTAMP, TIMESTAMPTZ}),
+    "timestamp with time zone": frozenset({DATE, TIMESTAMP, TIMESTAMPTZ}),
     "integer": frozenset({INT2, INT4}),
-    "bigint": frozenset({INT2, INT4, INT8}),
-    "numeric": frozenset({INT2, INT4, INT8, NUMERIC}),
-    "double precision": frozenset({INT2, INT4, INT8, FLOAT4, FLOAT8}),
+    "bigint": INTEGERS,
+    "numeric": NUMBERS,
+    "double precision": INTEGERS | {FLOAT4, FLOAT8},
 }
 """Types that are cast to without fail, by the type that is cast to."""
 
 
-def casts_of_columns(value: object) -> tuple[Cast, ...]:
-    """The different casts of a column in an expression, or in a tuple that has some."""
-    found: dict[Cast, None] = {}
-
-    def look(part: object) -> None:
-        if isinstance(part, Cast) and isinstance(part.operand, Column):
-            found[part] = None
-
-    rewrite(value, look)
-    return tuple(found)
-
-
-def never_fails(cast: Cast, oid: int) -> bool:
-    """Whether a cast succeeds for all values of the type that has this OID."""
-    return oid in CASTS.get(cast.type.sql, ())
-
-
-def is_total(expression: Expression, node: Node, casts: frozenset[Cast]) -> bool:
-    """Whether `expression`, over the attributes of `node`, is known to have a value for every row.
+def is_total(expression: Expression, node: Node) -> bool:
+    """Whether `expression`, over the attributes of `node`, has a value for every row.
 
     Columns and constants, what compares them by PostgreSQL's own operators, conditions made of
-    such, arithmetic of numerics whose columns bound their digits, parts of a time, and `casts`
-    that are known to succeed.
+    such, arithmetic of exact numbers, parts of a time, and casts to types that hold all values.
     """
 
     def total(part: Expression) -> bool:
-        return is_total(part, node, casts)
+        return is_total(part, node)
 
     match expression:
-        case Cast() if expression in casts:
-            return True
         case Column(relation=None, name=name):
             return _has_values(name, node)
         case Literal():
@@ -112,7 +103,8 @@ def is_total(expression: Expression, node: Node, casts: frozenset[Cast]) -> bool
         case Cast(operand=Literal(), type=type):
             return type.sql in READ_ONCE
         case Cast(operand=operand, type=type):
-            return type.sql == "text" and total(operand)
+            fits = type.sql == "text" or type_of(operand, node) in CASTS.get(type.sql, ())
+            return fits and total(operand)
         case And(operands=operands) | Or(operands=operands):
             return all(total(each) for each in operands)
         case Not(operand=operand) | Is(operand=operand):
@@ -130,9 +122,21 @@ def is_total(expression: Expression, node: Node, casts: frozenset[Cast]) -> bool
         case Case(operand=operand, branches=branches, otherwise=otherwise):
             parts = [operand, otherwise, *(each for branch in branches for each in branch)]
             return all(total(each) for each in parts if each is not None)
+        case Operator(name=("/",), left=Expression() as left, right=right):
+            return type_of(expression, node) in NUMBERS and total(left) and _divides(right)
         case Operator(name=name, left=Expression() as left, right=right):
-            known = name in COMPARISONS or scales(expression, node) is not None
+            known = name in COMPARISONS or type_of(expression, node) in NUMBERS
             return known and total(left) and total(right)
+    return False
+
+
+def _divides(divisor: Expression) -> bool:
+    """Whether it is a constant above zero."""
+    match divisor:
+        case Cast(operand=operand):
+            return _divides(operand)
+        case Literal(sql=sql):
+            return sql.replace(".", "", 1).isdigit() and float(sql) > 0
     return False
 
 
@@ -143,7 +147,7 @@ def _has_values(id: str, node: Node) -> bool:
             return True  # what an aggregate gives is kept
         case Project():
             computed = {attribute.id: expression for attribute, expression in node.items}
-            return id in computed and is_total(computed[id], node.child, frozenset())
+            return id in computed and is_total(computed[id], node.child)
         case UnionAll():
             at = node.ids.index(id)
             return all(_has_values(each.ids[at], each) for each in node.branches)

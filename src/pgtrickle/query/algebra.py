@@ -54,7 +54,8 @@ class Scan(Node):
 
     `keys` are the sets of column names that are unique and not null, best first. `whole`: the query
     uses its rows as values, so that a column added to the table changes the result. `scales`: how
-    many decimals the values of a column have, where all have as many.
+    many decimals the values of a column have, where all have as many. `types`: the OID of each
+    column's type.
     """
 
     relid: int
@@ -64,6 +65,7 @@ class Scan(Node):
     keys: tuple[tuple[str, ...], ...] = ()
     whole: bool = False
     scales: tuple[tuple[str, int], ...] = ()
+    types: tuple[tuple[str, int], ...] = ()
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:

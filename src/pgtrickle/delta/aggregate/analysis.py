@@ -19,9 +19,7 @@ from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.relation import WEIGHT, Relation, image, select
 from pgtrickle.delta.restriction import Matching, textual
 from pgtrickle.delta.state import ColumnType, States, StateTable, VisibleState, fit_an_index
-from pgtrickle.delta.total import casts_of_columns, never_fails
 from pgtrickle.query.algebra import Aggregate
-from pgtrickle.query.expression import Cast
 from pgtrickle.query.keys import not_null_ids
 from pgtrickle.query.lowering import NotIncremental
 from pgtrickle.query.render import render_expression
@@ -37,7 +35,6 @@ class Analysis:
 
     `forcing` are the aggregates for whose sake every touched group is aggregated afresh. `matched`
     counts the rows of a group that an outer join below has matched, where it asks for that.
-    `total_casts` are those in keys and calls that succeed for every value of their column.
     """
 
     keys: tuple[str, ...]
@@ -47,7 +44,6 @@ class Analysis:
     keys_are_images: bool
     keys_can_be_picked: bool
     forcing: frozenset[str]
-    total_casts: frozenset[Cast]
     matched: Part | None = None
 
     @property
@@ -114,23 +110,18 @@ class Analysis:
 
 
 def asked(node: Aggregate) -> tuple[str, ...]:
-    """Keys, single arguments, and columns that are cast: what must be known of their types."""
+    """Keys and single arguments: what must be known of their types."""
     keys = [render_expression(expression) for _, expression in node.keys]
     arguments = [
         render_expression(call.arguments[0].value) if len(call.arguments) == 1 else "NULL::text"
         for _, call in node.aggregates
     ]
-    return (*keys, *arguments, *(render_expression(each.operand) for each in _casts(node)))
+    return (*keys, *arguments)
 
 
 def types_of_calls(node: Aggregate, states: States) -> Sequence[ColumnType]:
     """The types of the aggregates' single arguments, once `asked`."""
-    first = len(node.keys)
-    return states.types[id(node)][first : first + len(node.aggregates)]
-
-
-def _casts(node: Aggregate) -> tuple[Cast, ...]:
-    return casts_of_columns((node.keys, node.aggregates))
+    return states.types[id(node)][len(node.keys) :]
 
 
 def analyse(node: Aggregate, states: States) -> Analysis:
@@ -138,7 +129,6 @@ def analyse(node: Aggregate, states: States) -> Analysis:
     types = states.types[id(node)]
     key_types = types[: len(node.keys)]
     call_types = types_of_calls(node, states)
-    cast_types = types[len(node.keys) + len(node.aggregates) :]
     for (_, expression), type in zip(node.keys, key_types, strict=True):
         obstacle = type.obstacle()
         if obstacle is not None:
@@ -189,11 +179,6 @@ def analyse(node: Aggregate, states: States) -> Analysis:
         # (array_agg of arrays makes one array of more dimensions.)
         keys_can_be_picked=not any(type.name.endswith("[]") for type in key_types),
         forcing=forcing,
-        total_casts=frozenset(
-            cast
-            for cast, type in zip(_casts(node), cast_types, strict=True)
-            if never_fails(cast, type.oid)
-        ),
     )
 
 

@@ -170,14 +170,11 @@ class Eager:
             if not (call.star or all(map(columns_of, arguments))):
                 return False
             asked = [*arguments, *([call.filter] if call.filter is not None else [])]
-            if not all(
-                is_total(each, self.node.child, self.analysis.total_casts) for each in asked
-            ):
+            if not all(is_total(each, self.node.child) for each in asked):
                 return False
         ids = frozenset(side.ids)
         return all(
-            not columns_of(key) & ids
-            or (_reads_only(key, side) and is_total(key, side, self.analysis.total_casts))
+            not columns_of(key) & ids or (_reads_only(key, side) and is_total(key, side))
             for _, key in self.node.keys
         )
 

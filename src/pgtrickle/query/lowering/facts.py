@@ -14,7 +14,8 @@ from pgtrickle.query.expression import Expression, Name
 class RelationFacts:
     """A table: its columns in order as (name, not null), and its usable keys, best first.
 
-    `obstacle` says why its changes cannot be captured, or is None. `scales` as those of a Scan.
+    `obstacle` says why its changes cannot be captured, or is None. `scales` and `types` as those of
+    a Scan.
     """
 
     relid: int
@@ -22,6 +23,7 @@ class RelationFacts:
     keys: tuple[tuple[str, ...], ...]
     obstacle: str | None = None
     scales: tuple[tuple[str, int], ...] = ()
+    types: tuple[tuple[str, int], ...] = ()
 
 
 class Facts(Protocol):

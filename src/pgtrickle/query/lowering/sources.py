@@ -135,7 +135,16 @@ def _table(item: s.Table, environment: Environment) -> Source:
         (environment.attributes.new(not_null), name) for name, not_null in facts.columns
     )
     whole = alias.name in environment.whole_rows
-    scan = Scan(facts.relid, item.schema, item.name, columns, facts.keys, whole, facts.scales)
+    scan = Scan(
+        facts.relid,
+        item.schema,
+        item.name,
+        columns,
+        facts.keys,
+        whole,
+        facts.scales,
+        facts.types,
+    )
     names = tuple(name for name, _ in facts.columns)
     return _named(alias, names, scan, environment, quote_name((item.schema, item.name)))
 
