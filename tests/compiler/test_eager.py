@@ -138,6 +138,20 @@ def test_changes_are_joined_one_by_one(case: str, tables: Engine) -> None:
     assert not adds_up_first(delta_of_orders(tables, ONE_BY_ONE[case]))
 
 
+@pytest.mark.parametrize(
+    "case",
+    [
+        "join",
+        "two joins",
+        "left join of what changed",
+        "two left joins",
+        "a model of several WITH queries",
+    ],
+)
+def test_changes_are_added_up_where_the_other_side_changed_too(case: str, tables: Engine) -> None:
+    assert adds_up_first(tables.compile(FIRST[case]).deltas["*"])
+
+
 def test_left_rows_are_not_asked_for_where_each_is_a_group(tables: Engine) -> None:
     delta = delta_of_orders(tables, FIRST["groups that are left rows"])
     assert "public.c" not in delta

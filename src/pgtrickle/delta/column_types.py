@@ -60,11 +60,14 @@ def type_of(expression: Expression | None, node: Node) -> int | None:
         case SqlFunction(keyword="COALESCE", arguments=arguments):
             return _one_of(type_of(each, node) for each in arguments)
         case Operator(name=name, left=Expression() as left, right=right) if name in ARITHMETIC:
-            found = {type_of(left, node), type_of(right, node)}
-            if found <= INTEGERS:
-                return max(found, key=(INT2, INT4, INT8).index)
-            return NUMERIC if found <= NUMBERS else None
+            return _of_arithmetic(type_of(left, node), type_of(right, node))
     return None
+
+
+def _of_arithmetic(left: int | None, right: int | None) -> int | None:
+    if left not in NUMBERS or right not in NUMBERS:
+        return None
+    return max(left, right, key=(INT2, INT4, INT8, NUMERIC).index)
 
 
 def _of_literal(sql: str) -> int | None:
@@ -82,9 +85,9 @@ def _of_attribute(id: str, node: Node) -> int | None:
             name = next((name for each, name in node.columns if each.id == id), None)
             return dict(node.types).get(name or "")
         case Project() | Aggregate():
-            computed = dict(node.items if isinstance(node, Project) else node.keys)
-            found = {attribute.id: expression for attribute, expression in computed.items()}
-            return type_of(found.get(id), node.child)
+            items = node.items if isinstance(node, Project) else node.keys
+            computed = {attribute.id: expression for attribute, expression in items}
+            return type_of(computed.get(id), node.child)
         case UnionAll():
             at = node.ids.index(id)
             return _one_of(_of_attribute(each.ids[at], each) for each in node.branches)

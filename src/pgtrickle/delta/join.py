@@ -49,12 +49,26 @@ def joined(condition: Expression | None, left: Relation, right: Relation) -> Rel
     return Relation(select(items, source), left.ids + right.ids, weighted)
 
 
-def _present_with_change(node: Join, change: Relation, maintenance: Maintenance) -> list[Relation]:
-    """new(L) ⋈ δR, by terms."""
-    terms = maintenance.new_terms(node.left)
+def present_with_change(
+    side: Node, change: Relation, condition: Expression | None, maintenance: Maintenance
+) -> list[Relation]:
+    """new(side) ⋈ change, by terms."""
+    terms = maintenance.new_terms(side)
     if len(terms) > 1:
-        return [_join(node, term, change) for term in terms]
-    return [from_change(node.left, change, node.condition, maintenance)]
+        return [joined(condition, term, change) for term in terms]
+    return [from_change(side, change, condition, maintenance)]
+
+
+def past_with_change(
+    side: Node, change: Relation, condition: Expression | None, maintenance: Maintenance
+) -> list[Relation]:
+    """old(side) ⋈ change, by terms."""
+    present, *taken_back = maintenance.old_terms(side)
+    if maintenance.has_old(side) and maintenance.is_changed(side):
+        rows = [joined(condition, present, change)]
+    else:
+        rows = present_with_change(side, change, condition, maintenance)
+    return rows + [joined(condition, old, change) for old in taken_back]
 
 
 def from_change(
@@ -127,19 +141,14 @@ def _delta(node: Join, maintenance: Maintenance) -> Relation:
             left = maintenance.delta(node.left)
             if left is not None:
                 terms.append(_join(node, left, former))
-            terms += _present_with_change(node, right, maintenance)
+            terms += present_with_change(node.left, right, node.condition, maintenance)
             return Relation(union_all(term.sql for term in terms), node.ids, weighted=True)
     # Read twice where the right side changed too: old(L) = new(L) - δL.
     left = maintenance.delta(node.left) if right is None else maintenance.shared_delta(node.left)
     if left is not None:
         terms += [_join(node, left, each) for each in maintenance.new_terms(node.right)]
     if right is not None:
-        present, *taken_back = maintenance.old_terms(node.left)
-        if maintenance.has_old(node.left) and maintenance.is_changed(node.left):
-            terms.append(_join(node, present, right))
-        else:
-            terms += _present_with_change(node, right, maintenance)
-        terms += [_join(node, old, right) for old in taken_back]
+        terms += past_with_change(node.left, right, node.condition, maintenance)
     return Relation(union_all(term.sql for term in terms), node.ids, weighted=True)
 
 

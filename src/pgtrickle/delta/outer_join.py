@@ -67,22 +67,11 @@ def _old(node: OuterJoin, maintenance: Maintenance) -> Relation:
 
 def _delta(node: OuterJoin, maintenance: Maintenance) -> Relation:
     terms = []
-    theta, columns = _theta(node), _columns(node)
     left, right = maintenance.shared_delta(node.left), maintenance.shared_delta(node.right)
     if left is not None:
         terms += _of_left(node, left, maintenance)
     if right is not None:
-        matched = [
-            select(
-                [*columns, f"{old.weights('l')} * r.{WEIGHT} AS {WEIGHT}"],
-                f"FROM {old.source('l')} JOIN {right.source('r')} ON {theta}",
-            )
-            for old in maintenance.old_terms(node.left)
-        ]
-        if len(matched) > 1 and comes_often(node.left):
-            matched = [netted(Relation(union_all(matched), node.ids, weighted=True)).sql]
-        terms += matched
-        terms.append(flips(node, maintenance, of_left=True))
+        terms += of_right(node, right, maintenance)
     if node.full and right is not None:
         terms.append(_unmatched(node, right, maintenance, of_left=False))
     if node.full and left is not None:
@@ -104,6 +93,20 @@ def _of_left(node: OuterJoin, left: Relation, maintenance: Maintenance) -> list[
     if len(present) > 1:
         terms.append(_unmatched(node, left, maintenance, of_left=True))
     return terms
+
+
+def of_right(node: OuterJoin, right: Relation, maintenance: Maintenance) -> list[str]:
+    """old(L) ⋈ δR, and the left rows that flip; the first of several tells the columns' types."""
+    matched = [
+        select(
+            [*_columns(node), f"{old.weights('l')} * r.{WEIGHT} AS {WEIGHT}"],
+            f"FROM {old.source('l')} JOIN {right.source('r')} ON {_theta(node)}",
+        )
+        for old in maintenance.old_terms(node.left)
+    ]
+    if len(matched) > 1 and comes_often(node.left):
+        matched = [netted(Relation(union_all(matched), node.ids, weighted=True)).sql]
+    return [*matched, flips(node, maintenance, of_left=True)]
 
 
 def _unmatched(

@@ -9,7 +9,7 @@ the orders that the join and the groups read,
 and through further joins likewise (Yan and Larson, Eager Aggregation and Lazy Aggregation, VLDB
 1995). It asks that
 
-- one side of the join changed, and the aggregates read that side alone;
+- the aggregates read one side of the join alone;
 - what they are of has a value for every changed row, for which of them join is not yet known, and
   so do keys of the groups that are computed of that side;
 - rows that are equal in C are joined with the same rows, and are of one group;
@@ -19,35 +19,37 @@ and through further joins likewise (Yan and Larson, Eager Aggregation and Lazy A
 A left join whose right side changed has also the rows that gain their first match, or lose their
 last one. Where each group is one left row, which the state knows the matches of, the rows that were
 added up are what changed in the groups: the left side is not asked for.
+
+Where the other side of a join of tables changed too,
+
+    δ(R ⋈ L) = δR ⋈ new(L)  +  old(R) ⋈ δL
+
+and the second term, the rest, is joined row by row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pgtrickle.delta.accumulators import GROUP_SIZE
 from pgtrickle.delta.aggregate.analysis import Analysis, group_by, with_keys
+from pgtrickle.delta.aggregate.join_steps import Step, reads_only, steps
 from pgtrickle.delta.aggregate.matched import equated_keys
-from pgtrickle.delta.join import from_change
+from pgtrickle.delta.join import from_change, past_with_change
 from pgtrickle.delta.linear import changed
 from pgtrickle.delta.maintenance import Maintenance
-from pgtrickle.delta.outer_join import flips
+from pgtrickle.delta.outer_join import flips, of_right
 from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
 from pgtrickle.delta.total import is_total
 from pgtrickle.query.algebra import (
     Aggregate,
-    Join,
     Node,
     OuterJoin,
-    Project,
-    Scan,
-    Shared,
-    walk_nodes,
 )
-from pgtrickle.query.expression import Column, Expression, Operator
+from pgtrickle.query.expression import Column, Expression
 from pgtrickle.query.keys import keys
-from pgtrickle.query.lowering.conditions import conjunction, conjuncts
+from pgtrickle.query.lowering.conditions import conjunction
 from pgtrickle.query.pruning import columns_of
 from pgtrickle.query.render import render_expression
 
@@ -73,23 +75,14 @@ def added_up(node: Aggregate, analysis: Analysis, maintenance: Maintenance) -> A
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A join of which one `side` changed: the conditions on that side alone, and all others.
+class Below:
+    """The changes of one side of a join: `rows` that are added up, and the `rest` as they are.
 
-    `keeps`: each row of that side is in the result, be it without a partner. `flips`: rows of the
-    other one are, too.
+    Each of the rest is a select of the side's columns and a weight.
     """
 
-    side: Node
-    other: Node
-    own: tuple[Expression, ...]
-    across: tuple[Expression, ...]
-    keeps: bool = False
-    flips: bool = False
-
-    def reads(self, above: frozenset[str]) -> frozenset[str]:
-        """The columns of the side that are read by the join, or are among those `above`."""
-        return (columns_of(self.across) | above) & frozenset(self.side.ids)
+    rows: Relation
+    rest: tuple[str, ...] = ()
 
 
 class Eager:
@@ -106,9 +99,12 @@ class Eager:
         self.names = (GROUP_SIZE, *(change.name for change in self.changes))
 
     def rows(self) -> AddedUp | None:
-        node, child = self.node, self.node.child
-        step = self._step(child)
-        if step is None or not self._comes_to_the_same(step.side):
+        found = (self._by(step) for step in self._steps(self.node.child))
+        return next((each for each in found if each is not None), None)
+
+    def _by(self, step: Step) -> AddedUp | None:
+        node = self.node
+        if not self._comes_to_the_same(step.side):
             return None
         if self.analysis.matched is not None and not step.flips:
             return None  # which asks whether each row has a partner
@@ -116,47 +112,35 @@ class Eager:
         self.computed = tuple(
             (attribute.id, key)
             for attribute, key in node.keys
-            if not isinstance(key, Column) and _reads_only(key, step.side)
+            if not isinstance(key, Column) and reads_only(key, step.side)
         )
         computed = {id for id, _ in self.computed}
         read = tuple(key for attribute, key in node.keys if attribute.id not in computed)
         below = self._below(step, columns_of(read), through_joins=not of_left_rows)
         if below is None:
             return None
-        if not isinstance(child, OuterJoin) or not step.flips:
-            return AddedUp(with_keys(node, self._joined(step, below)), self.again)
-        if of_left_rows:
-            return AddedUp(self._of_left_rows(child, below), self.again, once=True)
-        shared = self.maintenance.share(below)
-        matched = with_keys(node, self._joined(step, shared))
+        if isinstance(step.join, OuterJoin) and step.flips:
+            if of_left_rows:
+                return AddedUp(self._of_left_rows(step.join, below.rows), self.again, once=True)
+            shared = self.maintenance.share(below.rows)
+            matched = self._joined(step, shared)
+            return self._together(matched, self._flips(step.join, shared))
+        matched = self._joined(step, below.rows)
+        rest = self._rest(step, below)
+        if not rest:
+            return AddedUp(with_keys(node, matched), self.again)
+        rows = Relation(union_all(rest), node.child.ids, weighted=True)
+        return self._together(matched, self._grouped(rows))
+
+    def _together(self, matched: Relation, others: str) -> AddedUp:
+        """Changes added up and joined since, and `others` of the same columns."""
+        keyed = with_keys(self.node, matched)
         ids = (*self.analysis.keys, *self.names)
-        sql = union_all([select(ids, f"FROM {matched.source('m')}"), self._flips(child, shared)])
+        sql = union_all([select(ids, f"FROM {keyed.source('m')}"), others])
         return AddedUp(Relation(sql, ids, weighted=False), self.again)
 
-    def _step(self, node: Node) -> Step | None:
-        """The join taken apart, if the one side that changed is all that the aggregates read."""
-        if not isinstance(node, Join | OuterJoin) or (isinstance(node, OuterJoin) and node.full):
-            return None
-        outer = isinstance(node, OuterJoin)
-        for side, other in ((node.left, node.right), (node.right, node.left)):
-            if not self.arguments <= frozenset(side.ids) or self.maintenance.is_changed(other):
-                continue
-            conditions = conjuncts(node.condition)
-            own = tuple(each for each in conditions if _reads_only(each, side))
-            across = tuple(each for each in conditions if each not in own)
-            if outer and side is node.left:
-                step = Step(side, other, own, across, keeps=True)
-                fits = not own and all(
-                    _equates(each, side, other) or _reads_only(each, other) for each in across
-                )
-            else:
-                step = Step(side, other, own, across, flips=outer)
-                fits = _keeps_its_rows(other) and all(
-                    _equates(each, side, other) for each in across
-                )
-            if fits:
-                return step
-        return None
+    def _steps(self, node: Node) -> Iterator[Step]:
+        return steps(node, self.arguments, self.maintenance)
 
     def _comes_to_the_same(self, side: Node) -> bool:
         if not (self.analysis.keys_are_images and self.maintenance.states.one_equality):
@@ -174,33 +158,38 @@ class Eager:
                 return False
         ids = frozenset(side.ids)
         return all(
-            not columns_of(key) & ids or (_reads_only(key, side) and is_total(key, side))
+            not columns_of(key) & ids or (reads_only(key, side) and is_total(key, side))
             for _, key in self.node.keys
         )
 
     def _below(
         self, step: Step, above: frozenset[str], *, through_joins: bool = True
-    ) -> Relation | None:
+    ) -> Below | None:
         """The changes of the side, added up by what is read above; None where none would meet.
 
         Those that were added up further below come several times, joined with different rows.
         """
         side, by = step.side, step.reads(above)
-        further = self._step(side) if through_joins else None
-        if (
-            further is not None
-            and not (further.flips or step.own)
-            and all(_reads_only(key, further.side) for _, key in self.computed)
-        ):
-            below = self._below(further, by)
-            if below is not None:
-                return self._joined(further, below)
+        for further in self._steps(side) if through_joins and not step.own else ():
+            of_one_side = all(reads_only(key, further.side) for _, key in self.computed)
+            below = None if further.flips or not of_one_side else self._below(further, by)
+            if below is None:
+                continue
+            rows, rest = self._joined(further, below.rows), self._rest(further, below)
+            if not (step.flips and rest):
+                return Below(rows, tuple(rest))
+            more = self._added_up(step, Relation(union_all(rest), side.ids, weighted=True), by)
+            sql = union_all([select(more.ids, f"FROM {rows.source('b')}"), more.sql])
+            return Below(Relation(sql, more.ids, weighted=False))
         if not by or any(key <= by for key in keys(side)):
             return None
-        rows = changed(side, self.maintenance)
+        return Below(self._added_up(step, changed(side, self.maintenance), by))
+
+    def _added_up(self, step: Step, rows: Relation, by: frozenset[str]) -> Relation:
+        """Changed rows of the side, by the columns `by` and the keys that are computed of it."""
         computed = [f"{render_expression(key)} AS {id}" for id, key in self.computed]
         keyed = select(["c.*", *computed], f"FROM {rows.source('c')}")
-        columns = (*(id for id in side.ids if id in by), *(id for id, _ in self.computed))
+        columns = (*(id for id in step.side.ids if id in by), *(id for id, _ in self.computed))
         sql = select(
             self._changed(columns),
             f"FROM ({keyed}) AS k",
@@ -208,6 +197,25 @@ class Eager:
             f"GROUP BY {', '.join(f'k.{id}' for id in columns)}",
         )
         return Relation(sql, (*columns, *self.names), weighted=False)
+
+    def _rest(self, step: Step, below: Below) -> list[str]:
+        """The changes of the join that come of the other side's, and of what was `below`, too."""
+        rest = []
+        if below.rest:
+            rows = Relation(union_all(below.rest), step.side.ids, weighted=True)
+            rest.append(self._weighted(step, self._joined(step, rows)))
+        if not self.maintenance.is_changed(step.other):
+            return rest
+        change = changed(step.other, self.maintenance)
+        if isinstance(step.join, OuterJoin):
+            return [*rest, *of_right(step.join, change, self.maintenance)]
+        change = self.maintenance.share(change)
+        terms = past_with_change(step.side, change, step.join.condition, self.maintenance)
+        return [*rest, *(self._weighted(step, term) for term in terms)]
+
+    @staticmethod
+    def _weighted(step: Step, rows: Relation) -> str:
+        return select([*step.join.ids, WEIGHT], f"FROM {rows.source('w')}")
 
     def _joined(self, step: Step, below: Relation) -> Relation:
         condition = conjunction(step.across)
@@ -218,7 +226,8 @@ class Eager:
         ids = below.ids + other.ids
         source = f"FROM {below.source('l')} LEFT JOIN {other.source('r')} ON {on}"
         items = [*(f"l.{id}" for id in below.ids), *(f"r.{id}" for id in other.ids)]
-        return Relation(select(items, source), ids, weighted=False)
+        weight = [f"l.{WEIGHT}"] if below.weighted else []
+        return Relation(select([*items, *weight], source), ids, below.weighted)
 
     def _counts_no_missing_row(self) -> bool:
         """Whether a left row without a match adds to nothing but the number of rows."""
@@ -255,7 +264,11 @@ class Eager:
             f"FROM {left.source('l')} JOIN {right.source('r')} ON false",
         )
         rows = union_all([typed, flips(node, self.maintenance, of_left=True, counted=counted)])
-        keyed = with_keys(self.node, Relation(rows, node.ids, weighted=True))
+        return self._grouped(Relation(rows, node.ids, weighted=True))
+
+    def _grouped(self, rows: Relation) -> str:
+        """Changed rows of the child, added up by group."""
+        keyed = with_keys(self.node, rows)
         return select(
             self._changed(self.analysis.keys),
             f"FROM {keyed.source('k')}",
@@ -269,24 +282,3 @@ class Eager:
             f"coalesce(sum({WEIGHT}), 0)::bigint AS {GROUP_SIZE}",
             *(f"{change.sql} AS {change.name}" for change in self.changes),
         ]
-
-
-def _keeps_its_rows(node: Node) -> bool:
-    """Whether it is made of tables and joins of them, with no condition that chooses rows."""
-    return all(isinstance(each, Scan | Join | Project | Shared) for each in walk_nodes(node))
-
-
-def _reads_only(condition: Expression, side: Node) -> bool:
-    reads = columns_of(condition)
-    return bool(reads) and reads <= frozenset(side.ids)
-
-
-def _equates(condition: Expression, side: Node, other: Node) -> bool:
-    """Whether it equates a column of the side with something of the other."""
-    match condition:
-        case Operator(name=("=",), left=Expression() as left, right=right):
-            return any(
-                isinstance(here, Column) and here.name in side.ids and _reads_only(there, other)
-                for here, there in ((left, right), (right, left))
-            )
-    return False
