@@ -25,7 +25,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pgtrickle.delta.relation import WEIGHT, Relation, image, netted, select, union_all
+from pgtrickle.delta.exchange import copies
+from pgtrickle.delta.relation import WEIGHT, Relation, netted, select, union_all
 from pgtrickle.query.algebra import TopN, Window
 from pgtrickle.query.expression import Column, Expression, Operator, SortKey, WindowSpec
 from pgtrickle.query.render import render_expression, render_parts, sort_parts
@@ -142,18 +143,20 @@ def carry_forward(
     change: Relation,
     stored: str,
     keys: Sequence[str],
+    row_key: Sequence[str],
     hash: list[str],
     suffix: str,
 ) -> Carried | None:
     """How the first rows follow from those that were; None where more has to be known.
 
     `change`: the delta of the input with partition keys; `stored`: the CTE of the rows kept in the
-    touched partitions; `hash`: select item for the hash of the keys of an alias c, or none.
+    touched partitions; `row_key`: columns that tell rows of the input apart, if any do; `hash`:
+    select item for the hash of the keys of an alias c, or none.
     """
     wanted = cut(node)
     if wanted is None:
         return None
-    came, seen, short = f"e_{suffix}", f"v_{suffix}", f"r_{suffix}"
+    several, came, seen, short = (f"{letter}_{suffix}" for letter in "tevr")
     partition = f"PARTITION BY {', '.join(keys)}" if keys else ""
     order = _order(wanted.order_by)
     follows = f"{partition} {order} RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING"
@@ -163,7 +166,7 @@ def carry_forward(
             f"bool_or(u.__kept) OVER ({follows}) AS __reached",
             f"count(*) FILTER (WHERE u.__kept) OVER ({partition}) < {wanted.limit} AS __all",
         ],
-        f"FROM ({_candidates(change.ids, stored, came)}) AS u",
+        f"FROM ({_candidates(change.ids, row_key, stored, came)}) AS u",
     )
     grouped = f"GROUP BY {', '.join(f'c.{key}' for key in keys)}" if keys else ""
     missing = select(
@@ -190,34 +193,47 @@ def carry_forward(
         f"FROM ({numbered}) AS n",
         f"WHERE __known AND __place <= {wanted.limit}",
     )
-    ctes = ((came, _entering(change)), (seen, reached), (short, missing))
-    return Carried(ctes, rows, short)
+    entering = (
+        [(several, _changed_often(change, row_key)), (came, _by_key(change, row_key, several))]
+        if row_key
+        else [(came, _by_image(change))]
+    )
+    return Carried((*entering, (seen, reached), (short, missing)), rows, short)
 
 
-def _copies(columns: Sequence[str], alias: str, *further: str) -> list[str]:
-    """Select items: a row's image, and its number among those with the same."""
-    same = image(f"{alias}.{id}" for id in columns)
-    number = f"row_number() OVER (PARTITION BY {', '.join([same, *further])}) AS __copy"
-    return [f"{same} AS __image", number]
+def _changed_often(change: Relation, row_key: Sequence[str]) -> str:
+    """The keys that more than one row left, or came to."""
+    once = f"max(abs(c.{WEIGHT})) = 1 AND (count(*) = 1 OR (count(*) = 2 AND sum(c.{WEIGHT}) = 0))"
+    keys = [f"c.{id}" for id in row_key]
+    grouped = f"GROUP BY {', '.join(keys)} HAVING NOT ({once})"
+    return select(keys, f"FROM {change.source('c')}", grouped)
 
 
-def _entering(change: Relation) -> str:
-    """What changed in sum."""
+def _by_key(change: Relation, row_key: Sequence[str], several: str) -> str:
+    """What changed in sum: of few keys only does that take a look at the rows themselves."""
+    same = " AND ".join(f"t.{id} = c.{id}" for id in row_key)
+    often = f"EXISTS (SELECT FROM {several} AS t WHERE {same})"
+    items = [*(f"c.{id}" for id in change.ids), f"c.{WEIGHT}"]
+    once = select(items, f"FROM {change.source('c')} WHERE NOT {often}")
+    tangled = select(items, f"FROM {change.source('c')} WHERE {often}")
+    return union_all([once, netted(Relation(tangled, change.ids, weighted=True)).sql])
+
+
+def _by_image(change: Relation) -> str:
+    """What changed in sum, of rows that have no key."""
     items = [*(f"e.{id}" for id in change.ids), f"e.{WEIGHT}"]
-    copies = _copies(change.ids, "e", f"e.{WEIGHT}")
-    return select([*items, *copies], f"FROM {netted(change).source('e')}")
+    items += copies(change.ids, "e", f"e.{WEIGHT}")
+    return select(items, f"FROM {netted(change).source('e')}")
 
 
-def _candidates(columns: Sequence[str], stored: str, came: str) -> str:
+def _candidates(columns: Sequence[str], row_key: Sequence[str], stored: str, came: str) -> str:
     """What was kept, and whether it is still here; and what came."""
     kept = select(
-        [*(f"s.{id}" for id in columns), *_copies(columns, "s")],
+        [*(f"s.{id}" for id in columns), *([] if row_key else copies(columns, "s"))],
         f"FROM {stored} AS s",
     )
-    gone = (
-        f"EXISTS (SELECT FROM {came} AS e WHERE e.{WEIGHT} < 0"
-        " AND e.__image = o.__image AND e.__copy = o.__copy)"
-    )
+    same = " AND ".join(f"e.{id} = o.{id}" for id in row_key or ("__image", "__copy"))
+    gone = f"EXISTS (SELECT FROM {came} AS e WHERE e.{WEIGHT} < 0 AND {same})"
     return union_all(
         [
             select(

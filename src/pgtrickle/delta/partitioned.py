@@ -13,26 +13,29 @@ what stands above it still gets a small delta. First rows, of a window function 
 those that were kept, where enough of them stay (`first_rows`). The common table expressions are
 
     k_n   the touched partitions
-    o_n   the stored rows in them, numbered among equal rows
-    b_n   the operator's new rows in them, likewise
-    g_n, c_n   the rows gone and come
-    e_n, v_n, r_n   of first rows: what changed, what is known now, partitions to compute again
+    o_n   the stored rows in them
+    b_n   the operator's new rows in them
+    g_n, c_n   the rows gone and come (`exchange`)
+    t_n, e_n   of first rows: keys that changed often, and what changed
+    v_n, r_n   what is known now, and partitions to compute again
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pgtrickle.delta.exchange import MOST_COLUMNS, PLACE, copies, exchanged
 from pgtrickle.delta.first_rows import carry_forward, first_rows
 from pgtrickle.delta.linear import changed
 from pgtrickle.delta.lookups import lookup
 from pgtrickle.delta.maintenance import Maintenance, Rules
 from pgtrickle.delta.merged import terms_with
-from pgtrickle.delta.relation import WEIGHT, Relation, image, select, union_all
+from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
 from pgtrickle.delta.restriction import HASH, Matching, restrict, textual
 from pgtrickle.delta.state import States, StateTable, fit_an_index
 from pgtrickle.query.algebra import TopN, Window
 from pgtrickle.query.expression import Column, Expression
+from pgtrickle.query.keys import keys as unique_keys
 from pgtrickle.query.keys import not_null_ids
 from pgtrickle.query.lowering import NotIncremental
 from pgtrickle.query.render import render_expression
@@ -44,17 +47,19 @@ Partitioned = Window | TopN
 class Analysis:
     """The columns of the state that are the partition keys, and how partitions are matched.
 
-    `added` are those that are no columns of the input.
+    `added` are those that are no columns of the input. `row_key`: columns that are unique and not
+    null, none without.
     """
 
     keys: tuple[str, ...]
     added: tuple[str, ...]
     matching: Matching
+    row_key: tuple[str, ...]
 
 
 def asked(node: Partitioned) -> tuple[str, ...]:
-    """The partition keys: what must be known of their types."""
-    return tuple(render_expression(expression) for expression in node.partition)
+    """The partition keys, and a key of the rows: what must be known of their types."""
+    return (*(render_expression(expression) for expression in node.partition), *_row_key(node))
 
 
 def prepare(node: Partitioned, maintenance: Maintenance) -> None:
@@ -68,7 +73,7 @@ def prepare(node: Partitioned, maintenance: Maintenance) -> None:
         f"FROM ({_body(node, _with_partition(node, child)).sql}) AS b",
     )
     matching = analysis.matching
-    types = dict(zip(analysis.keys, states.types[id(node)], strict=True))
+    types = dict(zip(analysis.keys, states.types[id(node)], strict=False))
     further = lookup(states.lookups.get(id(node), ()), matching, types)
     states.add(id(node), fill, index=matching.index, lookup=further)
 
@@ -83,6 +88,12 @@ def _keys(node: Partitioned) -> tuple[str, ...]:
     return tuple(keys)
 
 
+def _row_key(node: Partitioned) -> tuple[str, ...]:
+    """The columns of a key, in order; none without, and of few or wide rows."""
+    found = unique_keys(node.child)
+    return tuple(sorted(found[0])) if found and len(node.ids) <= MOST_COLUMNS else ()
+
+
 def _added(node: Partitioned) -> tuple[str, ...]:
     return tuple(key for key in _keys(node) if key not in node.child.ids)
 
@@ -94,7 +105,8 @@ def _column_name(expression: Expression) -> str | None:
 
 
 def _analyse(node: Partitioned, states: States) -> Analysis:
-    keys, types = _keys(node), states.types[id(node)]
+    keys, known = _keys(node), states.types[id(node)]
+    types, of_row_key = known[: len(keys)], known[len(keys) :]
     for type in types:
         obstacle = type.obstacle()
         if obstacle is not None:
@@ -107,7 +119,8 @@ def _analyse(node: Partitioned, states: States) -> Analysis:
     )
     bounded = fit_an_index(type.width for type in types)
     matching = Matching(keys, nullable, bounded, textual(keys, types))
-    return Analysis(keys, _added(node), matching)
+    row_key = _row_key(node) if all(type.obstacle() is None for type in of_row_key) else ()
+    return Analysis(keys, _added(node), matching, row_key)
 
 
 def _with_partition(node: Partitioned, child: Relation) -> Relation:
@@ -211,21 +224,19 @@ def _add(
         f"k_{suffix}",
         select([*hash, *keys] or ["1 AS one"], f"FROM {change.source('c')}", _distinct(keys)),
     )
-    number = "row_number() OVER (PARTITION BY {}) AS __copy"
     stored = maintenance.add_cte(
         f"o_{suffix}",
         select(
             [
-                "s.ctid AS __place",
+                f"s.ctid AS {PLACE}",
                 *(f"s.{id}" for id in columns),
-                f"{image(f's.{id}' for id in columns)} AS __image",
-                number.format(image(f"s.{id}" for id in columns)),
+                *([] if analysis.row_key else copies(columns, "s")),
             ],
             # A join and not EXISTS, for each is touched once: so it may begin with what is touched.
             f"FROM {table.qualified} AS s JOIN {touched} AS k ON {matching.same('s', 'k')}",
         ),
     )
-    carried = carry_forward(node, change, stored, analysis.keys, hash, suffix)
+    carried = carry_forward(node, change, stored, analysis.keys, analysis.row_key, hash, suffix)
     if carried is None:
         rows = _computed_again(node, analysis, touched, maintenance)
     else:
@@ -239,27 +250,20 @@ def _add(
             [
                 *matching.hash_column("b"),
                 *(f"b.{id}" for id in columns),
-                f"{image(f'b.{id}' for id in columns)} AS __image",
-                number.format(image(f"b.{id}" for id in columns)),
+                *([] if analysis.row_key else copies(columns, "b")),
             ],
             f"FROM ({rows}) AS b",
         ),
     )
-    same = "b.__image = o.__image AND b.__copy = o.__copy"
-    gone = maintenance.add_cte(
-        f"g_{suffix}",
-        f"SELECT o.* FROM {stored} AS o WHERE NOT EXISTS (SELECT FROM {fresh} AS b WHERE {same})",
-    )
-    come = maintenance.add_cte(
-        f"c_{suffix}",
-        f"SELECT b.* FROM {fresh} AS b WHERE NOT EXISTS (SELECT FROM {stored} AS o WHERE {same})",
-    )
+    hashed = [HASH] if matching.hashed else []
+    key = analysis.row_key
+    gone, come = exchanged(stored, fresh, columns, key, hashed, suffix, maintenance)
     maintenance.add_change(
         f"d_{suffix}",
         f"DELETE FROM {table.qualified} AS s WHERE s.ctid = ANY"
-        f" (ARRAY(SELECT g.__place FROM {gone} AS g))",
+        f" (ARRAY(SELECT g.{PLACE} FROM {gone} AS g))",
     )
-    names = ", ".join([*([HASH] if matching.hashed else []), *columns])
+    names = ", ".join([*hashed, *columns])
     maintenance.add_change(
         f"i_{suffix}",
         f"INSERT INTO {table.qualified} ({names}) SELECT {names} FROM {come}",
