@@ -89,6 +89,21 @@ select c.region, coalesce(o.note, 'none') as note, case when r.v > 2 then 'much'
 with os as (select cust, date_trunc('month', timestamp '2024-01-01' + q * interval '20 days')::date as month, q * amount as total, amount / 100.0 as units, q * 2 + 1 as more, q / 2 as half from o) select c.region, month, half, sum(total) as t, sum(units) as u, sum(more) as m from os left join c on c.id = os.cust group by 1, 2, 3;
 select extract(year from x.at) as y, c.region, count(*) as n, sum(x.q) as s from (select timestamp '2024-01-01' + q * interval '100 days' as at, cust, q from o) x join c on c.id = x.cust group by 1, 2;
 
+-- family left joins of groups, one after the other
+select c.id, c.region, a.n, a.s, b.m from c left join (select cust, count(*) as n, sum(amount) as s from o group by cust) a on a.cust = c.id left join (select k, max(v) as m, count(*) as n from r group by k) b on b.k = c.id;
+select o.id, o.note, a.n, b.m, c.name from o left join (select cust, count(*) as n, sum(amount) as s from o group by cust) a on a.cust = o.cust left join (select k, max(v) as m, count(*) as n from r group by k) b on b.k = o.q left join c on c.id = o.cust;
+select o.id, a.n, b.m, d.n as of_region from o left join (select cust, count(*) as n, sum(amount) as s from o group by cust) a on a.cust = o.cust left join c on c.id = o.cust left join (select k, max(v) as m, count(*) as n from r group by k) b on b.k = c.id left join (select region, count(*) as n from c group by region) d on d.region = c.region;
+select c.id, a.s / a.n as mean, coalesce(b.n, 0) as n from c left join (select cust, count(*) as n, sum(amount) as s from o group by cust having count(*) > 5) a on a.cust = c.id and c.region <> 'r2' left join (select k, max(v) as m, count(*) as n from r group by k) b on b.k = c.id and b.m > 1;
+select a.cust, a.n, b.m, c.name from (select cust, count(*) as n, sum(amount) as s from o group by cust) a left join (select k, max(v) as m, count(*) as n from r group by k) b on b.k = a.cust left join c on c.id = a.cust;
+select c.id, count(a.n) as n, max(b.m) as m from c left join (select cust, count(*) as n, sum(amount) as s from o group by cust) a on a.cust = c.id left join (select k, max(v) as m, count(*) as n from r group by k) b on b.k = c.id group by c.id;
+select c.region, sum(a.s) as s, sum(coalesce(b.n, 0)) as n, count(*) filter (where b.k is null) as without from c left join (select cust, count(*) as n, sum(amount) as s from o group by cust) a on a.cust = c.id left join (select k, max(v) as m, count(*) as n from r group by k) b on b.k = c.id group by c.region;
+select c.id from c left join (select cust, count(*) as n, sum(amount) as s from o group by cust) a on a.cust = c.id left join (select k, max(v) as m, count(*) as n from r group by k) b on b.k = c.id where a.cust is null or b.k is null;
+select o.id, p.n, p.note from o left join (select cust, note, count(*) as n from o group by cust, note) p on p.cust = o.cust and p.note = o.note left join (select k, max(v) as m, count(*) as n from r group by k) b on b.k = p.n;
+select c.id, x.label, b.m from c left join (select cust, 'n' || count(*) as label, case when sum(q) > 20 then 20 end as big from o group by cust) x on x.cust = c.id left join (select k, max(v) as m, count(*) as n from r group by k) b on b.k = x.big;
+select c.id, a.n, b.n as m from c join (select cust, count(*) as n, sum(amount) as s from o group by cust) a on a.cust = c.id left join (select k, max(v) as m, count(*) as n from r group by k) b on b.k = c.id join (select q, count(*) as n from o group by q) z on z.q = c.id;
+select r.k, r.v, a.n, c.name from r left join (select cust, count(*) as n, sum(amount) as s from o group by cust) a on a.cust = r.k left join c on c.id = r.v left join (select k, max(v) as m, count(*) as n from r group by k) b on b.k = r.v where b.n is distinct from 3;
+with totals as (select cust, count(*) as n, sum(amount) as s from o group by cust), ranked as (select *, rank() over (order by s desc, cust) as place from totals) select c.id, t.n, k.place from c left join totals t on t.cust = c.id left join ranked k on k.cust = c.id;
+
 -- family joins in any order
 select c.name, o.id, r.v from o, r, c where r.k = o.q and c.id = o.cust and c.region = 'r1';
 select c.name, sum(o.amount) as s from r, o, c where o.q = r.k and c.id = o.cust and c.region <> 'r2' and r.v = 1 group by c.name;

@@ -63,6 +63,9 @@ def past_with_change(
     side: Node, change: Relation, condition: Expression | None, maintenance: Maintenance
 ) -> list[Relation]:
     """old(side) ⋈ change, by terms."""
+    known = maintenance.known_terms(side)
+    if known is not None:
+        return [joined(condition, term, change) for term in known]
     present, *taken_back = maintenance.old_terms(side)
     if maintenance.has_old(side) and maintenance.is_changed(side):
         rows = [joined(condition, present, change)]
@@ -128,6 +131,30 @@ def _new_terms(node: Join, maintenance: Maintenance) -> list[Relation]:
     return [_join(node, a, b) for a in left for b in right]
 
 
+def _old_terms(node: Join, maintenance: Maintenance) -> list[Relation] | None:
+    """Of a side that is known as it was, a subquery's groups, and the terms of the other."""
+    for side, other in ((node.right, node.left), (node.left, node.right)):
+        former, terms = past_terms(side, other, maintenance)
+        if former is not None and terms is not None:
+            return [
+                _join(node, *((t, former) if other is node.left else (former, t))) for t in terms
+            ]
+    return None
+
+
+def past_terms(
+    side: Node, other: Node, maintenance: Maintenance
+) -> tuple[Relation | None, list[Relation] | None]:
+    """A side of a join as it was, where that is known, and terms of the other as it was.
+
+    Where the side did not change, only those that are themselves made of what is known.
+    """
+    if not maintenance.is_changed(side):
+        return maintenance.new(side), maintenance.known_terms(other)
+    former = known_as_it_was(side, maintenance)
+    return former, None if former is None else maintenance.old_terms(other)
+
+
 def _old(node: Join, maintenance: Maintenance) -> Relation:
     return _join(node, maintenance.old(node.left), maintenance.old(node.right))
 
@@ -152,4 +179,11 @@ def _delta(node: Join, maintenance: Maintenance) -> Relation:
     return Relation(union_all(term.sql for term in terms), node.ids, weighted=True)
 
 
-JOIN = Rules(initial=_initial, new=_new, old=_old, delta=_delta, new_terms=_new_terms)
+JOIN = Rules(
+    initial=_initial,
+    new=_new,
+    old=_old,
+    delta=_delta,
+    new_terms=_new_terms,
+    old_terms=_old_terms,
+)

@@ -93,7 +93,14 @@ def _of_child(apply: Callable[[Any, Relation], Relation]) -> Rules:
         old=lambda node, m: apply(node, m.old(node.child)),
         delta=lambda node, m: apply(node, changed(node.child, m)),
         new_terms=lambda node, m: [apply(node, term) for term in m.new_terms(node.child)],
+        old_terms=lambda node, m: _each(apply, node, m.known_terms(node.child)),
     )
+
+
+def _each(
+    apply: Callable[[Any, Relation], Relation], node: Node, terms: list[Relation] | None
+) -> list[Relation] | None:
+    return None if terms is None else [apply(node, term) for term in terms]
 
 
 def _of_branches(state: Callable[[Maintenance, Node], Relation]) -> Callable[..., Relation]:
@@ -114,6 +121,7 @@ SHARED = Rules(
     old=lambda node, m: m.old(node.child),
     delta=lambda node, m: _shared_delta(node, m),
     new_terms=lambda node, m: m.new_terms(node.child),
+    old_terms=lambda node, m: m.known_terms(node.child),
 )
 UNION_ALL = Rules(
     initial=_of_branches(Maintenance.initial),

@@ -23,7 +23,8 @@ class Rules:
 
     `old` is None where the operator cannot be computed at the frontier any better than by taking
     its delta back; one that can where its inputs can does so elsewhere (`taken_back`). `new_terms`
-    are relations that add up to `new`, where there are several.
+    are relations that add up to `new`, where there are several; `old_terms` those that add up to
+    `old`, where there are better ones than `new` and the delta taken back, or None.
     """
 
     initial: Callable[[Any, Maintenance], Relation]
@@ -31,6 +32,7 @@ class Rules:
     old: Callable[[Any, Maintenance], Relation] | None
     delta: Callable[[Any, Maintenance], Relation]
     new_terms: Callable[[Any, Maintenance], list[Relation]] | None = None
+    old_terms: Callable[[Any, Maintenance], list[Relation] | None] | None = None
 
 
 @dataclass(slots=True)
@@ -97,11 +99,19 @@ class Maintenance:
         """Relations that add up to `old`; each can be joined through indexes on its own."""
         if not self.is_changed(node) or self.has_old(node):
             return [self.old(node)]
+        known = self.known_terms(node)
+        if known is not None:
+            return known
         change = self.shared_delta(node)
         if change is None:
             raise ValueError("a changed relation has a delta")
         back = select([*change.ids, f"- {WEIGHT} AS {WEIGHT}"], f"FROM {change.source('o')}")
         return [self.new(node), Relation(back, change.ids, weighted=True)]
+
+    def known_terms(self, node: Node) -> list[Relation] | None:
+        """Terms of `old` that are made of what is known as it was; None where there are no such."""
+        rule = self._rules(node).old_terms
+        return None if rule is None or not self.is_changed(node) else rule(node, self)
 
     def has_old(self, node: Node) -> bool:
         """Whether `old` is made of tables and changes all the way down."""

@@ -15,15 +15,21 @@ nothing up in their union by an index, so each is joined on its own:
 
     δL ⟕ (R1 ∪ R2) = δL ⋈ R1  +  δL ⋈ R2  +  δL ▷ R1 ▷ R2 extended by NULLs
 
+Of groups of which a left row meets one at most, that one is looked up as it was, by the index of
+the state, and what came or went instead is put beside it.
+
 Of sides that are known as they were, so is the join.
 """
 
 from __future__ import annotations
 
+from pgtrickle.delta.join import past_terms
 from pgtrickle.delta.maintenance import Maintenance, Rules
 from pgtrickle.delta.matching import MATCHED, comes_often, flipped
 from pgtrickle.delta.relation import WEIGHT, Relation, netted, select, union_all
-from pgtrickle.query.algebra import OuterJoin
+from pgtrickle.delta.single import THERE, known_as_it_was
+from pgtrickle.query.algebra import Aggregate, Filter, Node, OuterJoin, Project
+from pgtrickle.query.keys import meets_one
 from pgtrickle.query.render import render_expression
 
 
@@ -59,6 +65,16 @@ def _new_terms(node: OuterJoin, maintenance: Maintenance) -> list[Relation]:
     return [joined(node, left, right) for left in maintenance.new_terms(node.left)]
 
 
+def _old_terms(node: OuterJoin, maintenance: Maintenance) -> list[Relation] | None:
+    """A left join of terms is that of each of them: (L1 + L2) ⟕ R = L1 ⟕ R + L2 ⟕ R."""
+    if node.full:
+        return None
+    former, terms = past_terms(node.right, node.left, maintenance)
+    if former is None or terms is None:
+        return None
+    return [joined(node, term, former) for term in terms]
+
+
 def _old(node: OuterJoin, maintenance: Maintenance) -> Relation:
     if not maintenance.has_old(node):
         return maintenance.taken_back(node)
@@ -69,7 +85,7 @@ def _delta(node: OuterJoin, maintenance: Maintenance) -> Relation:
     terms = []
     left, right = maintenance.shared_delta(node.left), maintenance.shared_delta(node.right)
     if left is not None:
-        terms += _of_left(node, left, maintenance)
+        terms += _of_left(node, left, right, maintenance)
     if right is not None:
         terms += of_right(node, right, maintenance)
     if node.full and right is not None:
@@ -79,9 +95,15 @@ def _delta(node: OuterJoin, maintenance: Maintenance) -> Relation:
     return maintenance.share(Relation(union_all(terms), node.ids, weighted=True))
 
 
-def _of_left(node: OuterJoin, left: Relation, maintenance: Maintenance) -> list[str]:
+def _of_left(
+    node: OuterJoin, left: Relation, right: Relation | None, maintenance: Maintenance
+) -> list[str]:
     """δL ⟕ new(R); where that is several sets of rows, joined with each, and what none matched."""
     present = maintenance.new_terms(node.right)
+    if right is not None and len(present) > 1 and _is_of_groups(node.right):
+        former = known_as_it_was(node.right, maintenance)
+        if former is not None and meets_one(node.right, node.left, node.condition):
+            return [_of_one_group(node, left, former, right)]
     kind = "LEFT" if len(present) == 1 else "INNER"
     terms = [
         select(
@@ -93,6 +115,42 @@ def _of_left(node: OuterJoin, left: Relation, maintenance: Maintenance) -> list[
     if len(present) > 1:
         terms.append(_unmatched(node, left, maintenance, of_left=True))
     return terms
+
+
+def _is_of_groups(node: Node) -> bool:
+    """Whether its delta has of each group one row that went and one that came at most."""
+    while type(node) in (Project, Filter):
+        node = node.children[0]
+    return isinstance(node, Aggregate)
+
+
+def _of_one_group(node: OuterJoin, left: Relation, former: Relation, change: Relation) -> str:
+    """δL ⟕ new(R) by R as it was, and the rows that went and that came.
+
+    In three steps, so that the condition meets each column by its own name.
+    """
+    theta, kept, groups = _theta(node), [*node.left.ids, WEIGHT], node.right.ids
+    went, came = (
+        f"(SELECT true AS {THERE}, c.* FROM {change.source('c')} WHERE c.{WEIGHT} {sign} 0) AS r"
+        for sign in "<>"
+    )
+    before = select(
+        [*(f"l.{id}" for id in kept), *(f"r.{id} AS o_{id}" for id in groups)],
+        f"FROM {left.source('l')} LEFT JOIN {former.source('r')} ON {theta}",
+    )
+    less = select(
+        [*(f"l.{id}" for id in kept), *(f"l.o_{id}" for id in groups), f"r.{THERE} AS __went"],
+        f"FROM ({before}) AS l LEFT JOIN {went} ON {theta}",
+    )
+    now = "CASE WHEN r.{0} THEN r.{1} WHEN l.__went THEN NULL ELSE l.o_{1} END AS {1}"
+    return select(
+        [
+            *(f"l.{id}" for id in node.left.ids),
+            *(now.format(THERE, id) for id in groups),
+            f"l.{WEIGHT}",
+        ],
+        f"FROM ({less}) AS l LEFT JOIN {came} ON {theta}",
+    )
 
 
 def of_right(node: OuterJoin, right: Relation, maintenance: Maintenance) -> list[str]:
@@ -147,4 +205,11 @@ def flips(
     return select([*_padded(node, "x", of_left=of_left), weight], f"FROM {rows.source('x')}")
 
 
-OUTER_JOIN = Rules(initial=_initial, new=_new, old=_old, delta=_delta, new_terms=_new_terms)
+OUTER_JOIN = Rules(
+    initial=_initial,
+    new=_new,
+    old=_old,
+    delta=_delta,
+    new_terms=_new_terms,
+    old_terms=_old_terms,
+)
