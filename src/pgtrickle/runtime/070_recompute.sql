@@ -305,26 +305,3 @@ end
 $$;
 comment on function pgtrickle._recompute_sql(oid, text, jsonb, jsonb) is
     'Statement that recomputes a stream table and applies the difference, by the identity of a plan, to which "counted" is added where the key is of the table alone. States must be empty. One row: rows inserted, rows deleted, whether all rows to delete were there (and counted), snapshot';
-
-
-create or replace function pgtrickle._empty_states(states jsonb)
-    returns void
-    language plpgsql
-    set search_path = pg_catalog, pg_temp
-as $$
-declare
-    state text;
-begin
-    for state in select format('pgtrickle_state.%I', s ->> 'name') from jsonb_array_elements(states) s loop
-        continue when pg_relation_size(state) = 0;  -- as a new one is
-        begin
-            execute format('lock table %s in access exclusive mode nowait', state);
-            execute format('truncate %s', state);
-        exception when lock_not_available or object_in_use then
-            -- A backup reads it, perhaps for hours.
-            execute format('delete from %s', state);
-        end;
-    end loop;
-end
-$$;
-comment on function pgtrickle._empty_states(jsonb) is 'Empties a plan''s state tables, which nobody but refreshes reads';

@@ -266,21 +266,26 @@ declare
     key constant text[] := pgtrickle._plan_key(plan);
     -- The key is that of the result. The table may hold what another query gave, or other constraints.
     unique_columns constant text[] := pgtrickle._unique_columns(stream_table.pgt_relid);
+    much constant boolean := pgtrickle._reads_much(stream_table.pgt_id);
     filled boolean;
     relid oid;
     applied record;
 begin
     perform pgtrickle._raise_work_mem();
-    perform pgtrickle._empty_states(coalesce(plan -> 'state', '[]'));
+    perform pgtrickle._empty_states(coalesce(plan -> 'state', '[]'), much);
     execute format('select exists (select from %s)', pgtrickle._extent(stream_table.pgt_relid)) into filled;
     if not filled then
+        if much and not stream_table.is_populated then
+            perform pgtrickle._drop_identity(stream_table.pgt_id);
+        end if;
         applied := pgtrickle._apply(stream_table, pgtrickle._populate_sql(stream_table.pgt_relid, query, states), frontier);
     elsif unique_columns <@ key then
         applied := pgtrickle._recompute_by_key(stream_table, query, plan -> 'identity', states, frontier);
     else
         applied := pgtrickle._recompute_counted(stream_table, query, coalesce(key, unique_columns), states, frontier);
     end if;
-    if plan ->> 'mode' = 'DIFFERENTIAL' then
+    perform pgtrickle._index_states(coalesce(plan -> 'state', '[]'));
+    if plan -> 'identity' is not null and (plan ->> 'mode' = 'DIFFERENTIAL' or not stream_table.is_populated) then
         perform pgtrickle._ensure_identity(stream_table.pgt_id, plan -> 'identity');
     end if;
     perform set_config('work_mem', work_mem, true);

@@ -246,42 +246,6 @@ comment on function pgtrickle._row_identity(oid, text[], text) is
     'The expression by which rows of a relation without a key are found, as the identity index has it';
 
 
-create or replace function pgtrickle._drop_state_tables(p_pgt_id bigint, of_role name)
-    returns void
-    language plpgsql
-    set search_path = pg_catalog, pg_temp
-    set client_min_messages = warning
-as $$
-declare
-    tables constant text := (
-        select string_agg(format('pgtrickle_state.%I', c.relname), ', ')
-        from pg_class c
-        where c.relnamespace = 'pgtrickle_state'::regnamespace
-          and c.relkind = 'r'
-          and obj_description(c.oid, 'pg_class') = 'State of stream table ' || p_pgt_id
-          and (of_role is null or pg_has_role(of_role, c.relowner, 'USAGE')));
-begin
-    -- With what somebody may have hung on them, to keep them from being dropped.
-    if tables is not null then
-        execute format('drop table %s cascade', tables);
-    end if;
-end
-$$;
-comment on function pgtrickle._drop_state_tables(bigint, name) is
-    'Drops the state tables of a stream table, or those the role has the rights of, and what depends on them';
-
-
-create or replace function pgtrickle._drop_state(p_pgt_id bigint)
-    returns void
-    language sql
-    set search_path = pg_catalog, pg_temp
-as $$
-    select pgtrickle._drop_state_tables(p_pgt_id, current_user)
-$$;
-comment on function pgtrickle._drop_state(bigint) is
-    'Drops the state tables of a stream table. They are found by their comments, so also after its catalog row is gone';
-
-
 create or replace function pgtrickle._identity_name(p_pgt_id bigint)
     returns text
     language sql
@@ -474,48 +438,6 @@ begin
 end
 $$;
 comment on function pgtrickle._is_sortable(oid) is 'Whether a column of this type can stand in a btree index';
-
-
-create or replace function pgtrickle._create_state(p_pgt_id bigint, states jsonb, place integer)
-    returns void
-    language plpgsql
-    set search_path = pg_catalog, pg_temp
-as $$
-declare
-    state constant jsonb := states -> (place - 1);
-    name constant text := state ->> 'name';
-    before text;
-    key text;
-begin
-    -- A fill may read what the states before it are filled with.
-    select 'with ' || string_agg(format('filled_%s as (select * from pgtrickle_state.%I)', position, s ->> 'name'), ', ' order by position)
-    into before
-    from jsonb_array_elements(states) with ordinality others (s, position)
-    where position < place;
-    -- Room for the next version of a row beside it, so that indexes need not be written.
-    execute format('create table pgtrickle_state.%I with (fillfactor = 80) as %s %s with no data', name, before, state ->> 'fill');
-    execute format('alter table pgtrickle_state.%I replica identity full', name);
-    perform pgtrickle._revoke_defaults(format('pgtrickle_state.%I', name)::regclass);
-    execute format('comment on table pgtrickle_state.%I is %L', name, 'State of stream table ' || p_pgt_id);
-    select string_agg(quote_ident(k), ', ' order by number)
-    into key
-    from jsonb_array_elements_text(state -> 'key') with ordinality keys (k, number);
-    if key is not null then
-        execute format(
-            case when coalesce((state ->> 'unique')::boolean, true)
-                then 'create unique index on pgtrickle_state.%I (%s) nulls not distinct'
-                else 'create index on pgtrickle_state.%I (%s)' end,
-            name, key);
-    end if;
-    select string_agg(quote_ident(k), ', ' order by number)
-    into key
-    from jsonb_array_elements_text(state -> 'lookup') with ordinality keys (k, number);
-    if key is not null then
-        execute format('create index on pgtrickle_state.%I (%s)', name, key);
-    end if;
-end
-$$;
-comment on function pgtrickle._create_state(bigint, jsonb, integer) is 'Creates one state table of a plan, empty, owned by the caller';
 
 
 create or replace function pgtrickle._settle_mode(p_pgt_id bigint)
