@@ -293,7 +293,7 @@ begin
     perform pgtrickle._create_guard(id);
     -- Before the plan: it sees to it that the owner may create objects in pgtrickle_state.
     perform pgtrickle._create_executor(id);
-    perform pgtrickle._set_plan(id, pgtrickle._take_offer(query, analysis.canonical, analysis.faithful));
+    perform pgtrickle._set_plan(id, pgtrickle._worth_keeping(id, pgtrickle._take_offer(query, analysis.canonical, analysis.faithful)));
     if given.requested_refresh_mode = 'IMMEDIATE' then
         perform pgtrickle._settle_maintenance(id);
     end if;

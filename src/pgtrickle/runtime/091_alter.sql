@@ -89,7 +89,8 @@ begin
         updated_at = now()
     where s.pgt_id = target.pgt_id;
     perform pgtrickle._store_dependencies(target.pgt_id, analysis.sources, case when analysis.faithful then analysis.functions end);
-    used := pgtrickle._replace_plan(target.pgt_id, pgtrickle._take_offer(query, analysis.canonical, analysis.faithful));
+    used := pgtrickle._replace_plan(target.pgt_id,
+        pgtrickle._worth_keeping(target.pgt_id, pgtrickle._take_offer(query, analysis.canonical, analysis.faithful)));
     perform pgtrickle._create_executor(target.pgt_id);
     if target.requested_refresh_mode = 'IMMEDIATE' then
         perform pgtrickle._settle_maintenance(target.pgt_id);
@@ -187,7 +188,9 @@ begin
     end if;
     select p.* into present from pgtrickle.pgt_plans p where p.pgt_id = target.pgt_id;
     offered := pgtrickle._take_offer(target.original_query, target.defining_search_path);
-    if mode = 'FULL' or offered is not null
+    if mode in ('DIFFERENTIAL', 'IMMEDIATE') and offered is null and present.plan ? 'outweighed' then
+        perform pgtrickle._set_plan(target.pgt_id, null);  -- to be compiled once more
+    elsif mode = 'FULL' or offered is not null
         or (mode in ('DIFFERENTIAL', 'IMMEDIATE') and present.plan_status = 'COMPILED'
             and pgtrickle._plan_under(mode, present.plan) ->> 'mode' = 'FULL')
     then

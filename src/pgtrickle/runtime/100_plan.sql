@@ -669,8 +669,11 @@ declare
     former_role text;
     mode text;
 begin
-    former_role := pgtrickle._act_as_owner(target);
     perform pgtrickle._check_plan(plan);
+    if target.requested_refresh_mode operator(pg_catalog.=) 'AUTO' and pgtrickle._reads_much(target.pgt_id) then
+        plan := pgtrickle._as_owner(target, pg_catalog.format('select pgtrickle._worth_keeping(%s, %L)::pg_catalog.text', target.pgt_id, plan));
+    end if;
+    former_role := pgtrickle._act_as_owner(target);
     plan := pgtrickle._plan_under(target.requested_refresh_mode, plan);
     perform pgtrickle._lock_writers(target);
     perform pgtrickle._lock_frontier(target.pgt_id, true);  -- as refresh and drop do, before all else of the table
