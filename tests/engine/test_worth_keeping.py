@@ -6,11 +6,7 @@ import pytest
 
 from pgtrickle.engine import Engine
 
-LAST_PRICE = (
-    "select o.id, (select p.price from prices p where p.at <= o.at order by p.at desc limit 1)"
-    " as price from sales o"
-)
-HIGHEST = "select o.id, (select max(p.at) from prices p where p.at <= o.at) as at from sales o"
+LAST = "select o.id, (select max(p.at) from prices p where p.at <= o.at) as at from sales o"
 
 
 @pytest.fixture
@@ -37,20 +33,19 @@ def how(engine: Engine, name: str) -> tuple[str, str]:
     return found
 
 
-@pytest.mark.parametrize("query", [LAST_PRICE, HIGHEST])
-def test_auto_recomputes_what_an_index_gives_at_once(query: str, tables: Engine) -> None:
-    tables.create_stream_table("last", query)
+def test_auto_recomputes_what_an_index_gives_at_once(tables: Engine) -> None:
+    tables.create_stream_table("last", LAST)
     mode, reason = how(tables, "last")
     assert mode == "FULL"
     assert "times as much to compute as the query" in reason
     assert reason in str(tables.explain("last"))
-    tables.connection.execute("update prices set price = 0 where at > 50000")
+    tables.connection.execute("update prices set at = at + 100000 where at > 50000")
     assert tables.refresh("last").action == "FULL"
     assert tables.verify("last").equal
 
 
 def test_differential_keeps_it_all_the_same(tables: Engine) -> None:
-    tables.create_stream_table("last", LAST_PRICE)
+    tables.create_stream_table("last", LAST)
     tables.connection.execute("delete from sales where id > 5")
     tables.alter_stream_table("last", refresh_mode="DIFFERENTIAL")
     tables.refresh("last")
@@ -62,18 +57,18 @@ def test_differential_keeps_it_all_the_same(tables: Engine) -> None:
 def test_another_query_is_weighed_too(tables: Engine) -> None:
     tables.create_stream_table("last", "select o.id, p.price from sales o join prices p using (at)")
     assert how(tables, "last") == ("DIFFERENTIAL", "")
-    tables.alter_stream_table("last", query=LAST_PRICE)
+    tables.alter_stream_table("last", query=LAST)
     assert how(tables, "last")[0] == "FULL"
     assert tables.verify("last").equal
 
 
 def test_a_plan_that_comes_later_is_weighed_too(tables: Engine) -> None:
-    tables.connection.execute("select pgtrickle.create_stream_table('last', %s)", (LAST_PRICE,))
+    tables.connection.execute("select pgtrickle.create_stream_table('last', %s)", (LAST,))
     tables.compile_pending()
     assert how(tables, "last")[0] == "FULL"
 
 
 def test_what_is_small_is_kept(tables: Engine) -> None:
     tables.connection.execute("delete from sales where id > 5; analyze sales")
-    tables.create_stream_table("last", LAST_PRICE)
+    tables.create_stream_table("last", LAST)
     assert how(tables, "last")[0] == "DIFFERENTIAL"

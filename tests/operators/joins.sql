@@ -104,6 +104,19 @@ select c.id, a.n, b.n as m from c join (select cust, count(*) as n, sum(amount) 
 select r.k, r.v, a.n, c.name from r left join (select cust, count(*) as n, sum(amount) as s from o group by cust) a on a.cust = r.k left join c on c.id = r.v left join (select k, max(v) as m, count(*) as n from r group by k) b on b.k = r.v where b.n is distinct from 3;
 with totals as (select cust, count(*) as n, sum(amount) as s from o group by cust), ranked as (select *, rank() over (order by s desc, cust) as place from totals) select c.id, t.n, k.place from c left join totals t on t.cust = c.id left join ranked k on k.cust = c.id;
 
+-- family first rows found one by one
+select o.id, (select p.amount from o p where p.id <= o.q order by p.id desc limit 1) as last from o;
+select o.id, (select p.note from o p where p.cust = o.cust and p.amount < o.amount order by p.amount desc, p.id limit 1) as below from o;
+select c.id, t.id as other, t.amount from c left join lateral (select o.id, o.amount from o where o.cust > c.id order by o.cust, o.id limit 2) t on true;
+select c.id, t.v from c, lateral (select r.v from r where r.k >= c.id order by r.k, r.v limit 3) t;
+select c.id, t.k from c, lateral (select r.k from r where r.k >= c.id order by r.k fetch first 1 rows with ties) t;
+select c.id, t.k, t.v from c, lateral (select r.k, r.v from r where r.k >= c.id order by r.k, r.v limit 2 offset 1) t;
+select x.q, (select c.name from c where c.id > x.q and c.region is distinct from x.note order by c.id limit 1) as name from (select distinct q, note from o) x;
+select c.region, c.id, (select a.n from (select cust, count(*) as n from o group by cust) a where a.cust < c.id order by a.cust desc limit 1) as n from c;
+select r.k, r.v, (select o.id from o where o.q <= r.k and o.note is not null order by o.q desc, o.id limit 1) as id from r;
+select o.id, (select coalesce(p.note, 'none') || p.id from o p where p.q + p.cust >= o.cust order by p.q + p.cust, p.id limit 1) as label from o where o.q > 1;
+select c.region, count(t.id) as n, sum(t.amount) as s from c left join lateral (select o.id, o.amount from o where o.cust <= c.id order by o.cust desc, o.id limit 1) t on true group by c.region;
+
 -- family joins in any order
 select c.name, o.id, r.v from o, r, c where r.k = o.q and c.id = o.cust and c.region = 'r1';
 select c.name, sum(o.amount) as s from r, o, c where o.q = r.k and c.id = o.cust and c.region <> 'r2' and r.v = 1 group by c.name;

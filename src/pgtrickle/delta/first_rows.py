@@ -233,12 +233,13 @@ def _candidates(columns: Sequence[str], row_key: Sequence[str], stored: str, cam
         f"FROM {stored} AS s",
     )
     same = " AND ".join(f"e.{id} = o.{id}" for id in row_key or ("__image", "__copy"))
-    gone = f"EXISTS (SELECT FROM {came} AS e WHERE e.{WEIGHT} < 0 AND {same})"
+    # Not asked by EXISTS: among many changes that is answered row by row.
+    gone = f"LEFT JOIN {came} AS e ON e.{WEIGHT} < 0 AND {same}"
     return union_all(
         [
             select(
-                [*(f"o.{id}" for id in columns), "true AS __kept", f"NOT {gone} AS __here"],
-                f"FROM ({kept}) AS o",
+                [*(f"o.{id}" for id in columns), "true AS __kept", f"e.{WEIGHT} IS NULL AS __here"],
+                f"FROM ({kept}) AS o {gone}",
             ),
             select(
                 [*(f"e.{id}" for id in columns), "false AS __kept", "true AS __here"],

@@ -18,6 +18,7 @@ those that were kept, where enough of them stay (`first_rows`). The common table
     g_n, c_n   the rows gone and come (`exchange`)
     t_n, e_n   of first rows: keys that changed often, and what changed
     v_n, r_n   what is known now, and partitions to compute again
+    n_n, q_n, w_n   of first rows found `one_by_one`: new partitions, what others had, n_n and r_n
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from pgtrickle.delta.linear import changed
 from pgtrickle.delta.lookups import lookup
 from pgtrickle.delta.maintenance import Maintenance, Rules
 from pgtrickle.delta.merged import terms_with
+from pgtrickle.delta.one_by_one import OneByOne, one_by_one
 from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
 from pgtrickle.delta.restriction import HASH, Matching, restrict, textual
 from pgtrickle.delta.state import States, StateTable, fit_an_index
@@ -67,11 +69,12 @@ def prepare(node: Partitioned, maintenance: Maintenance) -> None:
     states = maintenance.states
     analysis = _analyse(node, states)
     states.analyses[id(node)] = analysis
-    child = maintenance.initial(node.child)
-    fill = select(
-        [*analysis.matching.hash_column("b"), "b.*"],
-        f"FROM ({_body(node, _with_partition(node, child)).sql}) AS b",
-    )
+    form = one_by_one(node)
+    if form is None:
+        rows = _body(node, _with_partition(node, maintenance.initial(node.child)))
+    else:
+        rows = form.found(maintenance.initial(form.rows), maintenance.initial(form.others))
+    fill = select([*analysis.matching.hash_column("b"), "b.*"], f"FROM ({rows.sql}) AS b")
     matching = analysis.matching
     types = dict(zip(analysis.keys, states.types[id(node)], strict=False))
     further = lookup(states.lookups.get(id(node), ()), matching, types)
@@ -217,13 +220,18 @@ def _add(
 ) -> None:
     matching, suffix = analysis.matching, table.suffix
     columns = (*node.ids, *analysis.added)
-    change = maintenance.share(_with_partition(node, changed(node.child, maintenance)))
+    form = one_by_one(node)
+    renewed = None if form is None else _renewed(form, analysis, suffix, maintenance)
+    if form is None:
+        delta = _with_partition(node, changed(node.child, maintenance))
+    else:
+        delta = form.changes(renewed, matching.same_unhashed("n", "c"), maintenance)
+    change = maintenance.share(delta)
     keys = [f"c.{key}" for key in analysis.keys]
     hash = matching.hash_column("c")
-    touched = maintenance.add_cte(
-        f"k_{suffix}",
-        select([*hash, *keys] or ["1 AS one"], f"FROM {change.source('c')}", _distinct(keys)),
-    )
+    met = select([*hash, *keys] or ["1 AS one"], f"FROM {change.source('c')}", _distinct(keys))
+    of_both = [met, *([f"SELECT * FROM {renewed}"] if renewed is not None else [])]
+    touched = maintenance.add_cte(f"k_{suffix}", union_all(of_both))
     stored = maintenance.add_cte(
         f"o_{suffix}",
         select(
@@ -236,14 +244,21 @@ def _add(
             f"FROM {table.qualified} AS s JOIN {touched} AS k ON {matching.same('s', 'k')}",
         ),
     )
-    carried = carry_forward(node, change, stored, analysis.keys, analysis.row_key, hash, suffix)
+    kept = stored
+    if renewed is not None:
+        gone = f"EXISTS (SELECT FROM {renewed} AS n WHERE {matching.same_unhashed('n', 'o')})"
+        kept = maintenance.add_cte(f"q_{suffix}", f"SELECT o.* FROM {stored} AS o WHERE NOT {gone}")
+    carried = carry_forward(node, change, kept, analysis.keys, analysis.row_key, hash, suffix)
     if carried is None:
         rows = _computed_again(node, analysis, touched, maintenance)
     else:
         for name, sql in carried.ctes:
             maintenance.add_cte(name, sql)
-        again = _computed_again(node, analysis, carried.short, maintenance)
-        rows = union_all([carried.rows, again])
+        short = carried.short
+        if renewed is not None:
+            both = union_all([f"SELECT * FROM {short}", f"SELECT * FROM {renewed}"])
+            short = maintenance.add_cte(f"w_{suffix}", both)
+        rows = union_all([carried.rows, _computed_again(node, analysis, short, maintenance)])
     fresh = maintenance.add_cte(
         f"b_{suffix}",
         select(
@@ -270,10 +285,30 @@ def _add(
     )
 
 
+def _renewed(
+    form: OneByOne, analysis: Analysis, suffix: str, maintenance: Maintenance
+) -> str | None:
+    """CTE of the partitions that come or go with the rows that first rows are looked for of."""
+    change = maintenance.delta(form.rows)
+    if change is None:
+        return None
+    keyed = form.with_keys(change)
+    keys = [f"c.{key}" for key in analysis.keys]
+    items = [*analysis.matching.hash_column("c"), *keys]
+    sql = select(items, f"FROM {keyed.source('c')}", f"GROUP BY {', '.join(keys)}")
+    return maintenance.add_cte(f"n_{suffix}", sql)
+
+
 def _computed_again(
     node: Partitioned, analysis: Analysis, wanted: str, maintenance: Maintenance
 ) -> str:
     """The operator's rows in the partitions whose keys are in the CTE `wanted`."""
+    form = one_by_one(node)
+    if form is not None:
+        rows = form.with_keys(maintenance.new(form.rows))
+        sought = union_all(restrict(rows, analysis.matching, wanted))
+        found = form.found(Relation(sought, rows.ids, False), maintenance.new(form.others))
+        return found.sql
     by_key = dict(zip(analysis.keys, node.partition, strict=True))
     terms = terms_with(node.child, by_key, wanted, maintenance)
     keyed = [_with_partition(node, term) for term in terms]

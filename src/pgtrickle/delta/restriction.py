@@ -62,6 +62,12 @@ class Matching:
             return " AND ".join(f"{a}.{key} = {b}.{key}" for key in self.keys)
         return f"{a}.{HASH} = {b}.{HASH} AND {self._recheck(a, b)}"
 
+    def same_unhashed(self, a: str, b: str) -> str:
+        """The same, where `b` has no hash beside its key."""
+        if not self.hashed:
+            return self.same(a, b)
+        return f"{a}.{HASH} = {self.hash(b)} AND {self._recheck(a, b)}"
+
     def _recheck(self, a: str, b: str) -> str:
         return " AND ".join(f"{a}.{key} IS NOT DISTINCT FROM {b}.{key}" for key in self.keys)
 
