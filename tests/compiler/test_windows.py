@@ -51,3 +51,15 @@ def test_a_window_over_a_wide_table_is_exact(engine: Engine) -> None:
     engine.connection.execute("update wide set person = 3, c7 = 0 where id < 9")
     assert engine.refresh("counted").action == "DIFFERENTIAL"
     assert engine.verify("counted").equal
+
+
+@pytest.mark.parametrize(
+    ("condition", "one_by_one"), [("t.at <= k.at", True), ("t.id = k.id", False)]
+)
+def test_first_rows_by_an_inequality_are_looked_up_one_by_one(
+    condition: str, one_by_one: bool, tables: Engine
+) -> None:
+    """As the query itself does; of equalities alone each row is in one partition."""
+    first = f"(select t.id from unkeyed t where {condition} order by t.at desc, t.id limit 1)"
+    plan = tables.compile(f"select k.id, {first} as before from keyed k")
+    assert any("LATERAL" in state.fill for state in plan.state) == one_by_one

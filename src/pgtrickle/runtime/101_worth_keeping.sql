@@ -1,6 +1,6 @@
--- Whether what a plan keeps is worth it. Where a query asks for one row of each by an inequality alone
--- (`(select p.amount from prices p where p.at <= o.at order by p.at desc limit 1)`), an index gives it at
--- once, but what deltas would need is each with all that come before it.
+-- Whether what a plan keeps is worth it. Where a query asks for one value of each by an inequality alone
+-- (`(select max(p.at) from prices p where p.at <= o.at)`), an index gives it at once, but what deltas would
+-- need is each with all that come before it.
 
 create or replace function pgtrickle._cost_of(stream_table pgtrickle.pgt_stream_tables, statement text)
     returns double precision
