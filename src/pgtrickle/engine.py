@@ -289,6 +289,7 @@ class Engine:
         try:
             with self.connection.transaction():
                 make_ready(self.session)
+                ((path,),) = self.session.rows("select current_setting('search_path')")
                 # As the owner first: what he may not set is not set for him. And what is called
                 # once his search_path is set must not be looked up in it.
                 if lock_timeout is not None:
@@ -300,6 +301,8 @@ class Engine:
                     self.session.rows(
                         "select pgtrickle.install_plan(%s, %s)", (table, plan.to_json())
                     )
+                # Pinning and unpinning it was for the session: it would keep the owner's.
+                self.session.rows("select pg_catalog.set_config('search_path', %s, false)", (path,))
         except PgTrickleError:
             return False
         except psycopg.Error as error:

@@ -80,6 +80,52 @@ def test_they_are_made_again_where_states_are_filled_again(visits: Engine) -> No
     follows(visits)
 
 
+@pytest.mark.parametrize("mode", ["FULL", "DIFFERENTIAL", "AUTO"])
+@pytest.mark.parametrize("initialize", [True, False])
+def test_the_identity_index_is_there_in_every_mode(
+    mode: str, initialize: bool, visits: Engine
+) -> None:
+    query = "select person, at, note from visits"
+    visits.create_stream_table("sessions", query, refresh_mode=mode, initialize=initialize)
+    visits.refresh("sessions")
+    assert indexes(visits) == [("btree (person, at) NULLS NOT DISTINCT", True)]
+    assert visits.verify("sessions").equal
+
+
+def test_a_reader_of_a_table_that_is_yet_to_be_filled_is_not_waited_for(visits: Engine) -> None:
+    visits.create_stream_table("sessions", "select * from visits", initialize=False)
+    visits.connection.execute("set lock_timeout = '2s'")
+    with psycopg.connect(visits.connection.info.dsn) as reader:
+        reader.execute("select count(*) from sessions")
+        visits.refresh("sessions")
+    assert visits.verify("sessions").equal
+
+
+def test_what_hangs_on_the_identity_index_stays(visits: Engine) -> None:
+    query = "select person, at, note from visits"
+    with visits.connection.transaction():
+        visits.create_stream_table("sessions", query, refresh_mode="FULL", initialize=False)
+        visits.connection.execute(
+            "create table child (person integer, at integer,"
+            " foreign key (person, at) references sessions (person, at))"
+        )
+        visits.refresh("sessions")
+    assert visits.verify("sessions").equal
+
+
+def test_an_index_of_the_users_on_a_state_stays(visits: Engine) -> None:
+    visits.create_stream_table("sessions", QUERY)
+    ((state,), *_) = visits.connection.execute(
+        "select oid::regclass::text from pg_class"
+        " where relnamespace = 'pgtrickle_state'::regnamespace and relkind = 'r' order by oid"
+    ).fetchall()
+    visits.connection.execute(f"create index mine on {state} ((1))")
+    expected = indexes(visits)
+    visits.connection.execute("update pgtrickle.pgt_stream_tables set needs_reinit = true")
+    visits.refresh("sessions")
+    assert indexes(visits) == expected
+
+
 def test_they_stay_where_a_backup_reads_the_states(visits: Engine) -> None:
     visits.create_stream_table("sessions", QUERY)
     expected, former = indexes(visits), oids(visits)

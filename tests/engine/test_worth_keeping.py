@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from pgtrickle.engine import Engine
@@ -66,6 +68,27 @@ def test_a_plan_that_comes_later_is_weighed_too(tables: Engine) -> None:
     tables.connection.execute("select pgtrickle.create_stream_table('last', %s)", (LAST,))
     tables.compile_pending()
     assert how(tables, "last")[0] == "FULL"
+
+
+@pytest.mark.parametrize("mode", ["AUTO", "FULL"])
+def test_a_plan_that_is_offered_for_the_same_query_is_weighed_too(
+    mode: str, tables: Engine
+) -> None:
+    """As dbt does: by a later compiler, for a table without a plan, for one that was FULL."""
+    replace = "select pgtrickle.create_or_replace_stream_table('last', %s, refresh_mode => 'AUTO')"
+    tables.create_stream_table("last", LAST, refresh_mode=mode)
+    plan = {**tables.compile(LAST).as_dict(), "compiler": "pgtrickle 99"}
+    with tables.connection.transaction():
+        tables.connection.execute("select pgtrickle.offer_plan(%s, %s)", (LAST, json.dumps(plan)))
+        tables.connection.execute(replace, (LAST,))
+    mode, reason = how(tables, "last")
+    assert mode == "FULL"
+    assert "times as much to compute as the query" in reason
+
+
+def test_a_query_that_costs_nothing_is_recomputed(tables: Engine) -> None:
+    tables.create_stream_table("last", f"select * from ({LAST}) s where false")
+    assert tables.verify("last").equal
 
 
 def test_what_is_small_is_kept(tables: Engine) -> None:

@@ -10,6 +10,7 @@ declare
     state constant jsonb := states -> (place - 1);
     name constant text := state ->> 'name';
     before text;
+    key text;
 begin
     -- A fill may read what the states before it are filled with.
     select 'with ' || string_agg(format('filled_%s as (select * from pgtrickle_state.%I)', position, s ->> 'name'), ', ' order by position)
@@ -21,21 +22,6 @@ begin
     execute format('alter table pgtrickle_state.%I replica identity full', name);
     perform pgtrickle._revoke_defaults(format('pgtrickle_state.%I', name)::regclass);
     execute format('comment on table pgtrickle_state.%I is %L', name, 'State of stream table ' || p_pgt_id);
-    perform pgtrickle._index_state(state);
-end
-$$;
-comment on function pgtrickle._create_state(bigint, jsonb, integer) is 'Creates one state table of a plan, empty, owned by the caller';
-
-
-create or replace function pgtrickle._index_state(state jsonb)
-    returns void
-    language plpgsql
-    set search_path = pg_catalog, pg_temp
-as $$
-declare
-    name constant text := state ->> 'name';
-    key text;
-begin
     select string_agg(quote_ident(k), ', ' order by number)
     into key
     from jsonb_array_elements_text(state -> 'key') with ordinality keys (k, number);
@@ -54,7 +40,7 @@ begin
     end if;
 end
 $$;
-comment on function pgtrickle._index_state(jsonb) is 'Creates the indexes of a state table, which has none';
+comment on function pgtrickle._create_state(bigint, jsonb, integer) is 'Creates one state table of a plan, empty, owned by the caller';
 
 
 create or replace function pgtrickle._reads_much(p_pgt_id bigint)
@@ -72,54 +58,74 @@ comment on function pgtrickle._reads_much(bigint) is 'Whether the tables that a 
 
 
 create or replace function pgtrickle._empty_states(states jsonb, much boolean)
-    returns void
+    returns text[]
     language plpgsql
     set search_path = pg_catalog, pg_temp
     set client_min_messages = warning
 as $$
 declare
     state regclass;
-    known real;
-    command text;
+    indexes text;
+    definitions text[];
+    put_off text[] := '{}';
 begin
-    for state, known in
-        select c.oid, c.reltuples
+    for state, indexes, definitions in
+        select c.oid, string_agg(i.indexrelid::regclass::text, ', '), array_agg(pg_get_indexdef(i.indexrelid)) filter (where i.indexrelid is not null)
         from jsonb_array_elements(states) s
         join pg_class c on c.oid = to_regclass(format('pgtrickle_state.%I', s ->> 'name'))
+        left join pg_index i on i.indrelid = c.oid
+            and (c.reltuples >= 100000 or (much and c.reltuples <= 0))
+            -- Where somebody has hung a constraint on a state, all its indexes stay.
+            and not exists (select from pg_constraint k where k.conrelid = c.oid and k.conindid <> 0)
+        group by c.oid
     loop
+        continue when indexes is null and pg_relation_size(state) = 0;  -- as a new one is
         begin
-            -- Rows in no order take five times as long where indexes are written with them.
-            if known >= 100000 or (much and known <= 0) then
-                execute format('lock table %s in access exclusive mode nowait', state);
-                for command in select format('drop index %s', i.indexrelid::regclass) from pg_index i where i.indrelid = state loop
-                    execute command;
-                end loop;
-            end if;
-            continue when pg_relation_size(state) = 0;  -- as a new one is
             execute format('lock table %s in access exclusive mode nowait', state);
-            execute format('truncate %s', state);
+            if pg_relation_size(state) > 0 then
+                execute format('truncate %s', state);
+            end if;
+            -- Rows in no order take five times as long where indexes are written with them.
+            if indexes is not null then
+                execute format('drop index %s', indexes);
+                put_off := put_off || definitions;
+            end if;
         exception when lock_not_available or object_in_use then
             -- A backup reads it, perhaps for hours.
             execute format('delete from %s', state);
         end;
     end loop;
+    return put_off;
 end
 $$;
 comment on function pgtrickle._empty_states(jsonb, boolean) is
-    'Empties a plan''s state tables, which nobody but refreshes reads. From those that will hold many rows, as they did or as much is read for the first time, it takes the indexes';
+    'Empties a plan''s state tables, which nobody but refreshes reads. From those that will hold many rows, as they did or as much is read for the first time, it takes the indexes, and returns their definitions';
 
 
-create or replace function pgtrickle._index_states(states jsonb)
-    returns void
-    language sql
+create or replace function pgtrickle._put_off_identity(stream_table pgtrickle.pgt_stream_tables)
+    returns boolean
+    language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
-    select pgtrickle._index_state(s)
-    from jsonb_array_elements(states) s
-    where not exists (
-        select from pg_index i where i.indrelid = to_regclass(format('pgtrickle_state.%I', s ->> 'name')))
+begin
+    -- A table of this transaction's, which nobody else sees yet: to drop an index keeps readers out.
+    if stream_table.created_at <> now()
+        or exists (
+            select
+            from pg_index i
+            join pg_class c on c.oid = i.indexrelid and c.relname = pgtrickle._identity_name(stream_table.pgt_id)
+            where i.indrelid = stream_table.pgt_relid
+              and (i.indisreplident or i.indisclustered
+                   or exists (select from pg_depend d where d.refclassid = 'pg_class'::regclass and d.refobjid = i.indexrelid and d.deptype = 'n')))
+    then
+        return false;
+    end if;
+    perform pgtrickle._drop_identity(stream_table.pgt_id);
+    return true;
+end
 $$;
-comment on function pgtrickle._index_states(jsonb) is 'Makes the indexes that _empty_states took from a plan''s state tables';
+comment on function pgtrickle._put_off_identity(pgtrickle.pgt_stream_tables) is
+    'Drops the identity index of a stream table that was created in this transaction, to be made when it has been filled; whether it was';
 
 
 create or replace function pgtrickle._drop_state_tables(p_pgt_id bigint, of_role name)

@@ -267,26 +267,30 @@ declare
     -- The key is that of the result. The table may hold what another query gave, or other constraints.
     unique_columns constant text[] := pgtrickle._unique_columns(stream_table.pgt_relid);
     much constant boolean := pgtrickle._reads_much(stream_table.pgt_id);
+    identity constant jsonb := (select p.plan -> 'identity' from pgtrickle.pgt_plans p where p.pgt_id = stream_table.pgt_id);
+    identity_put_off boolean := false;
+    put_off text[];
+    command text;
     filled boolean;
     relid oid;
     applied record;
 begin
     perform pgtrickle._raise_work_mem();
-    perform pgtrickle._empty_states(coalesce(plan -> 'state', '[]'), much);
+    put_off := pgtrickle._empty_states(coalesce(plan -> 'state', '[]'), much);
     execute format('select exists (select from %s)', pgtrickle._extent(stream_table.pgt_relid)) into filled;
     if not filled then
-        if much and not stream_table.is_populated then
-            perform pgtrickle._drop_identity(stream_table.pgt_id);
-        end if;
+        identity_put_off := much and identity is not null and pgtrickle._put_off_identity(stream_table);
         applied := pgtrickle._apply(stream_table, pgtrickle._populate_sql(stream_table.pgt_relid, query, states), frontier);
     elsif unique_columns <@ key then
         applied := pgtrickle._recompute_by_key(stream_table, query, plan -> 'identity', states, frontier);
     else
         applied := pgtrickle._recompute_counted(stream_table, query, coalesce(key, unique_columns), states, frontier);
     end if;
-    perform pgtrickle._index_states(coalesce(plan -> 'state', '[]'));
-    if plan -> 'identity' is not null and (plan ->> 'mode' = 'DIFFERENTIAL' or not stream_table.is_populated) then
-        perform pgtrickle._ensure_identity(stream_table.pgt_id, plan -> 'identity');
+    foreach command in array put_off loop
+        execute command;
+    end loop;
+    if identity_put_off or plan ->> 'mode' = 'DIFFERENTIAL' then
+        perform pgtrickle._ensure_identity(stream_table.pgt_id, identity);
     end if;
     perform set_config('work_mem', work_mem, true);
     if not applied.consistent then

@@ -194,7 +194,7 @@ begin
         or (mode in ('DIFFERENTIAL', 'IMMEDIATE') and present.plan_status = 'COMPILED'
             and pgtrickle._plan_under(mode, present.plan) ->> 'mode' = 'FULL')
     then
-        perform pgtrickle._set_plan(target.pgt_id, coalesce(offered, present.plan));
+        perform pgtrickle._set_plan(target.pgt_id, coalesce(pgtrickle._worth_keeping(target.pgt_id, offered), present.plan));
         update pgtrickle.pgt_stream_tables s
         set needs_reinit = s.needs_reinit or (s.is_populated and s.effective_refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE'))
         where s.pgt_id = target.pgt_id;
@@ -567,7 +567,7 @@ begin
             offered := pgtrickle._take_offer(query, search_path);
         end if;
         if offered is not null then
-            perform pgtrickle._set_plan(target.pgt_id, offered);
+            perform pgtrickle._set_plan(target.pgt_id, pgtrickle._worth_keeping(target.pgt_id, offered));
             update pgtrickle.pgt_stream_tables s
             set needs_reinit = s.needs_reinit or (s.is_populated and s.effective_refresh_mode in ('DIFFERENTIAL', 'IMMEDIATE'))
             where s.pgt_id = target.pgt_id;

@@ -254,12 +254,14 @@ declare
     fence constant text := pg_catalog.concat('pgtrickle_fence_', pg_catalog.replace(pg_catalog.gen_random_uuid()::text, '-', ''));
     former_role text;
 begin
-    if current_user operator(pg_catalog.=) owner then
+    -- A role that was taken on, here or by the session, can be laid down again by any code that runs
+    -- under it. In a function that is SECURITY DEFINER it cannot.
+    if current_user operator(pg_catalog.=) owner
+        and (session_user operator(pg_catalog.=) owner or pg_catalog.current_setting('role') operator(pg_catalog.<>) owner)
+    then
         return query execute call;
         return;
     end if;
-    -- A role that was taken on can be laid down again by any code that runs under it. In a function
-    -- that is SECURITY DEFINER it cannot.
     former_role := pgtrickle._act_as_owner(stream_table);
     execute pg_catalog.format('create function pg_temp.%I() returns setof text language plpgsql security definer as %L',
         fence, pg_catalog.format('begin return query execute %L; perform pgtrickle._fire_deferred(); end', call));

@@ -11,15 +11,23 @@ create or replace function pgtrickle._cost_of(stream_table pgtrickle.pgt_stream_
     set from_collapse_limit = 12
 as $$
 declare
+    own_path constant text := current_setting('search_path');
+    no_snapshot constant pg_snapshot := null;
+    no_xid constant xid8 := null;
+    no_seq constant bigint := null;
+    moment constant timestamptz := now();
+    command constant text := 'explain (format json) ' || statement;
     explained json;
 begin
     perform set_config('search_path', pgtrickle._pinned_search_path(stream_table.defining_search_path), true);
-    execute 'explain (format json) ' || statement
-    into explained
-    using null::pg_snapshot, null::xid8, null::bigint, now(), now();
+    execute command into explained using no_snapshot, no_xid, no_seq, moment, moment;
+    perform set_config('search_path', own_path, true);
     return (explained -> 0 -> 'Plan' ->> 'Total Cost')::double precision;
-exception when others then
-    return null;  -- it is about to be run, and will say what is wrong with it
+exception
+    when lock_not_available or deadlock_detected then
+        raise;
+    when others then
+        return null;  -- it is about to be run, and will say what is wrong with it
 end
 $$;
 comment on function pgtrickle._cost_of(pgtrickle.pgt_stream_tables, text) is
@@ -52,6 +60,7 @@ begin
     -- Most take up to ten times what the query does.
     if filling > 1000000 then
         recomputing := pgtrickle._cost_of(target, target.defining_query);
+        recomputing := case when recomputing is not null then greatest(recomputing, 1) end;
         if filling > 50 * recomputing then
             return jsonb_build_object(
                 'format', 1, 'mode', 'FULL', 'query', plan -> 'query', 'compiler', plan -> 'compiler', 'construct', null, 'outweighed', true,

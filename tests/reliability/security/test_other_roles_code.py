@@ -99,6 +99,25 @@ def test_nor_does_his_engine(spied: Connection, engine_as: EngineAs) -> None:
     assert seen(spied) == []
 
 
+def test_nor_does_it_to_weigh_a_plan_of_much(spied: Connection, engine_as: EngineAs) -> None:
+    """PostgreSQL is asked what states would cost, and to plan is to call what is immutable."""
+    spied.execute(
+        "create function src.constant() returns integer language sql immutable"
+        " as 'select src.spy(1)';"
+        "create table src.large (id integer primary key, g integer, note text);"
+        "insert into src.large select i, i % 10, repeat('x', 100) from generate_series(1, 70000) i;"
+        "select pgtrickle.create_stream_table('marts.u', 'select id, row_number() over"
+        " (partition by g order by id) as n from src.large where id > src.constant()',"
+        " initialize => false)"
+    )
+    engine = engine_as()
+    path = engine.connection.execute("show search_path").fetchone()
+    assert "marts.u" in engine.compile_pending()
+    assert engine.refresh("marts.u").error is None
+    assert seen(spied) == []
+    assert engine.connection.execute("show search_path").fetchone() == path
+
+
 def test_replacing_a_function_does_not_help(
     spied: Connection, connect: Connect, engine_as: EngineAs
 ) -> None:
