@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pgtrickle.delta.maintenance import Maintenance
-from pgtrickle.delta.relation import image, select
+from pgtrickle.delta.relation import image, is_not_null, same_rows, select
 
 PLACE = "__place"
 MOST_COLUMNS = 800
@@ -43,7 +43,7 @@ def exchanged(
         gone = select(["o.*"], f"FROM {stored} AS o", _without(fresh, "b", same))
         come = select(["b.*"], f"FROM {fresh} AS b", _without(stored, "o", same))
         return maintenance.add_cte(f"g_{suffix}", gone), maintenance.add_cte(f"c_{suffix}", come)
-    rows = {alias: f"ROW({', '.join(f'{alias}.{id}' for id in columns)})::record" for alias in "ob"}
+    same = same_rows([f"o.{id}" for id in columns], [f"b.{id}" for id in columns])
     both = maintenance.add_cte(
         f"x_{suffix}",
         select(
@@ -54,7 +54,7 @@ def exchanged(
             ],
             f"FROM {stored} AS o",
             f"FULL JOIN {fresh} AS b ON {' AND '.join(f'b.{id} = o.{id}' for id in key)}",
-            f"WHERE NOT {rows['b']} *= {rows['o']}",
+            f"WHERE NOT {same}",
         ),
     )
     gone = select(
@@ -63,7 +63,7 @@ def exchanged(
     )
     come = select(
         [f"x.{column}" for column in (*hash, *columns)],
-        f"FROM {both} AS x WHERE x.{key[0]} IS NOT NULL",
+        f"FROM {both} AS x WHERE {is_not_null(f'x.{key[0]}')}",
     )
     return maintenance.add_cte(f"g_{suffix}", gone), maintenance.add_cte(f"c_{suffix}", come)
 

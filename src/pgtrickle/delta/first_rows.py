@@ -202,9 +202,11 @@ def carry_forward(
 
 
 def _changed_often(change: Relation, row_key: Sequence[str]) -> str:
-    """The keys that more than one row left, or came to."""
-    once = f"max(abs(c.{WEIGHT})) = 1 AND (count(*) = 1 OR (count(*) = 2 AND sum(c.{WEIGHT}) = 0))"
+    """The keys that more than one row left, or came to; or one that is as if it had not been."""
     keys = [f"c.{id}" for id in row_key]
+    both = f"array_agg(ROW({', '.join(f'c.{id}' for id in change.ids)}))"
+    pair = f"count(*) = 2 AND sum(c.{WEIGHT}) = 0 AND NOT ({both})[1] *= ({both})[2]"
+    once = f"max(abs(c.{WEIGHT})) = 1 AND (count(*) = 1 OR ({pair}))"
     grouped = f"GROUP BY {', '.join(keys)} HAVING NOT ({once})"
     return select(keys, f"FROM {change.source('c')}", grouped)
 

@@ -64,6 +64,20 @@ def taken_for_several(relation: Relation) -> str:
     return select(["d.*"], f"FROM {relation.source('d')}", f"FULL JOIN {none}")
 
 
+def same_rows(a: Iterable[str], b: Iterable[str]) -> str:
+    """Whether two rows are the same byte for byte.
+
+    Of a domain and its base type, which a union of changes makes of it, both are that: rows of
+    unlike types are not compared. (PostgreSQL knows when it plans what is the case.)
+    """
+    pairs = list(zip(a, b, strict=True))
+    rows = (
+        ", ".join(f"CASE WHEN true THEN {pair[i]} ELSE {pair[1 - i]} END" for pair in pairs)
+        for i in (0, 1)
+    )
+    return " *= ".join(f"ROW({row})::record" for row in rows)
+
+
 def netted(relation: Relation) -> Relation:
     """A weighted relation in which no row is both added and taken away."""
     rows = select(

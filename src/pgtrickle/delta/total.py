@@ -131,13 +131,17 @@ def is_total(expression: Expression, node: Node) -> bool:
 
 
 def _divides(divisor: Expression) -> bool:
-    """Whether it is a constant above zero."""
-    match divisor:
-        case Cast(operand=operand):
-            return _divides(operand)
-        case Literal(sql=sql):
-            return sql.replace(".", "", 1).isdigit() and float(sql) > 0
-    return False
+    """Whether it is a constant above zero, be it rounded to a whole number."""
+    least = 0.0
+    while isinstance(divisor, Cast):
+        divisor, least = divisor.operand, 1.0
+    known = isinstance(divisor, Literal) and divisor.sql.replace(".", "", 1).isdigit()
+    return (
+        known
+        and isinstance(divisor, Literal)
+        and float(divisor.sql) > 0
+        and float(divisor.sql) >= least
+    )
 
 
 def _has_values(id: str, node: Node) -> bool:

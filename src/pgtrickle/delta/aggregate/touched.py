@@ -11,7 +11,7 @@ from pgtrickle.delta.aggregate.values import join_values
 from pgtrickle.delta.linear import changed
 from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.merged import terms_with
-from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
+from pgtrickle.delta.relation import WEIGHT, Relation, same_rows, select, union_all
 from pgtrickle.delta.restriction import HASH, restrict
 from pgtrickle.delta.state import StateTable
 from pgtrickle.query.algebra import Aggregate
@@ -184,10 +184,7 @@ class Touched:
             for id, sql in zip(self.node.ids, sqls, strict=True)
             if id not in analysis.keys
         ]
-        same = (
-            f"(p.__existed AND p.__alive AND ROW({', '.join(old)})::record"
-            f" *= ROW({', '.join(new)})::record)"
-        )
+        same = f"(p.__existed AND p.__alive AND {same_rows(old, new)})"
         sql = select(["p.*", *outputs, f"{same} AS __same"], f"FROM (\n{inner}\n) AS p")
         return self.maintenance.add_cte(f"f_{self.suffix}", sql)
 
@@ -197,10 +194,7 @@ class Touched:
         if not analysis.keys_are_images:
             columns += analysis.keys
         assignments = ", ".join(f"{name} = f.n_{name}" for name in columns)
-        same = (
-            f"ROW({', '.join(f'f.o_{name}' for name in columns)})::record"
-            f" *= ROW({', '.join(f'f.n_{name}' for name in columns)})::record"
-        )
+        same = same_rows([f"f.o_{name}" for name in columns], [f"f.n_{name}" for name in columns])
         self.maintenance.add_change(
             f"u_{self.suffix}",
             f"UPDATE {table} AS s SET {assignments} FROM {touched} AS f "
