@@ -23,9 +23,13 @@ from pgtrickle.query.expression import (
 INT8, INT2, INT4, FLOAT4, FLOAT8, NUMERIC = 20, 21, 23, 700, 701, 1700
 DATE, TIMESTAMP, TIMESTAMPTZ = 1082, 1114, 1184
 
+BOOL, TEXT, VARCHAR, UUID = 16, 25, 1043, 2950
+
 INTEGERS = frozenset({INT2, INT4, INT8})
 NUMBERS = INTEGERS | {NUMERIC}
 """Numbers that are exact."""
+HASHED = NUMBERS | {FLOAT4, FLOAT8, DATE, TIMESTAMP, TIMESTAMPTZ, BOOL, TEXT, VARCHAR, UUID}
+"""Some types that have a hash function, by which values that differ in it are unequal."""
 
 NAMED = {
     "smallint": INT2,

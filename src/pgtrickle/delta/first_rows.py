@@ -25,9 +25,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pgtrickle.delta.column_types import HASHED, type_of
 from pgtrickle.delta.exchange import copies
 from pgtrickle.delta.relation import WEIGHT, Relation, netted, select, union_all
-from pgtrickle.query.algebra import TopN, Window
+from pgtrickle.query.algebra import Node, TopN, Window
 from pgtrickle.query.expression import Column, Expression, Operator, SortKey, WindowSpec
 from pgtrickle.query.render import render_expression, render_parts, sort_parts
 
@@ -194,21 +195,32 @@ def carry_forward(
         f"WHERE __known AND __place <= {wanted.limit}",
     )
     entering = (
-        [(several, _changed_often(change, row_key)), (came, _by_key(change, row_key, several))]
+        [
+            (several, _changed_often(node.child, change, row_key)),
+            (came, _by_key(change, row_key, several)),
+        ]
         if row_key
         else [(came, _by_image(change))]
     )
     return Carried((*entering, (seen, reached), (short, missing)), rows, short)
 
 
-def _changed_often(change: Relation, row_key: Sequence[str]) -> str:
-    """The keys that more than one row left, or came to; or one that is as if it had not been."""
+def _changed_often(child: Node, change: Relation, row_key: Sequence[str]) -> str:
+    """The keys that more than one row left, or came to; or one row both, as if it had not been.
+
+    That a row which left and one which came are two is seen by a hash of what has one.
+    """
+    hashed = [
+        f"c.{id}"
+        for id in child.ids
+        if id not in row_key and type_of(Column(None, id), child) in HASHED
+    ]
     keys = [f"c.{id}" for id in row_key]
-    both = f"array_agg(ROW({', '.join(f'c.{id}' for id in change.ids)}))"
-    pair = f"count(*) = 2 AND sum(c.{WEIGHT}) = 0 AND NOT ({both})[1] *= ({both})[2]"
-    once = f"max(abs(c.{WEIGHT})) = 1 AND (count(*) = 1 OR ({pair}))"
-    grouped = f"GROUP BY {', '.join(keys)} HAVING NOT ({once})"
-    return select(keys, f"FROM {change.source('c')}", grouped)
+    hash = f"hash_record_extended(ROW({', '.join(hashed)}), 0)" if hashed else "0"
+    rows = select([*keys, f"c.{WEIGHT}", f"{hash} AS __h"], f"FROM {change.source('c')}")
+    two = f"count(*) = 2 AND sum(c.{WEIGHT}) = 0 AND min(c.__h) <> max(c.__h)"
+    once = f"max(abs(c.{WEIGHT})) = 1 AND (count(*) = 1 OR ({two}))"
+    return select(keys, f"FROM ({rows}) AS c", f"GROUP BY {', '.join(keys)} HAVING NOT ({once})")
 
 
 def _by_key(change: Relation, row_key: Sequence[str], several: str) -> str:
