@@ -65,6 +65,9 @@ ONE_BY_ONE = {
     "few partners": (
         "select c.id, sum(o.q) as s from o join c on c.id = o.cust where c.region = 'r1' group by 1"
     ),
+    "a division by what is rounded to zero": (
+        "select c.region, sum(o.q / 0.4::int) as s from o join c on c.id = o.cust group by 1"
+    ),
     "a cast that a subquery makes and that may fail": (
         "select c.region, count(x.n) as s from (select cust, note::integer as n from o) x"
         " join c on c.id = x.cust group by 1"

@@ -194,14 +194,10 @@ def carry_forward(
         f"FROM ({numbered}) AS n",
         f"WHERE __known AND __place <= {wanted.limit}",
     )
-    entering = (
-        [
-            (several, _changed_often(node.child, change, row_key)),
-            (came, _by_key(change, row_key, several)),
-        ]
-        if row_key
-        else [(came, _by_image(change))]
-    )
+    entering = [(came, _by_image(change))]
+    if row_key:
+        often = _changed_often(node.child, change, row_key)
+        entering = [(several, often), (came, _by_key(change, row_key, several))]
     return Carried((*entering, (seen, reached), (short, missing)), rows, short)
 
 

@@ -27,4 +27,6 @@ def base_backup(primary: Server, directory: Path, *, standby: bool = False) -> S
     for path in (directory, *directory.rglob("*")):
         shutil.chown(path, owner.st_uid, owner.st_gid)
     data.chmod(0o700)
-    return Server(directory, postgres=PROGRAMS, settings=SETTINGS)
+    # What asks a standby is not cancelled for what the primary cleans up meanwhile.
+    waits = {"max_standby_archive_delay": "-1", "max_standby_streaming_delay": "-1"}
+    return Server(directory, postgres=PROGRAMS, settings={**SETTINGS, **waits})
