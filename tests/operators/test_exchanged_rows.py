@@ -9,26 +9,32 @@ from pgtrickle.engine import Engine
 pytestmark = pytest.mark.every_server
 
 SALES = (
-    "create table customers (id integer primary key, v integer);"
+    "create table people (id integer primary key, v integer);"
     "create table sales (id integer primary key, customer integer, amount integer);"
-    "insert into customers select i, i from generate_series(1, 10) i;"
+    "insert into people select i, i from generate_series(1, 10) i;"
     "insert into sales select i, 1 + i % 10, i * 10 from generate_series(1, 30) i"
 )
-JOINED = "sales s join customers c on c.id = s.customer"
+JOINED = "sales s join people c on c.id = s.customer"
 FIRST = [
     f"select s.id, s.amount, c.v from {JOINED} order by s.amount limit 3",
     f"select distinct on (c.v) c.v, s.id, s.amount from {JOINED} order by c.v, s.amount",
-    "select * from (select s.id, s.amount, row_number() over (order by s.amount, s.id) as n"
-    f" from {JOINED}) x where n <= 3",
-    "select id, amount from sales where exists (select from customers c where c.id = customer)"
-    " order by amount limit 3",
+    (
+        "select * from (select s.id, s.amount, row_number() over (order by s.amount, s.id) as n"
+        f" from {JOINED}) x where n <= 3"
+    ),
+    (
+        "select id, amount from sales where exists (select from people c where c.id = customer)"
+        " order by amount limit 3"
+    ),
     "select id, amount from sales order by amount, id limit 3",
 ]
 NEVER_THERE = [
-    "insert into sales values (100, 5, 1); delete from customers where id = 5",
+    "insert into sales values (100, 5, 1); delete from people where id = 5",
     "insert into sales values (101, 6, 0); delete from sales where id = 101",
-    "insert into sales values (102, 6, -1); update sales set amount = -2 where id = 102;"
-    " delete from sales where id = 102",
+    (
+        "insert into sales values (102, 6, -1); update sales set amount = -2 where id = 102;"
+        " delete from sales where id = 102"
+    ),
     "update sales set amount = -5 where id = 7; update sales set amount = 70 where id = 7",
 ]
 
