@@ -289,7 +289,7 @@ class Engine:
         try:
             with self.connection.transaction():
                 make_ready(self.session)
-                ((path,),) = self.session.rows("select current_setting('search_path')")
+                ((path,),) = self.session.rows("select pg_catalog.current_setting('search_path')")
                 # As the owner first: what he may not set is not set for him. And what is called
                 # once his search_path is set must not be looked up in it.
                 if lock_timeout is not None:

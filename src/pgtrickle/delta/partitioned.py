@@ -23,6 +23,7 @@ those that were kept, where enough of them stay (`first_rows`). The common table
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pgtrickle.delta.exchange import MOST_COLUMNS, PLACE, copies, exchanged
@@ -34,7 +35,7 @@ from pgtrickle.delta.merged import terms_with
 from pgtrickle.delta.one_by_one import OneByOne, one_by_one
 from pgtrickle.delta.relation import WEIGHT, Relation, select, union_all
 from pgtrickle.delta.restriction import HASH, Matching, restrict, textual
-from pgtrickle.delta.state import States, StateTable, fit_an_index
+from pgtrickle.delta.state import ColumnType, States, StateTable, fit_an_index
 from pgtrickle.query.algebra import TopN, Window
 from pgtrickle.query.expression import Column, Expression
 from pgtrickle.query.keys import keys as unique_keys
@@ -50,13 +51,14 @@ class Analysis:
     """The columns of the state that are the partition keys, and how partitions are matched.
 
     `added` are those that are no columns of the input. `row_key`: columns that are unique and not
-    null, none without.
+    null, none without. `one_by_one`: how first rows are looked for, where that is so.
     """
 
     keys: tuple[str, ...]
     added: tuple[str, ...]
     matching: Matching
     row_key: tuple[str, ...]
+    one_by_one: OneByOne | None
 
 
 def asked(node: Partitioned) -> tuple[str, ...]:
@@ -64,19 +66,24 @@ def asked(node: Partitioned) -> tuple[str, ...]:
     return (*(render_expression(expression) for expression in node.partition), *_row_key(node))
 
 
+def _types_of_keys(node: Partitioned, states: States) -> Sequence[ColumnType]:
+    """The types of the partition keys, once `asked`."""
+    return states.types[id(node)][: len(node.partition)]
+
+
 def prepare(node: Partitioned, maintenance: Maintenance) -> None:
     """Analyse the node and add its state table. Children come first."""
     states = maintenance.states
     analysis = _analyse(node, states)
     states.analyses[id(node)] = analysis
-    form = one_by_one(node)
+    form = analysis.one_by_one
     if form is None:
         rows = _body(node, _with_partition(node, maintenance.initial(node.child)))
     else:
         rows = form.found(maintenance.initial(form.rows), maintenance.initial(form.others))
     fill = select([*analysis.matching.hash_column("b"), "b.*"], f"FROM ({rows.sql}) AS b")
     matching = analysis.matching
-    types = dict(zip(analysis.keys, states.types[id(node)], strict=False))
+    types = dict(zip(analysis.keys, _types_of_keys(node, states), strict=True))
     further = lookup(states.lookups.get(id(node), ()), matching, types)
     states.add(id(node), fill, index=matching.index, lookup=further)
 
@@ -92,7 +99,7 @@ def _keys(node: Partitioned) -> tuple[str, ...]:
 
 
 def _row_key(node: Partitioned) -> tuple[str, ...]:
-    """The columns of a key, in order; none without, and of few or wide rows."""
+    """The columns of a key, in order; none where there is none, or rows have too many columns."""
     found = unique_keys(node.child)
     return tuple(sorted(found[0])) if found and len(node.ids) <= MOST_COLUMNS else ()
 
@@ -108,8 +115,8 @@ def _column_name(expression: Expression) -> str | None:
 
 
 def _analyse(node: Partitioned, states: States) -> Analysis:
-    keys, known = _keys(node), states.types[id(node)]
-    types, of_row_key = known[: len(keys)], known[len(keys) :]
+    keys, types = _keys(node), _types_of_keys(node, states)
+    of_row_key = states.types[id(node)][len(keys) :]
     for type in types:
         obstacle = type.obstacle()
         if obstacle is not None:
@@ -123,7 +130,7 @@ def _analyse(node: Partitioned, states: States) -> Analysis:
     bounded = fit_an_index(type.width for type in types)
     matching = Matching(keys, nullable, bounded, textual(keys, types))
     row_key = _row_key(node) if all(type.obstacle() is None for type in of_row_key) else ()
-    return Analysis(keys, _added(node), matching, row_key)
+    return Analysis(keys, _added(node), matching, row_key, one_by_one(node))
 
 
 def _with_partition(node: Partitioned, child: Relation) -> Relation:
@@ -220,7 +227,7 @@ def _add(
 ) -> None:
     matching, suffix = analysis.matching, table.suffix
     columns = (*node.ids, *analysis.added)
-    form = one_by_one(node)
+    form = analysis.one_by_one
     renewed = None if form is None else _renewed(form, analysis, suffix, maintenance)
     if form is None:
         delta = _with_partition(node, changed(node.child, maintenance))
@@ -303,7 +310,7 @@ def _computed_again(
     node: Partitioned, analysis: Analysis, wanted: str, maintenance: Maintenance
 ) -> str:
     """The operator's rows in the partitions whose keys are in the CTE `wanted`."""
-    form = one_by_one(node)
+    form = analysis.one_by_one
     if form is not None:
         rows = form.with_keys(maintenance.new(form.rows))
         sought = union_all(restrict(rows, analysis.matching, wanted))

@@ -204,12 +204,11 @@ class Eager:
         if below.rest:
             rows = Relation(union_all(below.rest), step.side.ids, weighted=True)
             rest.append(self._weighted(step, self._joined(step, rows)))
-        if not self.maintenance.is_changed(step.other):
+        change = self.maintenance.shared_delta(step.other)
+        if change is None:
             return rest
-        change = changed(step.other, self.maintenance)
         if isinstance(step.join, OuterJoin):
             return [*rest, *of_right(step.join, change, self.maintenance)]
-        change = self.maintenance.share(change)
         terms = past_with_change(step.side, change, step.join.condition, self.maintenance)
         return [*rest, *(self._weighted(step, term) for term in terms)]
 
