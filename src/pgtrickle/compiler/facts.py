@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from pgtrickle.database import Session
+from pgtrickle.delta.column_types import NUMERIC
 from pgtrickle.delta.maintenance import Maintenance
 from pgtrickle.delta.relation import select
 from pgtrickle.delta.rules import RULES
@@ -322,7 +323,7 @@ def _scale(modifier: int) -> int:
     return max((bits ^ 1024) - 1024, 0)
 
 
-BPCHAR, NUMERIC = 1042, 1700
+BPCHAR = 1042
 BUFFER_COLUMNS = frozenset({"__pgt_xid", "__pgt_seq", "__pgt_weight"})
 
 INVALID_TABLE_DEFINITION = "42P16"

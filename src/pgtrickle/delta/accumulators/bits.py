@@ -12,9 +12,6 @@ from collections.abc import Callable
 
 from pgtrickle.delta.accumulators.parts import (
     BIT,
-    INT2,
-    INT4,
-    INT8,
     Accumulator,
     Change,
     Input,
@@ -23,6 +20,7 @@ from pgtrickle.delta.accumulators.parts import (
     counted,
     number,
 )
+from pgtrickle.delta.column_types import INT2, INT4, INT8
 from pgtrickle.delta.relation import WEIGHT
 
 

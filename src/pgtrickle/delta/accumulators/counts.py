@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from pgtrickle.delta.accumulators.parts import (
     GROUP_SIZE,
-    INT2,
-    INT4,
-    INT8,
-    NUMERIC,
     Accumulator,
     Input,
     Part,
@@ -15,6 +11,7 @@ from pgtrickle.delta.accumulators.parts import (
     filter_clause,
     number,
 )
+from pgtrickle.delta.column_types import INT2, INT4, INT8, NUMERIC
 from pgtrickle.delta.relation import is_not_null
 
 

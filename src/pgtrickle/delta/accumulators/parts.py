@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pgtrickle.delta.relation import WEIGHT, is_not_null
 from pgtrickle.delta.state import ColumnType
 
-INT2, INT4, INT8, NUMERIC, INTERVAL, MONEY, BIT = 21, 23, 20, 1700, 1186, 790, 1560
+INTERVAL, MONEY, BIT = 1186, 790, 1560
 GROUP_SIZE = "__n"
 """State column: how many rows a group has."""
 

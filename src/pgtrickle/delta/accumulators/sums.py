@@ -15,12 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pgtrickle.delta.accumulators.parts import (
-    INT2,
-    INT4,
-    INT8,
     INTERVAL,
     MONEY,
-    NUMERIC,
     Accumulator,
     Change,
     Input,
@@ -29,6 +25,7 @@ from pgtrickle.delta.accumulators.parts import (
     counted,
     summing,
 )
+from pgtrickle.delta.column_types import INT2, INT4, INT8, NUMERIC
 from pgtrickle.delta.relation import WEIGHT
 
 NOT_A_NUMBER = "'NaN'::numeric"
